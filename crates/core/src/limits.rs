@@ -1,0 +1,112 @@
+//! Every maximum of the product, named. A loop, batch, payload or list without a number here is a defect.
+
+use std::time::Duration;
+
+/// Largest payload of a task, in bytes of JSON text.
+pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+/// Largest result that is kept, in bytes of JSON text; a longer one is refused as a permanent failure.
+pub const MAX_RESULT_BYTES: usize = 256 * 1024;
+/// Longest error message kept per attempt, in bytes; longer ones are cut at a character boundary.
+pub const MAX_ERROR_BYTES: usize = 2 * 1024;
+/// Largest JSON body of a record (template, schedule, held message …), in bytes.
+pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Most tasks in one enqueue.
+pub const MAX_ENQUEUE: usize = 1_000;
+/// Most tasks that one claim hands out.
+pub const MAX_CLAIM: usize = 1_000;
+/// Most outcomes in one settle, and leases in one mark, extend or release.
+pub const MAX_SETTLE: usize = 1_000;
+/// Most task headers that one list call looks at.
+pub const MAX_LIST_SCAN: usize = 500;
+/// Largest page of a list.
+pub const MAX_PAGE: usize = 200;
+/// Page size when the caller names none.
+pub const DEFAULT_PAGE: usize = 50;
+/// A list call stops after this long and says how far it came.
+pub const LIST_TIME: Duration = Duration::from_millis(10);
+/// Tasks that one tick moves per step (due, rescue, expire, prune) before it yields.
+pub const TICK_BATCH: usize = 2_000;
+/// Attempts that the log of one task keeps; the oldest go first.
+pub const MAX_ATTEMPTS_KEPT: usize = 50;
+/// Longest unique key and idempotency key, in bytes.
+pub const MAX_KEY_BYTES: usize = 255;
+/// Longest name of a kind, queue, tenant or lane target, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+/// Most distinct queues and kinds that a store interns.
+pub const MAX_NAMES: usize = 10_000;
+/// Most lanes that hold a setting, a pause or waiting work.
+pub const MAX_LANES: usize = 1_000_000;
+/// Lanes shown by one call.
+pub const MAX_LANES_LISTED: usize = 500;
+/// How long a lease lasts unless extended.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// How often a worker extends its leases.
+pub const EXTEND_EVERY: Duration = Duration::from_secs(5);
+/// How often a worker asks for cancel flags.
+pub const CANCEL_POLL: Duration = Duration::from_secs(1);
+/// Longest sleep between two ticks.
+pub const TICK_EVERY: Duration = Duration::from_secs(1);
+/// A silence of the store longer than this holds rescue back for one full lease.
+pub const STORE_GAP: Duration = Duration::from_secs(2);
+/// Rescues of a started attempt whose worker was gone, after which the task fails as `worker_lost`.
+pub const MAX_RESCUES: u32 = 3;
+/// How long an idempotency key is remembered from its first use.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Longest period for which a unique key may be held.
+pub const MAX_UNIQUE_HOLD: Duration = Duration::from_secs(24 * 3600);
+/// Furthest a task may be scheduled ahead.
+pub const MAX_SCHEDULE_AHEAD: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Failures tolerated before a task fails, at most.
+pub const MAX_MAX_FAILURES: u32 = 100;
+/// Longest single backoff delay.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest attempt timeout.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Most delays in a listed backoff schedule.
+pub const MAX_BACKOFF_STEPS: usize = 32;
+/// Consecutive `unavailable` outcomes that open a target's breaker.
+pub const BREAKER_THRESHOLD: u32 = 5;
+/// First time a breaker stays open; it doubles up to [`BREAKER_CAP`].
+pub const BREAKER_BASE: Duration = Duration::from_secs(5);
+/// Longest time a breaker stays open between probes.
+pub const BREAKER_CAP: Duration = Duration::from_secs(300);
+/// How often a misconfigured target is probed.
+pub const MISCONFIGURED_PROBE: Duration = Duration::from_secs(300);
+/// Pause of a throttled target that names no time of its own.
+pub const DEFAULT_THROTTLE: Duration = Duration::from_secs(60);
+/// Longest pause that a provider's `Retry-After` may cause.
+pub const MAX_THROTTLE: Duration = Duration::from_secs(24 * 3600);
+/// Every n-th turn of the ready ring serves the lowest priority that is not empty.
+pub const LOW_PRIORITY_TURN: u32 = 8;
+/// How long a worker's registration is shown after its last heartbeat.
+pub const WORKER_KEPT: Duration = Duration::from_secs(60);
+/// Width of a series bucket.
+pub const SERIES_STEP: Duration = Duration::from_secs(60);
+/// How long series are kept.
+pub const SERIES_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Most points that one series call returns.
+pub const MAX_SERIES_POINTS: usize = 10_000;
+
+/// How long and how many finished tasks are kept; whichever bound is met first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Age bound of succeeded, cancelled and expired tasks.
+    pub succeeded_age: Duration,
+    /// Count bound of succeeded, cancelled and expired tasks.
+    pub succeeded_count: u64,
+    /// Age bound of failed tasks.
+    pub failed_age: Duration,
+    /// Count bound of failed tasks.
+    pub failed_count: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            succeeded_age: Duration::from_secs(24 * 3600),
+            succeeded_count: 1_000_000,
+            failed_age: Duration::from_secs(14 * 24 * 3600),
+            failed_count: 100_000,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Notifications: channels, providers, failure classes, sandbox

@@ -1,0 +1,1 @@
+//! Durable background tasks for Rust: define a kind, enqueue, work, await the result
