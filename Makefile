@@ -1,0 +1,51 @@
+# Posthaste: one command for each thing a person wants. `make help` lists them.
+#
+# Every build uses the dev profile with the features of the whole workspace, so that `run`, `test`,
+# `check` and `e2e` share one set of compiled crates. Only `bench` builds for release.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+BIN := target/debug/posthaste
+# Arguments for `posthaste up`, for example: make run ARGS="--addr 127.0.0.1:9000"
+ARGS ?=
+
+.PHONY: help setup run test check bench e2e fmt docs
+
+help: ## list these commands
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 14
+
+setup: ## install what building and testing need, asking nothing
+	@scripts/setup.sh
+
+run: ## build, start everything on the embedded store, print the URL
+	@scripts/need-rust.sh
+	@command -v cc >/dev/null || scripts/setup.sh
+	@echo "building (some minutes the first time) ..." >&2
+	@cargo build --quiet --locked --workspace --bin posthaste
+	@exec $(BIN) up $(ARGS)
+
+test: ## set up what is missing, then run every test; says what it skips
+	@scripts/setup.sh
+	@scripts/check.sh test
+
+check: ## what CI runs: format, lints, docs, tests, generated files, licences, short fault runs
+	@scripts/check.sh all
+
+bench: ## the table of speed and memory (release build, minutes)
+	@scripts/bench.sh $(ARGS)
+
+e2e: ## every fault run at full size (at most 15 minutes)
+	@scripts/setup.sh
+	@cargo build --quiet --workspace --bin posthaste
+	@.venv/bin/python e2e/run.py $(ARGS)
+
+fmt: ## format the Rust code
+	@cargo fmt --all
+
+docs: ## write the generated pages of docs/ and the API documentation of the crates
+	@scripts/generate.sh write
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps

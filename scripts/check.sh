@@ -1,0 +1,232 @@
+#!/usr/bin/env bash
+# Runs the tests (`check.sh test`) or everything that CI runs (`check.sh all`), to the end even when
+# something fails, and prints one summary line last: `N passed, N failed[, N skipped]`.
+#
+# What is counted: each Rust test, documentation test, browser test and assertion of the fault runs,
+# and one for each other step (format, lints, an example). The line is kept in target/check/summary.
+#
+# REQUIRE_ALL=1 turns a skip into a failure where `make setup` could have installed the tool.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+mode=${1:-all}
+out=target/check
+python=.venv/bin/python
+mkdir -p "$out"
+rm -f "$out"/*
+passed=0 failed=0 skipped=0
+problems=()
+
+# --- counting ----------------------------------------------------------------------------------
+
+# Runs a command as one check; its output is shown only when it fails.
+step() { # NAME COMMAND...
+  local name=$1 log="$out/${1//[^a-zA-Z0-9]/-}.log"
+  shift
+  local from=$SECONDS
+  if "$@" >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok    $name ($((SECONDS - from)) s)"
+  else
+    failed=$((failed + 1))
+    problems+=("$name")
+    echo "FAIL  $name ($((SECONDS - from)) s)"
+    tail -n 200 "$log" | sed 's/^/      /'
+    return 1
+  fi
+}
+
+# Something that cannot run here. The third argument says whether `make setup` could change that.
+skip() { # NAME WHY installable|optional
+  if [[ $3 == installable && ${REQUIRE_ALL:-} == 1 ]]; then
+    failed=$((failed + 1))
+    problems+=("$1: $2")
+    echo "FAIL  $1: $2 (REQUIRE_ALL is set)"
+  else
+    skipped=$((skipped + 1))
+    echo "skip  $1: $2"
+  fi
+}
+
+# Runs a command that counts by itself; COUNTER reads its log and prints `passed failed skipped`.
+counted() { # NAME COUNTER COMMAND...
+  local name=$1 counter=$2 log="$out/${1//[^a-zA-Z0-9]/-}.log" status p=0 f=0 s=0
+  shift 2
+  local from=$SECONDS
+  "$@" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  read -r p f s < <("$counter" "$log")
+  # A run that died before it could count is a failure of its own.
+  if ((status != 0 && ${f:-0} == 0)); then f=1; fi
+  if ((status == 0 && ${p:-0} == 0 && ${s:-0} == 0)); then
+    echo "$name ran nothing"
+    f=1
+  fi
+  passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) skipped=$((skipped + ${s:-0}))
+  if ((${f:-0})); then
+    problems+=("$name")
+    echo "FAIL  $name: ${p:-0} passed, $f failed ($((SECONDS - from)) s)"
+  else
+    echo "ok    $name: ${p:-0} passed ($((SECONDS - from)) s)"
+  fi
+}
+
+# `Summary [ 1.2s] 120 tests run: 117 passed (2 slow), 3 failed, 0 skipped`
+count_nextest() {
+  sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
+    /Summary \[/ { line = $0 }
+    END {
+      p = f = 0
+      n = split(line, part, /[:,]/)
+      for (i = 1; i <= n; i++) {
+        if (match(part[i], /[0-9]+ passed/)) p = part[i] + 0
+        else if (match(part[i], /[0-9]+ (failed|timed out|exec failed)/)) f += part[i] + 0
+      }
+      print p, f, 0
+    }'
+}
+
+# `test result: ok. 3 passed; 0 failed; 0 ignored; …`, any number of times.
+count_libtest() {
+  sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
+    /^test result:/ { p += $4; f += $6; s += $8 }
+    END { print p + 0, f + 0, s + 0 }'
+}
+
+# `3 passed, 0 failed[, 1 skipped]` as the last such line.
+count_plain() {
+  awk '
+    /^[0-9]+ passed, [0-9]+ failed/ { p = $1; f = $3; s = $5 }
+    END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+# --- steps -------------------------------------------------------------------------------------
+
+rust_tests() {
+  # Snapshots that no test reads any more are found by what the tests say they read.
+  export INSTA_UPDATE=no INSTA_SNAPSHOT_REFERENCES_FILE="$PWD/$out/snapshots"
+  if cargo nextest --version >/dev/null 2>&1; then
+    counted "tests" count_nextest cargo nextest run --locked --workspace ${CI:+--profile ci}
+  else
+    echo "      cargo-nextest is not installed: running by cargo test"
+    counted "tests" count_libtest cargo test --locked --workspace --lib --bins --tests --no-fail-fast
+  fi
+  unset INSTA_UPDATE INSTA_SNAPSHOT_REFERENCES_FILE
+  counted "documentation tests" count_doctests cargo test --locked --workspace --doc --no-fail-fast
+}
+
+# A workspace may have crates without documentation tests; a run of none is no failure.
+count_doctests() {
+  count_libtest "$1" | awk '{ print ($1 + $2 + $3 == 0) ? 1 : $1, $2, $3 }'
+}
+
+unreferenced_snapshots() {
+  [[ -s $out/snapshots ]] || return 0
+  local lost=0 file
+  while IFS= read -r file; do
+    if ! grep -qF "$(realpath "$file")" <(xargs -r -d '\n' realpath -m <"$out/snapshots"); then
+      echo "no test reads $file"
+      lost=1
+    fi
+  done < <(git ls-files 'crates/**/*.snap')
+  return "$lost"
+}
+
+examples() {
+  local source name
+  cargo build --quiet --locked --workspace --examples 2>&1 || true
+  for source in crates/posthaste/examples/*.rs; do
+    [[ -e $source ]] || continue
+    name=$(basename "$source" .rs)
+    # In a directory of its own, so that an example may keep its store where it likes.
+    step "example $name" timeout 60 bash -c \
+      'cd "$(mktemp -d)" && exec "$0"' "$PWD/target/debug/examples/$name"
+  done
+}
+
+browser() {
+  if [[ ! -e e2e/browser/run.py ]]; then
+    skip "browser tests" "there are none" optional
+  elif [[ ! -x $python ]]; then
+    skip "browser tests" "no Python tools; run make setup" installable
+  else
+    counted "browser tests" count_plain "$python" e2e/browser/run.py
+  fi
+}
+
+faults() {
+  if [[ ! -x $python ]]; then
+    skip "fault runs" "no Python tools; run make setup" installable
+  else
+    counted "fault runs" count_plain "$python" e2e/run.py --quick
+  fi
+}
+
+licences() {
+  if cargo deny --version >/dev/null 2>&1; then
+    step "licences and sources of dependencies" cargo deny --locked check licenses bans sources
+  else
+    skip "licences and sources of dependencies" "cargo-deny is not installed" optional
+  fi
+}
+
+shell_lint() {
+  if command -v shellcheck >/dev/null; then
+    step "shell scripts" shellcheck -x .ci/run scripts/*.sh
+  else
+    skip "shell scripts" "shellcheck is not installed; run make setup" installable
+  fi
+}
+
+infra_lint() {
+  local tool=../shared/tools/lint-infra.sh
+  if [[ -x $tool ]]; then
+    step "infrastructure files" "$tool" .
+  else
+    skip "infrastructure files" "their linters are not here" optional
+  fi
+}
+
+python_syntax() {
+  PYTHONPYCACHEPREFIX="$PWD/$out/pycache" python3 -m compileall -q e2e
+}
+
+# --- the run -----------------------------------------------------------------------------------
+
+scripts/need-rust.sh || { echo "0 passed, 1 failed" | tee "$out/summary"; exit 1; }
+
+if [[ $mode == all ]]; then
+  step "format" cargo fmt --all --check
+  if cargo clippy --version >/dev/null 2>&1; then
+    step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+  else
+    skip "lints" "clippy is not installed; rustup component add clippy" installable
+  fi
+  step "API documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+fi
+
+if step "build" cargo build --locked --workspace --all-targets; then
+  rust_tests
+  step "snapshots are all in use" unreferenced_snapshots
+  examples
+  browser
+  [[ $mode == all ]] && faults
+fi
+
+if [[ $mode == all ]]; then
+  step "fault scripts compile" python_syntax
+  shell_lint
+  licences
+  infra_lint
+fi
+
+if ((${#problems[@]})); then
+  echo
+  echo "What failed:"
+  printf '  %s\n' "${problems[@]}"
+fi
+echo
+summary="$passed passed, $failed failed"
+((skipped)) && summary+=", $skipped skipped"
+echo "$summary" | tee "$out/summary"
+((failed == 0))

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Installs what building and testing Posthaste need on a Debian or Ubuntu machine. Asks nothing and
+# may be run any number of times: a stamp in target/ makes the second run cost nothing.
+#
+# SETUP_FORCE=1 looks again in spite of the stamp.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+nextest_version=0.9.143
+venv=.venv
+stamp=target/setup-$(cat scripts/setup.sh e2e/requirements.txt | sha256sum | cut -c1-16)
+[[ -f $stamp && -x $venv/bin/python && -z ${SETUP_FORCE:-} ]] && exit 0
+
+say() { echo "setup: $*"; }
+
+# --- system packages ---------------------------------------------------------------------------
+declare -A provides=( # command -> Debian package
+  [cc]=build-essential [make]=make [curl]=curl [git]=git [python3]=python3
+  [chromium]=chromium [chromedriver]=chromium-driver [wrk]=wrk [shellcheck]=shellcheck
+)
+# Ubuntu's chromium packages only install a snap, which needs a running snapd; Playwright's own
+# build is fetched there instead (below).
+. /etc/os-release 2>/dev/null || true
+if [[ ${ID:-} == ubuntu ]]; then unset 'provides[chromium]' 'provides[chromedriver]'; fi
+
+missing=()
+for command in "${!provides[@]}"; do
+  command -v "$command" >/dev/null || missing+=("${provides[$command]}")
+done
+# `import venv` works without the package that makes it useful, so ask for what it needs.
+if command -v python3 >/dev/null && ! python3 -c 'import ensurepip' 2>/dev/null; then
+  missing+=(python3-venv)
+elif ! command -v python3 >/dev/null; then
+  missing+=(python3-venv)
+fi
+
+# Packages that nothing can be built or tested without.
+needed_for_build=' build-essential make '
+
+if ((${#missing[@]})); then
+  root=()
+  if [[ $(id -u) != 0 ]]; then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then root=(sudo -n); else root=(none); fi
+  fi
+  if ! command -v apt-get >/dev/null; then
+    say "this is not a Debian or Ubuntu machine; please install: ${missing[*]}"
+  elif [[ ${root[*]:-} == none ]]; then
+    say "neither root nor sudo without a password; please run: sudo apt-get install ${missing[*]}"
+  else
+    say "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    "${root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists at hand"
+    # One by one when the whole set fails, so that one missing package does not cost the others.
+    if ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+      for package in "${missing[@]}"; do
+        "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+          apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
+          say "could not install $package"
+      done
+    fi
+  fi
+  for package in "${missing[@]}"; do
+    if [[ $needed_for_build == *" $package "* ]] && ! command -v cc >/dev/null; then
+      say "a C compiler is needed to build SQLite; install build-essential and try again"
+      exit 1
+    fi
+  done
+fi
+
+# --- Rust --------------------------------------------------------------------------------------
+scripts/need-rust.sh
+for component in clippy rustfmt; do
+  if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
+    if command -v rustup >/dev/null; then
+      rustup component add "$component" || say "could not add $component; make check will say so"
+    else
+      say "$component is missing; it comes with rustup: rustup component add $component"
+    fi
+  fi
+done
+
+# --- cargo-nextest: published binary, else built from source, else `cargo test` does ------------
+if ! cargo nextest --version >/dev/null 2>&1; then
+  bin=${CARGO_HOME:-$HOME/.cargo}/bin
+  mkdir -p "$bin"
+  case $(uname -m) in x86_64) platform=linux ;; aarch64) platform=linux-arm ;; *) platform= ;; esac
+  say "fetching cargo-nextest $nextest_version"
+  if [[ -n $platform ]] && command -v curl >/dev/null &&
+    curl -fsSL --proto '=https' --max-time 60 "https://get.nexte.st/$nextest_version/$platform" 2>/dev/null |
+    tar -xz -C "$bin" 2>/dev/null; then
+    :
+  else
+    say "building cargo-nextest from source (some minutes)"
+    timeout 900 cargo install --quiet --locked "cargo-nextest@$nextest_version" ||
+      say "cargo-nextest could not be installed; tests will run by cargo test"
+  fi
+fi
+
+# --- Python tools ------------------------------------------------------------------------------
+if ! command -v python3 >/dev/null; then
+  say "python3 is missing: the browser tests and the fault runs need it"
+  exit 1
+fi
+say "installing the Python tools into $venv"
+[[ -x $venv/bin/python ]] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check --no-input -r e2e/requirements.txt
+if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+  say "fetching a Chromium for the browser tests"
+  "$venv/bin/playwright" install --with-deps chromium >/dev/null 2>&1 ||
+    "$venv/bin/playwright" install chromium >/dev/null 2>&1 ||
+    say "no Chromium could be installed; the browser tests will be skipped"
+fi
+
+mkdir -p target
+rm -f target/setup-*
+touch "$stamp"
+say "ready"
