@@ -80,6 +80,18 @@ pub const MAX_THROTTLE: Duration = Duration::from_secs(24 * 3600);
 pub const LOW_PRIORITY_TURN: u32 = 8;
 /// How long a worker's registration is shown after its last heartbeat.
 pub const WORKER_KEPT: Duration = Duration::from_secs(60);
+/// First delay of a task whose kind no handler knows; it doubles by attempt up to [`UNKNOWN_KIND_CAP`].
+pub const UNKNOWN_KIND_BASE: Duration = Duration::from_secs(5);
+/// Longest delay of a task whose kind no handler knows.
+pub const UNKNOWN_KIND_CAP: Duration = Duration::from_secs(300);
+/// Most schedules that one store runs.
+pub const MAX_SCHEDULES: usize = 1_000;
+/// Most missed ticks of one schedule that are made up for, the latest ones.
+pub const MAX_MISSED_TICKS: usize = 100;
+/// A tick of a schedule that is noticed later than this was missed.
+pub const SCHEDULE_ON_TIME: Duration = Duration::from_secs(60);
+/// Longest sleep between two looks at the schedules.
+pub const SCHEDULE_EVERY: Duration = Duration::from_secs(5);
 /// Width of a series bucket.
 pub const SERIES_STEP: Duration = Duration::from_secs(60);
 /// How long series are kept.
