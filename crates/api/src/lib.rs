@@ -1,1 +1,26 @@
-//! The HTTP API
+//! The HTTP API: the operations ([`Api`]), one file per endpoint under `routes`, the problem
+//! table, OpenAPI, metrics, and the rules about who may call ([`guard`]).
+//!
+//! The three old routes (`/notify`, `/task_status/{task_id}`, `/health`) answer errors as
+//! `{"detail": …}`; everything under `/v1` answers problem+json.
+
+mod config;
+mod error;
+mod guard;
+pub mod metrics;
+mod openapi;
+mod operations;
+pub mod problem;
+mod routes;
+mod schema;
+mod serve;
+pub mod view;
+
+pub use config::{ApiConfig, Cors, HostRule};
+pub use error::{ApiError, FieldError, Loc, ProblemBody};
+pub use guard::guard;
+pub use openapi::openapi;
+pub use operations::{Api, EnqueueAnswer, MAX_WAIT};
+pub use posthaste_core::broker::{Bodies, Enqueued, ListFilter, ListRequest};
+pub use serve::serve;
+pub use view::{AttemptView, TaskErrorView, TaskPage, TaskView};

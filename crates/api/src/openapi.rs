@@ -1,0 +1,6 @@
+//! The OpenAPI document.
+
+/// The document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    utoipa::openapi::OpenApiBuilder::new().build()
+}

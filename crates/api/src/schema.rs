@@ -1,0 +1,142 @@
+//! Schemas of the domain's types for the OpenAPI document. They are never built: `core` knows
+//! nothing of OpenAPI, and a test holds each list of words against the domain's own.
+
+use utoipa::ToSchema;
+
+/// A UUID.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "uuid", examples("0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58"))]
+#[expect(dead_code, reason = "describes a type of core, is never built")]
+pub(crate) struct Id(String);
+
+/// A time, RFC 3339 in UTC.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = DateTime, examples("2026-01-31T09:30:00.000Z"))]
+#[expect(dead_code, reason = "describes a type of core, is never built")]
+pub(crate) struct Time(String);
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $core:ty, [$($variant:ident),*], $test:ident, $all:expr) => {
+        $(#[$doc])*
+        #[derive(ToSchema, serde::Serialize)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(dead_code, reason = "describes a type of core, is never built")]
+        pub(crate) enum $name { $($variant),* }
+
+        #[cfg(test)]
+        #[test]
+        fn $test() {
+            let ours: Vec<String> = vec![$(serde_json::to_string(&$name::$variant).expect("a word")),*];
+            let all: &[$core] = &$all;
+            let core: Vec<String> = all.iter().map(|v| serde_json::to_string(v).expect("a word")).collect();
+            assert_eq!(ours, core);
+        }
+    };
+}
+
+words!(
+    /// Where a task is in its life.
+    State, posthaste_core::State,
+    [Scheduled, Queued, Running, Retrying, Succeeded, Failed, Cancelled, Expired],
+    states_are_those_of_core, posthaste_core::State::ALL
+);
+words!(
+    /// How urgent a task is within its queue.
+    Priority, posthaste_core::Priority,
+    [Critical, High, Normal, Low],
+    priorities_are_those_of_core, posthaste_core::Priority::ALL
+);
+words!(
+    /// What kind of failure an attempt ended in.
+    FailureClass, posthaste_core::FailureClass,
+    [Transient, Unavailable, Throttled, Misconfigured, Permanent, Suppress, Ambiguous],
+    classes_are_those_of_core, posthaste_core::FailureClass::ALL
+);
+words!(
+    /// Why a task is final without success.
+    EndReason, posthaste_core::EndReason,
+    [Permanent, Suppressed, Ambiguous, MaxFailures, MaxAge, WorkerLost, Cancelled, Expired],
+    reasons_are_those_of_core, {
+        use posthaste_core::EndReason as E;
+        [E::Permanent, E::Suppressed, E::Ambiguous, E::MaxFailures, E::MaxAge, E::WorkerLost, E::Cancelled, E::Expired]
+    }
+);
+words!(
+    /// How an attempt ended.
+    AttemptOutcome, posthaste_core::AttemptOutcome,
+    [Running, Succeeded, Failed, Released, LeaseExpired, Cancelled],
+    outcomes_are_those_of_core, {
+        use posthaste_core::AttemptOutcome as A;
+        [A::Running, A::Succeeded, A::Failed, A::Released, A::LeaseExpired, A::Cancelled]
+    }
+);
+words!(
+    /// Why something is paused.
+    PauseReason, posthaste_core::PauseReason,
+    [Manual, Throttled, Misconfigured, Breaker],
+    pause_reasons_are_those_of_core, {
+        use posthaste_core::PauseReason as P;
+        [P::Manual, P::Throttled, P::Misconfigured, P::Breaker]
+    }
+);
+words!(
+    /// What to do when a message may or may not have been sent.
+    OnAmbiguous, posthaste_core::OnAmbiguous,
+    [Retry, Hold],
+    on_ambiguous_is_that_of_core, [posthaste_core::OnAmbiguous::Retry, posthaste_core::OnAmbiguous::Hold]
+);
+
+/// The delays between tries.
+#[derive(ToSchema, serde::Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes a type of core, is never built")]
+pub(crate) enum Backoff {
+    /// `base_ms × 2ⁿ`, at most `cap_ms`, then drawn evenly from zero to that.
+    Exponential {
+        /// Bound of the first delay, in milliseconds.
+        #[schema(maximum = 604_800_000_i64)]
+        base_ms: u64,
+        /// Largest bound, in milliseconds.
+        #[schema(maximum = 604_800_000_i64)]
+        cap_ms: u64,
+    },
+    /// These delays in order; the last one repeats.
+    Listed {
+        /// Delays in milliseconds.
+        #[schema(min_items = 1, max_items = 32)]
+        delays_ms: Vec<u64>,
+    },
+}
+
+/// When a task is tried again and when it is given up.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a type of core, is never built")]
+pub(crate) struct RetryPolicy {
+    /// The try that brings the failures to this number is the last.
+    #[schema(minimum = 1, maximum = 100)]
+    max_failures: u32,
+    /// The delays between tries.
+    backoff: Backoff,
+    /// Bounds tries that count nothing, and waiting in a paused lane, from the first due time.
+    #[schema(minimum = 1, maximum = 2_419_200_000_i64)]
+    max_age_ms: u64,
+    /// How long one attempt may take.
+    #[schema(minimum = 1, maximum = 86_400_000)]
+    timeout_ms: u64,
+    /// What to do when it may have been sent.
+    on_ambiguous: OnAmbiguous,
+}
+
+/// Tasks by state.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a type of the API that is written by hand")]
+pub(crate) struct StateCounts {
+    scheduled: u64,
+    queued: u64,
+    running: u64,
+    retrying: u64,
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+    expired: u64,
+}
