@@ -43,7 +43,7 @@ class ByRecipient:
             case ("cutrcpt", "rcpt"):
                 if self.times(stage, session) == 1:
                     raise Cut
-            case ("cutbefore", "data"):
+            case ("cutdata", "data"):
                 if self.times(stage, session) == 1:
                     raise Cut
             case ("cutbody", "body"):
@@ -132,8 +132,9 @@ EXPECTED = {
     "refused": ("failed", "permanent", 1, [("failed", "permanent", True)], 0),
     "busy421": ("succeeded", None, 0, [UNAVAILABLE, SUCCEEDED], 1),
     "cutrcpt": ("succeeded", None, 0, [UNAVAILABLE, SUCCEEDED], 1),
-    # Cut after the mark: whether it was taken cannot be known, so it is tried again and counted.
-    "cutbefore": ("succeeded", None, 1, [AMBIGUOUS, SUCCEEDED], 1),
+    # Cut in answer to DATA: not a byte of the message had been sent.
+    "cutdata": ("succeeded", None, 0, [UNAVAILABLE, SUCCEEDED], 1),
+    # Cut after the message: whether it was taken cannot be known, so it is tried again and counted.
     "cutbody": ("succeeded", None, 1, [AMBIGUOUS, SUCCEEDED], 1),
     "cutafter": ("succeeded", None, 1, [AMBIGUOUS, SUCCEEDED], 2),
 }

@@ -7,7 +7,7 @@
 #
 # REQUIRE_ALL=1 turns a skip into a failure where `make setup` could have installed the tool.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 mode=${1:-all}
 out=target/check
@@ -132,15 +132,18 @@ unreferenced_snapshots() {
   return "$lost"
 }
 
+# In a directory of its own, so that an example may keep its store where it likes.
+in_scratch() {
+  (cd "$(mktemp -d)" && "$@")
+}
+
 examples() {
   local source name
   cargo build --quiet --locked --workspace --examples 2>&1 || true
   for source in crates/posthaste/examples/*.rs; do
     [[ -e $source ]] || continue
     name=$(basename "$source" .rs)
-    # In a directory of its own, so that an example may keep its store where it likes.
-    step "example $name" timeout 60 bash -c \
-      'cd "$(mktemp -d)" && exec "$0"' "$PWD/target/debug/examples/$name"
+    step "example $name" in_scratch timeout 60 "$PWD/target/debug/examples/$name"
   done
 }
 

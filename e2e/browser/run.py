@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Drives the pages of `posthaste up` in headless Chromium.
+
+    python e2e/browser/run.py --bin target/debug/posthaste [--shots DIR] [name ...]
+
+Needs the Python package `playwright` (its own browsers are not used) and a `chromium` on the PATH.
+Prints `N passed, N failed`; exits 1 when one failed, 2 when it could not start.
+"""
+
+import argparse
+import sys
+import time
+import traceback
+
+import harness
+import test_page
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin", required=True, help="the posthaste binary")
+    parser.add_argument("--shots", help="write screenshots into this directory")
+    parser.add_argument("names", nargs="*", help="run these tests only")
+    args = parser.parse_args()
+
+    tests = [(name, fn) for name, fn in vars(test_page).items() if name.startswith("test_") and callable(fn)]
+    if args.names:
+        unknown = set(args.names) - {name for name, _ in tests}
+        if unknown:
+            print(f"no such test: {', '.join(sorted(unknown))}", file=sys.stderr)
+            return 2
+        tests = [(name, fn) for name, fn in tests if name in args.names]
+
+    failed = []
+    with harness.browser() as chromium:
+        for name, fn in tests:
+            started = time.monotonic()
+            try:
+                with harness.Case(chromium, args.bin, name, args.shots) as case:
+                    fn(case)
+            except Exception:
+                failed.append(name)
+                traceback.print_exc()
+                print(f"FAIL {name}", flush=True)
+            else:
+                print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
+    print(f"{len(tests) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
