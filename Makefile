@@ -36,7 +36,9 @@ check: ## what CI runs: format, lints, docs, tests, generated files, licences, s
 	@scripts/check.sh all
 
 bench: ## the table of speed and memory (release build, minutes)
-	@scripts/bench.sh $(ARGS)
+	@scripts/need-rust.sh
+	@cargo build --quiet --locked --release --workspace --bin posthaste
+	@target/release/posthaste bench $(ARGS)
 
 e2e: ## every fault run at full size (at most 15 minutes)
 	@scripts/setup.sh

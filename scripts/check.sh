@@ -12,6 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 mode=${1:-all}
 out=target/check
 python=.venv/bin/python
+# make setup puts a Chromium there where the distribution has none.
+PATH="$PATH:$PWD/.venv/bin"
 mkdir -p "$out"
 rm -f "$out"/*
 passed=0 failed=0 skipped=0
@@ -152,8 +154,10 @@ browser() {
     skip "browser tests" "there are none" optional
   elif [[ ! -x $python ]]; then
     skip "browser tests" "no Python tools; run make setup" installable
+  elif ! command -v chromium >/dev/null; then
+    skip "browser tests" "no Chromium; run make setup" installable
   else
-    counted "browser tests" count_plain "$python" e2e/browser/run.py
+    counted "browser tests" count_plain "$python" e2e/browser/run.py --bin target/debug/posthaste
   fi
 }
 
@@ -218,6 +222,7 @@ fi
 
 if [[ $mode == all ]]; then
   step "fault scripts compile" python_syntax
+  step "links between the documents" python3 scripts/links.py
   shell_lint
   licences
   infra_lint

@@ -105,11 +105,18 @@ fi
 say "installing the Python tools into $venv"
 [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input -r e2e/requirements.txt
-if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+if ! command -v chromium >/dev/null && [[ ! -x $venv/bin/chromium ]]; then
   say "fetching a Chromium for the browser tests"
-  "$venv/bin/playwright" install --with-deps chromium >/dev/null 2>&1 ||
-    "$venv/bin/playwright" install chromium >/dev/null 2>&1 ||
+  as_root=()
+  if [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; then as_root=(--with-deps); fi
+  if "$venv/bin/playwright" install "${as_root[@]}" chromium >/dev/null 2>&1; then
+    ln -sf "$("$venv/bin/python" -c '
+from playwright.sync_api import sync_playwright
+with sync_playwright() as p:
+    print(p.chromium.executable_path)')" "$venv/bin/chromium"
+  else
     say "no Chromium could be installed; the browser tests will be skipped"
+  fi
 fi
 
 mkdir -p target
