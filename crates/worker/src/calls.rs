@@ -1,0 +1,81 @@
+//! The driver's calls of the store, each a future with everything needed to send it again.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthaste_core::broker::{Fenced, ReleaseReason, SettleReply, SettleRequest};
+use posthaste_core::{BrokerError, LeaseRef, Outcome};
+use tokio::time::timeout;
+
+use crate::running::Running;
+use crate::shared::Shared;
+
+/// A task with the outcome that is to be stored.
+pub(crate) struct Ended {
+    pub(crate) task: Arc<Running>,
+    pub(crate) outcome: Outcome,
+}
+
+/// Tasks to be given back for one reason.
+pub(crate) struct GiveBack {
+    pub(crate) leases: Vec<LeaseRef>,
+    pub(crate) reason: ReleaseReason,
+}
+
+/// A call that came back.
+pub(crate) enum Answer {
+    Settled {
+        ended: Vec<Ended>,
+        began: Vec<Arc<Running>>,
+        /// How many tasks it asked for; `None` when it did not claim.
+        asked: Option<usize>,
+        reply: Result<SettleReply, BrokerError>,
+    },
+    Released {
+        back: GiveBack,
+        reply: Result<Vec<Fenced>, BrokerError>,
+    },
+}
+
+pub(crate) type Call = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Settles `ended` as `request` says. The outcomes are kept until the store has answered.
+pub(crate) fn settle(
+    shared: &Arc<Shared>,
+    request: SettleRequest,
+    ended: Vec<Ended>,
+    began: Vec<Arc<Running>>,
+) -> Call {
+    let shared = shared.clone();
+    Box::pin(async move {
+        let asked = request.claim.as_ref().map(|c| c.max);
+        let reply = patiently(shared.patience(), shared.store.settle(request)).await.and_then(|reply| {
+            if reply.settled.len() == ended.len() {
+                return Ok(reply);
+            }
+            let what = format!("{} answers to {} outcomes", reply.settled.len(), ended.len());
+            Err(BrokerError::Corrupt { what })
+        });
+        Answer::Settled { ended, began, asked, reply }
+    })
+}
+
+/// Gives tasks back.
+pub(crate) fn release(shared: &Arc<Shared>, back: GiveBack) -> Call {
+    let shared = shared.clone();
+    Box::pin(async move {
+        let reply = patiently(shared.patience(), shared.store.release(&back.leases, back.reason)).await;
+        Answer::Released { back, reply }
+    })
+}
+
+async fn patiently<T>(
+    patience: Duration,
+    call: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    // Every call may be sent twice, so one that hangs is given up and sent again.
+    timeout(patience, call)
+        .await
+        .unwrap_or_else(|_| Err(BrokerError::Unavailable { why: format!("no answer within {patience:?}") }))
+}
