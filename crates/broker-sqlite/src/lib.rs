@@ -1,1 +1,23 @@
-//! The embedded store: SQLite with group commit
+//! The embedded store: one SQLite file, one writer thread with group commit, a few readers.
+//!
+//! Durability: when an operation returns, it is in the write-ahead log and the log is synced
+//! (`synchronous=FULL`). All requests that wait while one transaction is synced share the next one.
+
+mod broker;
+mod checkpoint;
+mod clock;
+mod engine;
+mod error;
+mod ids;
+mod live;
+mod open;
+mod read;
+mod row;
+mod schema;
+mod validate;
+mod writer;
+
+pub use broker::SqliteStore;
+pub use clock::SystemClock;
+pub use error::OpenError;
+pub use open::SqliteConfig;

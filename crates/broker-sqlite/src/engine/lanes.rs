@@ -1,0 +1,251 @@
+//! What outcomes and people do to lanes: pauses, the breaker, limits.
+
+use std::time::Duration;
+
+use posthaste_core::broker::{LaneInfo, PauseRequest};
+use posthaste_core::limits::{BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, MAX_LANES_LISTED};
+use posthaste_core::task::decide::pause_until;
+use posthaste_core::{FailureClass, LaneLimits, Pause, PauseReason, QueueName, Scope};
+
+use super::mem::LaneSettings;
+use super::ring::Now;
+use super::{Done, Tx};
+
+impl Tx<'_> {
+    /// A try of `lane`'s target ended: with success (`None`) or in a class.
+    pub(crate) fn target_answered(
+        &mut self,
+        lane: usize,
+        seq: i64,
+        class: Option<FailureClass>,
+        asked: Option<Duration>,
+        message: Option<&str>,
+    ) -> Done<()> {
+        let target = self.mem.lanes[lane].target;
+        let own = self.mem.targets[target].lane;
+        let old = &self.mem.lanes[own].settings;
+        // Nearly always: all is well and was well before.
+        if class.is_none() && old.auto.is_none() && old.strikes == 0 && old.opens == 0 {
+            return Ok(());
+        }
+        let probe = self.mem.targets[target].probe == Some(seq);
+        let mut s = old.clone();
+        match class {
+            Some(c @ (FailureClass::Throttled | FailureClass::Misconfigured)) => {
+                let reason = match c {
+                    FailureClass::Throttled => PauseReason::Throttled,
+                    _ => PauseReason::Misconfigured,
+                };
+                let until = pause_until(c, asked, self.now);
+                // The latest end wins, unless this is the probe that found out what is true now.
+                if probe || s.auto.as_ref().is_none_or(|p| p.until.is_none_or(|u| u <= until)) {
+                    s.auto = Some(Pause {
+                        reason,
+                        until: Some(until),
+                        since: self.now,
+                        message: message.map(str::to_owned),
+                    });
+                }
+            }
+            Some(FailureClass::Unavailable) => {
+                s.strikes = s.strikes.saturating_add(1);
+                let open = s.auto.is_some() && !probe;
+                if !open && (probe || s.strikes >= BREAKER_THRESHOLD) {
+                    let wait = BREAKER_BASE.saturating_mul(1 << s.opens.min(16)).min(BREAKER_CAP);
+                    s.opens = s.opens.saturating_add(1);
+                    s.auto = Some(Pause {
+                        reason: PauseReason::Breaker,
+                        until: Some(self.now.plus(wait)),
+                        since: self.now,
+                        message: message.map(str::to_owned),
+                    });
+                }
+            }
+            // It answered: whatever it said about this one task, it is there and takes us.
+            None
+            | Some(
+                FailureClass::Transient
+                | FailureClass::Permanent
+                | FailureClass::Suppress
+                | FailureClass::Ambiguous,
+            ) => {
+                s.strikes = 0;
+                s.opens = 0;
+                let throttled_still = s.auto.as_ref().is_some_and(|p| {
+                    p.reason == PauseReason::Throttled && p.until.is_none_or(|u| u > self.now)
+                });
+                if !throttled_still {
+                    s.auto = None;
+                    self.effects.wake = true;
+                }
+            }
+        }
+        if s != self.mem.lanes[own].settings {
+            self.store_settings(own, s)?;
+        }
+        Ok(())
+    }
+
+    fn store_settings(&mut self, lane: usize, s: LaneSettings) -> Done<()> {
+        let plain = s == LaneSettings::default();
+        let text = if plain { None } else { Some(serde_json::to_string(&s)?) };
+        self.db
+            .prepare_cached("UPDATE lane SET settings = ?2 WHERE id = ?1")?
+            .execute((lane as i64 + 1, text))?;
+        if plain {
+            self.mem.special.remove(&lane);
+        } else {
+            self.mem.special.insert(lane);
+        }
+        self.mem.lanes[lane].settings = s;
+        Ok(())
+    }
+
+    pub(crate) fn pause(&mut self, request: &PauseRequest) -> Done<()> {
+        let pause = Pause {
+            reason: request.reason,
+            until: request.for_.map(|d| self.now.plus(d)),
+            since: self.now,
+            message: request.message.clone(),
+        };
+        let later = |old: &Option<Pause>| {
+            old.as_ref().is_none_or(|o| match (o.until, pause.until) {
+                (Some(a), Some(b)) => a <= b,
+                (None, Some(_)) => false,
+                (_, None) => true,
+            })
+        };
+        match &request.scope {
+            Scope::Queue(queue) => {
+                let id = self.mem.queue_id(self.db, queue)?;
+                if let Some(q) = self.mem.queues.get_mut(&id)
+                    && later(&q.paused)
+                {
+                    q.paused = Some(pause);
+                    let text = serde_json::to_string(&q.paused)?;
+                    self.db.execute("UPDATE queue SET settings = ?2 WHERE id = ?1", (id, text))?;
+                }
+            }
+            Scope::Lane(queue, key) => {
+                let lane = self.mem.lane_ix(self.db, queue, Some(key))?;
+                let mut s = self.mem.lanes[lane].settings.clone();
+                // Outcomes pause targets; a lane of one tenant is paused by people only.
+                let slot = if request.reason == PauseReason::Manual || key.tenant.is_some() {
+                    &mut s.manual
+                } else {
+                    &mut s.auto
+                };
+                if later(slot) {
+                    *slot = Some(pause);
+                    self.store_settings(lane, s)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resume(&mut self, scope: &Scope) -> Done<()> {
+        match scope {
+            Scope::Queue(queue) => {
+                let Some(id) = self.mem.queue_ids.get(queue).copied() else { return Ok(()) };
+                if let Some(q) = self.mem.queues.get_mut(&id) {
+                    q.paused = None;
+                    self.db.execute("UPDATE queue SET settings = NULL WHERE id = ?1", [id])?;
+                }
+                // The default lane has no name to be resumed by: it goes with its queue.
+                if let Some(lane) = self.mem.find_lane(id, None) {
+                    self.clear_pauses(lane)?;
+                }
+            }
+            Scope::Lane(queue, key) => {
+                let Some(id) = self.mem.queue_ids.get(queue).copied() else { return Ok(()) };
+                if let Some(lane) = self.mem.find_lane(id, Some(key)) {
+                    self.clear_pauses(lane)?;
+                }
+            }
+        }
+        self.effects.wake = true;
+        Ok(())
+    }
+
+    fn clear_pauses(&mut self, lane: usize) -> Done<()> {
+        let limits = self.mem.lanes[lane].settings.limits;
+        let s = LaneSettings { limits, ..LaneSettings::default() };
+        let target = self.mem.lanes[lane].target;
+        if self.mem.targets[target].lane == lane {
+            self.mem.targets[target].probe = None;
+        }
+        self.store_settings(lane, s)
+    }
+
+    pub(crate) fn set_limits(&mut self, scope: &Scope, limits: LaneLimits) -> Done<()> {
+        let lane = match scope {
+            Scope::Queue(queue) => self.mem.lane_ix(self.db, queue, None)?,
+            Scope::Lane(queue, key) => self.mem.lane_ix(self.db, queue, Some(key))?,
+        };
+        let s = LaneSettings { limits, ..self.mem.lanes[lane].settings.clone() };
+        self.effects.wake = true;
+        self.store_settings(lane, s)
+    }
+
+    /// A queue's timed pause ends by itself.
+    pub(crate) fn end_queue_pauses(&mut self) -> Done<()> {
+        let now = self.now;
+        let over: Vec<i64> = self
+            .mem
+            .queues
+            .iter()
+            .filter(|(_, q)| q.paused.as_ref().is_some_and(|p| p.until.is_some_and(|u| u <= now)))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in over {
+            if let Some(q) = self.mem.queues.get_mut(&id) {
+                q.paused = None;
+            }
+            self.db.execute("UPDATE queue SET settings = NULL WHERE id = ?1", [id])?;
+            self.effects.wake = true;
+        }
+        Ok(())
+    }
+
+    /// Lanes that hold work, a pause or limits.
+    pub(crate) fn lanes(&mut self, queue: Option<&QueueName>) -> Vec<LaneInfo> {
+        let now = Now { wall: self.now, mono: self.mono };
+        let wanted = queue.map(|q| self.mem.queue_ids.get(q).copied());
+        let mut out = Vec::new();
+        for (ix, lane) in self.mem.lanes.iter().enumerate() {
+            if wanted.is_some_and(|w| w != Some(lane.queue)) {
+                continue;
+            }
+            let waiting = lane.waiting.iter().any(|w| *w);
+            let plain = lane.settings == LaneSettings::default();
+            if !waiting && plain && lane.running == 0 {
+                continue;
+            }
+            let Some(queue) = self.mem.queue_of_lane(ix) else { continue };
+            let own = &self.mem.lanes[self.mem.targets[lane.target].lane].settings;
+            let lasting = |p: &&Pause| {
+                p.reason == PauseReason::Misconfigured
+                    || p.reason == PauseReason::Breaker
+                    || p.until.is_none_or(|u| u > now.wall)
+            };
+            let paused = [&lane.settings.manual, &own.manual, &own.auto]
+                .into_iter()
+                .filter_map(Option::as_ref)
+                .find(lasting)
+                .cloned();
+            out.push(LaneInfo {
+                queue: queue.name.clone(),
+                lane: self.mem.lane_key(ix),
+                paused,
+                limits: lane.settings.limits,
+                running: u64::from(lane.running),
+                waiting,
+            });
+            if out.len() >= MAX_LANES_LISTED {
+                break;
+            }
+        }
+        out
+    }
+}

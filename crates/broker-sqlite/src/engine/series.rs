@@ -1,0 +1,93 @@
+//! Pre-aggregated series: one point per queue and minute, gathered in memory and stored by the
+//! sweep. A crash loses at most what happened since the last sweep (a second); counters do not.
+
+use std::time::Duration;
+
+use posthaste_core::broker::SERIES_BUCKETS;
+use posthaste_core::limits::SERIES_STEP;
+use rusqlite::OptionalExtension;
+use serde::{Deserialize, Serialize};
+
+use super::{Done, Tx};
+
+/// One minute of one queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Point {
+    pub(crate) enqueued: u64,
+    pub(crate) claimed: u64,
+    pub(crate) succeeded: u64,
+    pub(crate) held: u64,
+    pub(crate) failed: u64,
+    pub(crate) retried: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) expired: u64,
+    pub(crate) wait: [u64; SERIES_BUCKETS],
+    pub(crate) run: [u64; SERIES_BUCKETS],
+}
+
+impl Point {
+    fn add(&mut self, other: &Self) {
+        self.enqueued += other.enqueued;
+        self.claimed += other.claimed;
+        self.succeeded += other.succeeded;
+        self.held += other.held;
+        self.failed += other.failed;
+        self.retried += other.retried;
+        self.cancelled += other.cancelled;
+        self.expired += other.expired;
+        for (a, b) in self.wait.iter_mut().zip(&other.wait) {
+            *a += b;
+        }
+        for (a, b) in self.run.iter_mut().zip(&other.run) {
+            *a += b;
+        }
+    }
+}
+
+/// The bucket of a duration: `i` counts those below `2^i` ms.
+pub(crate) fn bucket(d: Duration) -> usize {
+    let ms = u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    ((u64::BITS - ms.leading_zeros()) as usize).min(SERIES_BUCKETS - 1)
+}
+
+impl Tx<'_> {
+    /// Changes the point of this minute and `lane`'s queue.
+    pub(crate) fn point(&mut self, lane: usize, change: impl FnOnce(&mut Point)) {
+        let step = SERIES_STEP.as_millis() as i64;
+        let minute = self.now.as_millis().div_euclid(step) * step;
+        let queue = self.mem.lanes[lane].queue;
+        change(self.mem.series.entry((minute, queue)).or_default());
+    }
+
+    /// Stores the points gathered since the last call.
+    pub(crate) fn flush_series(&mut self) -> Done<()> {
+        let points: Vec<_> = self.mem.series.iter().map(|(k, v)| (*k, v.clone())).collect();
+        for ((at, queue), mut point) in points {
+            let stored: Option<String> = self
+                .db
+                .prepare_cached("SELECT data FROM series WHERE at = ?1 AND queue = ?2")?
+                .query_row([at, queue], |r| r.get(0))
+                .optional()?;
+            if let Some(text) = stored {
+                point.add(&serde_json::from_str(&text)?);
+            }
+            self.db
+                .prepare_cached("INSERT OR REPLACE INTO series (at, queue, data) VALUES (?1, ?2, ?3)")?
+                .execute((at, queue, serde_json::to_string(&point)?))?;
+        }
+        self.mem.series.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_double() {
+        for (ms, want) in [(0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (1023, 10), (1024, 11), (u64::MAX, 23)] {
+            assert_eq!(bucket(Duration::from_millis(ms)), want, "{ms} ms");
+        }
+    }
+}

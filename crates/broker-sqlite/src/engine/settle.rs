@@ -1,0 +1,471 @@
+//! How a try ends: the one place where a running task leaves its run.
+
+use std::time::Duration;
+
+use posthaste_core::broker::{SettleReply, SettleRequest, Settled, Settlement};
+use posthaste_core::task::decide::{Facts, LostLease, Verdict, on_failure, on_lost_lease};
+use posthaste_core::task::state::{Trigger, next};
+use posthaste_core::{
+    Attempt, AttemptOutcome, EndReason, Failure, FailureClass, Json, Kept, LeaseRef, Outcome, RetryPolicy,
+    State, TaskEnd, Timestamp,
+};
+use rand::RngExt;
+use rusqlite::OptionalExtension;
+
+use super::mem::{Run, retention_class};
+use super::series::bucket;
+use super::{Done, Fail, Happened, Tx};
+use crate::row::{Ext, cut, flag, log_append, log_entry, run_flag, unique_key};
+
+/// What ending a try needs of the row.
+pub(crate) struct Facet {
+    failures: u32,
+    ended: u32,
+    rescues: u32,
+    first_due: Timestamp,
+    expires: Option<Timestamp>,
+    parked: Option<i64>,
+    policy: RetryPolicy,
+    log: Option<String>,
+    error: Option<String>,
+    unique: Option<String>,
+}
+
+/// How the attempt log tells a try's end.
+struct Told {
+    outcome: AttemptOutcome,
+    class: Option<FailureClass>,
+    message: Option<String>,
+    code: Option<String>,
+}
+
+impl Tx<'_> {
+    /// The row number of a lease that holds.
+    pub(crate) fn fenced(&mut self, lease: &LeaseRef) -> Done<Option<i64>> {
+        let seq = crate::ids::seq_of(lease.task);
+        if let Some(run) = self.mem.runs.get(&seq)
+            && run.id == lease.task
+        {
+            return Ok((run.token == lease.token).then_some(seq));
+        }
+        if !self.mem.has_foreign {
+            return Ok(None);
+        }
+        let seq = self.find(lease.task)?;
+        Ok(seq.filter(|s| self.mem.runs.get(s).is_some_and(|r| r.token == lease.token)))
+    }
+
+    /// Stores outcomes, each fenced on its own, then claims.
+    pub(crate) fn settle(&mut self, request: SettleRequest) -> Done<SettleReply> {
+        let mut settled = Vec::with_capacity(request.settlements.len());
+        for s in request.settlements {
+            settled.push(self.settle_one(s)?);
+        }
+        for lease in &request.started {
+            if let Some(seq) = self.fenced(lease)? {
+                self.set_run_flag(seq, run_flag::STARTED)?;
+            }
+        }
+        let claimed = match &request.claim {
+            Some(claim) => self.claim(claim)?,
+            None => Vec::new(),
+        };
+        Ok(SettleReply { settled, claimed })
+    }
+
+    fn settle_one(&mut self, s: Settlement) -> Done<Settled> {
+        let Some(seq) = self.fenced(&s.lease)? else {
+            return self.settled_before(&s.lease);
+        };
+        let state = match s.outcome {
+            Outcome::Success { result, kept } => self.succeed(seq, result, kept)?,
+            Outcome::Failure(f) => self.fail(seq, &f)?,
+        };
+        Ok(Settled::Settled(state))
+    }
+
+    fn settled_before(&mut self, lease: &LeaseRef) -> Done<Settled> {
+        let Some(seq) = self.find(lease.task)? else { return Ok(Settled::LeaseLost) };
+        let token: Option<Vec<u8>> = self
+            .db
+            .prepare_cached("SELECT token FROM task WHERE seq = ?1")?
+            .query_row([seq], |r| r.get(0))
+            .optional()?
+            .flatten();
+        Ok(if token.as_deref() == Some(&lease.token.to_bytes()[..]) {
+            Settled::AlreadySettled
+        } else {
+            Settled::LeaseLost
+        })
+    }
+
+    fn succeed(&mut self, seq: i64, result: Option<Json>, kept: Option<Kept>) -> Done<State> {
+        let run = self.end_run(seq)?;
+        let attempt = self.attempt_of(
+            &run,
+            Told { outcome: AttemptOutcome::Succeeded, class: None, message: None, code: None },
+            false,
+        );
+        let mut flags = run.task_flags;
+        if let Some(kept) = &kept {
+            flags |= flag::HELD;
+            self.upsert_record(kept.kind, &run.id.to_string(), kept.body.as_str())?;
+            self.mem.count_held(run.lane, 1);
+        }
+        // A plain task needs no look at its row: one statement ends it.
+        let log = if run.fresh {
+            format!("[{}]", log_entry(&attempt))
+        } else {
+            let facet = self.facet(seq)?;
+            self.leave_waiting_marks(seq, &run, &facet)?;
+            log_append(facet.log.as_deref(), &attempt)?
+        };
+        self.db
+            .prepare_cached(
+                "UPDATE task SET state = ?2, attempt = ?3, finished = ?4, keep = 0, token = ?5, log = ?6, \
+                 result = ?7, flags = ?8, error = NULL WHERE seq = ?1",
+            )?
+            .execute((
+                seq,
+                i64::from(State::Succeeded.code()),
+                run.attempt,
+                self.now.as_millis(),
+                run.token.to_bytes(),
+                log,
+                result.as_ref().map(Json::as_str),
+                flags,
+            ))?;
+        if run.fresh && flags & flag::UNIQUE != 0 {
+            let facet = self.facet(seq)?;
+            self.free_unique(seq, &facet)?;
+        }
+        self.count(run.lane, Some(State::Running), Some(State::Succeeded));
+        let held = kept.is_some();
+        let took = bucket(self.now.since(run.started_at));
+        self.point(run.lane, |s| {
+            s.succeeded += 1;
+            s.held += u64::from(held);
+            s.run[took] += 1;
+        });
+        self.target_answered(run.lane, seq, None, None, None)?;
+        self.tell(&run, State::Succeeded, None, None);
+        Ok(State::Succeeded)
+    }
+
+    /// Ends a try in failure, as the tables say.
+    pub(crate) fn fail(&mut self, seq: i64, f: &Failure) -> Done<State> {
+        let facet = self.facet(seq)?;
+        let run = self.run(seq)?;
+        let verdict = on_failure(f.class, f.retry_after, &self.facts(&run, &facet));
+        let message = cut(&f.message);
+        // The target first: what is parked goes back behind a closed door.
+        self.target_answered(run.lane, seq, Some(f.class), f.retry_after, Some(&message))?;
+        let cancelled = verdict.trigger == Trigger::Cancel;
+        let told = Told {
+            outcome: if cancelled { AttemptOutcome::Cancelled } else { AttemptOutcome::Failed },
+            class: Some(f.class),
+            message: Some(message),
+            code: f.code.clone(),
+        };
+        self.leave(seq, &facet, verdict, told, 0)
+    }
+
+    /// Ends the try of a lost lease.
+    pub(crate) fn lose(&mut self, seq: i64, worker_gone: bool) -> Done<State> {
+        let facet = self.facet(seq)?;
+        let run = self.run(seq)?;
+        let lost = LostLease {
+            marked: run.has(run_flag::MARKED),
+            started: run.has(run_flag::STARTED),
+            worker_gone,
+            rescues: facet.rescues,
+        };
+        let (verdict, counts) = on_lost_lease(lost, &self.facts(&run, &facet));
+        let told = Told {
+            outcome: AttemptOutcome::LeaseExpired,
+            class: lost.marked.then_some(FailureClass::Ambiguous),
+            message: Some(if lost.marked {
+                "the worker was lost after the point of no return: it may have been sent".into()
+            } else {
+                "the worker was lost".into()
+            }),
+            code: None,
+        };
+        self.leave(seq, &facet, verdict, told, u32::from(counts))
+    }
+
+    /// Gives a task back untried. `delay` sends it to `retrying` instead of the front.
+    pub(crate) fn give_back(&mut self, seq: i64, delay: Option<Duration>) -> Done<State> {
+        let run = self.run(seq)?;
+        if run.has(run_flag::MARKED) {
+            let f = Failure::new(
+                FailureClass::Ambiguous,
+                "the worker stopped after the point of no return: it may have been sent",
+            );
+            return self.fail(seq, &f);
+        }
+        let facet = self.facet(seq)?;
+        let facts = self.facts(&run, &facet);
+        let verdict = if facts.cancel_requested {
+            Verdict {
+                trigger: Trigger::Cancel,
+                counted: false,
+                next_at: None,
+                end: Some(EndReason::Cancelled),
+            }
+        } else if let Some(delay) = delay {
+            // No worker here knows its kind: that goes round uncounted, so its age bounds it.
+            if self.now.since(facet.first_due) >= facet.policy.max_age {
+                Verdict {
+                    trigger: Trigger::MaxAge,
+                    counted: false,
+                    next_at: None,
+                    end: Some(EndReason::MaxAge),
+                }
+            } else {
+                let next_at = Some(self.now.plus(delay));
+                Verdict { trigger: Trigger::ReleaseUnknown, counted: false, next_at, end: None }
+            }
+        } else {
+            Verdict { trigger: Trigger::Release, counted: false, next_at: None, end: None }
+        };
+        let told = Told {
+            outcome: if facts.cancel_requested {
+                AttemptOutcome::Cancelled
+            } else {
+                AttemptOutcome::Released
+            },
+            class: None,
+            message: delay.map(|_| "no handler of this kind in that worker".into()),
+            code: None,
+        };
+        self.leave(seq, &facet, verdict, told, 0)
+    }
+
+    /// Takes a task out of its run to wherever the verdict says.
+    fn leave(&mut self, seq: i64, facet: &Facet, v: Verdict, told: Told, rescued: u32) -> Done<State> {
+        let run = self.end_run(seq)?;
+        let to = next(Some(State::Running), v.trigger)
+            .ok_or_else(|| Fail::Corrupt(format!("no row of the state table for {:?}", v.trigger)))?;
+        let ended = u32::from(told.class.is_some());
+        let class = told.class;
+        // A prefetched task that never started leaves no line in its log.
+        let log = if run.has(run_flag::STARTED) || told.class.is_some() {
+            let attempt = self.attempt_of(&run, told, v.counted);
+            let error = self.task_end(&attempt, &v, to)?;
+            Some((log_append(facet.log.as_deref(), &attempt)?, error))
+        } else if v.end.is_some() {
+            let attempt = self.attempt_of(&run, told, v.counted);
+            Some((facet.log.clone().unwrap_or_else(|| "[]".into()), self.task_end(&attempt, &v, to)?))
+        } else {
+            None
+        };
+        let (log, error) = match log {
+            Some((log, error)) => (Some(log), error.or_else(|| facet.error.clone())),
+            None => (facet.log.clone(), facet.error.clone()),
+        };
+        let place = self.place(seq, &run, facet, &v, to)?;
+        self.db
+            .prepare_cached(
+                "UPDATE task SET state = ?2, attempt = ?3, failures = failures + ?4, ended = ended + ?5, \
+                 rescues = rescues + ?6, due = coalesce(?7, due), ord = ?8, parked = ?9, finished = ?10, keep = ?11, \
+                 token = coalesce(?12, token), error = ?13, log = ?14 WHERE seq = ?1",
+            )?
+            .execute(rusqlite::params![
+                seq,
+                if to.is_final() { i64::from(to.code()) } else { 0 },
+                run.attempt,
+                u32::from(v.counted),
+                ended,
+                rescued,
+                place.due,
+                place.ord,
+                place.parked,
+                to.is_final().then(|| self.now.as_millis()),
+                retention_class(to).map(|c| c as i64),
+                // Only an outcome makes a repeat `already settled`; a rescued worker is told it lost.
+                class.is_some().then(|| run.token.to_bytes().to_vec()),
+                error,
+                log,
+            ])?;
+        self.count(run.lane, Some(State::Running), Some(to));
+        let took = bucket(self.now.since(run.started_at));
+        self.point(run.lane, |s| {
+            match to {
+                State::Failed => s.failed += 1,
+                State::Cancelled => s.cancelled += 1,
+                State::Expired => s.expired += 1,
+                State::Retrying => s.retried += 1,
+                _ => {}
+            }
+            s.run[took] += 1;
+        });
+        self.tell(&run, to, class, v.next_at.filter(|_| to == State::Retrying));
+        Ok(to)
+    }
+
+    /// Puts a task that left its run where it waits, or cleans up behind one that ended.
+    fn place(&mut self, seq: i64, run: &Run, facet: &Facet, v: &Verdict, to: State) -> Done<Place> {
+        if to.is_final() {
+            self.leave_waiting_marks(seq, run, facet)?;
+            return Ok(Place { due: None, ord: 0, parked: None });
+        }
+        if let Some(e) = facet.expires {
+            self.insert_expiry(e.as_millis(), seq, 0)?;
+        }
+        if let Some(at) = facet.parked {
+            self.delete_expiry(at, seq, 1)?;
+        }
+        if to == State::Retrying {
+            let at = v.next_at.unwrap_or(self.now).as_millis();
+            self.insert_due(at, seq, run.lane, run.prio, State::Retrying)?;
+            return Ok(Place { due: Some(at), ord: at, parked: None });
+        }
+        let ord = self.mem.front_place();
+        self.insert_ready(run.lane, run.prio, ord, seq)?;
+        let parked = if v.trigger == Trigger::FailPark {
+            let at = facet.first_due.plus(facet.policy.max_age).as_millis();
+            self.insert_expiry(at, seq, 1)?;
+            Some(at)
+        } else {
+            None
+        };
+        Ok(Place { due: None, ord, parked })
+    }
+
+    /// Removes what a waiting task has beside its row: expiries and its unique key.
+    pub(crate) fn leave_waiting_marks(&mut self, seq: i64, run: &Run, facet: &Facet) -> Done<()> {
+        if let Some(e) = facet.expires {
+            self.delete_expiry(e.as_millis(), seq, 0)?;
+        }
+        if let Some(at) = facet.parked {
+            self.delete_expiry(at, seq, 1)?;
+        }
+        if run.task_flags & flag::UNIQUE != 0 {
+            self.free_unique(seq, facet)?;
+        }
+        Ok(())
+    }
+
+    fn free_unique(&mut self, seq: i64, facet: &Facet) -> Done<()> {
+        if let Some(key) = &facet.unique {
+            self.db
+                .prepare_cached("DELETE FROM uniq WHERE key = ?1 AND seq = ?2 AND until IS NULL")?
+                .execute((key, seq))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delete_expiry(&mut self, at: i64, seq: i64, why: i64) -> Done<()> {
+        self.db
+            .prepare_cached("DELETE FROM expiry WHERE at = ?1 AND seq = ?2 AND why = ?3")?
+            .execute((at, seq, why))?;
+        Ok(())
+    }
+
+    fn task_end(&self, a: &Attempt, v: &Verdict, to: State) -> Done<Option<String>> {
+        if a.class.is_none() && v.end.is_none() {
+            return Ok(None);
+        }
+        let message = match (to, &a.message) {
+            (State::Cancelled, _) => "cancelled".to_owned(),
+            (_, Some(m)) => m.clone(),
+            (_, None) => v.end.map_or("", EndReason::as_str).to_owned(),
+        };
+        let end = TaskEnd { reason: v.end, class: a.class, message, code: a.code.clone() };
+        Ok(Some(serde_json::to_string(&end)?))
+    }
+
+    fn attempt_of(&self, run: &Run, told: Told, counted: bool) -> Attempt {
+        Attempt {
+            generation: run.generation,
+            attempt: run.attempt,
+            started_at: run.started_at,
+            ended_at: Some(self.now),
+            worker: run.worker.clone(),
+            outcome: told.outcome,
+            class: told.class,
+            message: told.message,
+            code: told.code,
+            counted,
+        }
+    }
+
+    fn facts<'f>(&self, run: &Run, facet: &'f Facet) -> Facts<'f> {
+        Facts {
+            policy: &facet.policy,
+            failures: facet.failures,
+            ended: facet.ended,
+            first_due: facet.first_due,
+            expires_at: facet.expires,
+            cancel_requested: run.has(run_flag::CANCEL),
+            now: self.now,
+            jitter: rand::rng().random(),
+        }
+    }
+
+    fn run(&self, seq: i64) -> Done<Run> {
+        self.mem.runs.get(&seq).cloned().ok_or_else(|| Fail::Corrupt("a run has vanished".into()))
+    }
+
+    fn end_run(&mut self, seq: i64) -> Done<Run> {
+        self.db.prepare_cached("DELETE FROM run WHERE seq = ?1")?.execute([seq])?;
+        self.mem.run_ended(seq).ok_or_else(|| Fail::Corrupt("a run has vanished".into()))
+    }
+
+    pub(crate) fn set_run_flag(&mut self, seq: i64, bit: i64) -> Done<()> {
+        let Some(run) = self.mem.runs.get_mut(&seq) else { return Ok(()) };
+        if run.flags & bit == 0 {
+            run.flags |= bit;
+            self.db.prepare_cached("UPDATE run SET flags = ?2 WHERE seq = ?1")?.execute((seq, run.flags))?;
+        }
+        Ok(())
+    }
+
+    /// Reads what the end of a try needs to know.
+    pub(crate) fn facet(&mut self, seq: i64) -> Done<Facet> {
+        let mut stmt = self.db.prepare_cached(
+            "SELECT t.failures, t.ended, t.rescues, t.first_due, t.expires, t.parked, t.policy, t.ext, t.log, t.error, \
+             n.text FROM task t JOIN name n ON n.id = t.kind WHERE t.seq = ?1",
+        )?;
+        let mut rows = stmt.query([seq])?;
+        let r = rows.next()?.ok_or_else(|| Fail::Corrupt("a running task has no row".into()))?;
+        let ext = Ext::parse(r.get::<_, Option<String>>(7)?.as_deref())?;
+        let kind: String = r.get(10)?;
+        Ok(Facet {
+            failures: r.get(0)?,
+            ended: r.get(1)?,
+            rescues: r.get(2)?,
+            first_due: Timestamp::from_millis(r.get(3)?),
+            expires: r.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
+            parked: r.get(5)?,
+            policy: self
+                .presets
+                .policy(r.get(6)?, &ext)
+                .ok_or_else(|| Fail::Corrupt("a task has no policy".into()))?,
+            log: r.get(8)?,
+            error: r.get(9)?,
+            unique: ext.unique.as_ref().map(|key| unique_key(ext.tenant.as_ref(), &kind, key)),
+        })
+    }
+
+    fn tell(&mut self, run: &Run, state: State, class: Option<FailureClass>, next_at: Option<Timestamp>) {
+        self.event(&Happened {
+            id: run.id,
+            kind: run.kind,
+            lane: run.lane,
+            state,
+            attempt: run.attempt,
+            generation: run.generation,
+            class,
+            next_at,
+        });
+    }
+}
+
+/// Where a task waits after a try.
+struct Place {
+    due: Option<i64>,
+    ord: i64,
+    parked: Option<i64>,
+}

@@ -1,0 +1,230 @@
+//! What time moves: due tasks, lost leases, expiries, retention. Each step is bounded.
+
+use std::time::Duration;
+
+use posthaste_core::broker::TickReport;
+use posthaste_core::limits::{IDEMPOTENCY_KEPT, LEASE, SERIES_KEPT, STORE_GAP, TICK_BATCH};
+use posthaste_core::{EndReason, State, Timestamp};
+
+use super::mem::Run;
+use super::ring::Now;
+use super::{Done, Fail, Happened, Tx};
+use crate::engine::enqueue::id_of_columns;
+use crate::row::flag;
+
+/// When the sweep last came by, and until when it must not rescue.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    pub(crate) last: Option<Duration>,
+    pub(crate) no_rescue_before: Duration,
+}
+
+impl Tx<'_> {
+    /// One sweep. `gone` tells whether a running task's worker is gone.
+    pub(crate) fn tick(&mut self, sweep: &mut Sweep, gone: impl Fn(&Run) -> bool) -> Done<TickReport> {
+        // Nobody came by for a while: the store or its process stood still, and healthy workers
+        // could not extend. They get one full lease before anything is taken from them.
+        if sweep.last.is_some_and(|last| self.mono.saturating_sub(last) > STORE_GAP) {
+            sweep.no_rescue_before = self.mono + LEASE;
+        }
+        sweep.last = Some(self.mono);
+        let mut report = TickReport::default();
+        report.due = self.move_due()?;
+        if self.mono >= sweep.no_rescue_before {
+            report.rescued = self.rescue(gone)?;
+        }
+        report.expired = self.expire()?;
+        report.pruned = self.prune()?;
+        self.flush_series()?;
+        report.more =
+            [report.due, report.rescued, report.expired, report.pruned].iter().any(|n| *n >= TICK_BATCH);
+        report.next = self.next_change();
+        Ok(report)
+    }
+
+    /// How long until time itself makes work claimable.
+    pub(crate) fn next_change(&self) -> Option<Duration> {
+        let due = self.mem.next_due.map(|at| Timestamp::from_millis(at).since(self.now));
+        let lane = self.mem.next_ready(Now { wall: self.now, mono: self.mono });
+        match (due, lane) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Scheduled and retrying tasks whose time has come become queued.
+    pub(crate) fn move_due(&mut self) -> Done<usize> {
+        if self.mem.next_due.is_none_or(|at| at > self.now.as_millis()) {
+            return Ok(0);
+        }
+        let mut stmt = self.db.prepare_cached(
+            "SELECT at, seq, lane, prio, retrying FROM due WHERE at <= ?1 ORDER BY at, seq LIMIT ?2",
+        )?;
+        let rows: Vec<(i64, i64, i64, i64, bool)> = stmt
+            .query_map((self.now.as_millis(), TICK_BATCH as i64), |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        for (at, seq, lane, prio, retrying) in &rows {
+            let lane = usize::try_from(lane - 1).map_err(|_| Fail::Corrupt("due.lane".into()))?;
+            let prio = usize::try_from(*prio).map_err(|_| Fail::Corrupt("due.prio".into()))?;
+            self.insert_ready(lane, prio, *at, *seq)?;
+            let from = if *retrying { State::Retrying } else { State::Scheduled };
+            self.count(lane, Some(from), Some(State::Queued));
+            self.due_event(*seq, lane)?;
+        }
+        if let Some((at, seq, ..)) = rows.last() {
+            self.db.prepare_cached("DELETE FROM due WHERE (at, seq) <= (?1, ?2)")?.execute((at, seq))?;
+        }
+        self.mem.next_due = self.db.prepare_cached("SELECT min(at) FROM due")?.query_row([], |r| r.get(0))?;
+        Ok(rows.len())
+    }
+
+    /// Reads what an event must say, only while somebody watches.
+    fn due_event(&mut self, seq: i64, lane: usize) -> Done<()> {
+        if !self.effects.watched {
+            return Ok(());
+        }
+        let Some(t) = self.resting(seq)? else { return Ok(()) };
+        self.event(&Happened {
+            id: t.id,
+            kind: t.kind,
+            lane,
+            state: State::Queued,
+            attempt: t.attempt,
+            generation: t.generation,
+            class: None,
+            next_at: None,
+        });
+        Ok(())
+    }
+
+    fn rescue(&mut self, gone: impl Fn(&Run) -> bool) -> Done<usize> {
+        let mut lost: Vec<(Duration, i64, bool)> = self
+            .mem
+            .runs
+            .iter()
+            .filter(|(_, r)| r.deadline <= self.mono)
+            .map(|(seq, r)| (r.deadline, *seq, gone(r)))
+            .collect();
+        lost.sort_unstable();
+        lost.truncate(TICK_BATCH);
+        // Backwards, so that the oldest is the foremost again.
+        for (_, seq, gone) in lost.iter().rev() {
+            self.lose(*seq, *gone)?;
+        }
+        Ok(lost.len())
+    }
+
+    fn expire(&mut self) -> Done<usize> {
+        let mut stmt = self.db.prepare_cached(
+            "SELECT at, seq, why FROM expiry WHERE at <= ?1 ORDER BY at, seq, why LIMIT ?2",
+        )?;
+        let rows: Vec<(i64, i64, i64)> = stmt
+            .query_map((self.now.as_millis(), TICK_BATCH as i64), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        for (at, seq, why) in &rows {
+            self.delete_expiry(*at, *seq, *why)?;
+            // A running task goes on; what follows its try looks at the expiry again.
+            if self.mem.runs.contains_key(seq) {
+                continue;
+            }
+            let Some(t) = self.resting(*seq)? else { continue };
+            if t.state.is_final() {
+                continue;
+            }
+            if *why == 0 && t.expires == Some(*at) {
+                self.end_waiting(&t, State::Expired, EndReason::Expired, "expired before it could be run")?;
+            } else if *why == 1 && t.parked == Some(*at) && t.state == State::Queued {
+                self.end_waiting(&t, State::Failed, EndReason::MaxAge, "waited too long in a paused lane")?;
+            }
+        }
+        Ok(rows.len())
+    }
+
+    fn prune(&mut self) -> Done<usize> {
+        let now = self.now;
+        let r = *self.retention;
+        let mut pruned = 0;
+        for (class, age, count) in
+            [(0usize, r.succeeded_age, r.succeeded_count), (1, r.failed_age, r.failed_count)]
+        {
+            let surplus = self.mem.kept[class].saturating_sub(count).min(TICK_BATCH as u64) as usize;
+            let mut rows = self.finished(class, Some(now.minus(age)), TICK_BATCH)?;
+            if rows.len() < surplus {
+                rows = self.finished(class, None, surplus)?;
+            }
+            pruned += rows.len();
+            for row in rows {
+                self.forget(&row)?;
+            }
+        }
+        for (sql, at) in [
+            (
+                "DELETE FROM idem WHERE key IN (SELECT key FROM idem WHERE at <= ?1 LIMIT ?2)",
+                now.minus(IDEMPOTENCY_KEPT),
+            ),
+            ("DELETE FROM uniq WHERE key IN (SELECT key FROM uniq WHERE until <= ?1 LIMIT ?2)", now),
+            (
+                "DELETE FROM series WHERE (at, queue) IN (SELECT at, queue FROM series WHERE at <= ?1 LIMIT ?2)",
+                now.minus(SERIES_KEPT),
+            ),
+        ] {
+            pruned += self.db.prepare_cached(sql)?.execute((at.as_millis(), TICK_BATCH as i64))?;
+        }
+        Ok(pruned)
+    }
+
+    fn finished(&mut self, class: usize, until: Option<Timestamp>, limit: usize) -> Done<Vec<Finished>> {
+        let mut stmt = self.db.prepare_cached(
+            "SELECT seq, rand, lane, state, flags, ext FROM task WHERE keep = ?1 AND finished <= ?2 \
+             ORDER BY finished LIMIT ?3",
+        )?;
+        let until = until.map_or(i64::MAX, Timestamp::as_millis);
+        let rows = stmt.query_map((class as i64, until, limit as i64), |r| {
+            Ok(Finished {
+                seq: r.get(0)?,
+                rand: r.get(1)?,
+                lane: r.get(2)?,
+                state: r.get(3)?,
+                flags: r.get(4)?,
+                ext: r.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Removes a finished task and all that goes with it.
+    fn forget(&mut self, row: &Finished) -> Done<()> {
+        let id = id_of_columns(row.seq, row.rand, row.flags, row.ext.as_deref())?;
+        let lane = usize::try_from(row.lane - 1).map_err(|_| Fail::Corrupt("task.lane".into()))?;
+        let state = State::from_code(row.state).ok_or_else(|| Fail::Corrupt("task.state".into()))?;
+        if row.flags & flag::HELD != 0 {
+            self.delete_held(id)?;
+            self.mem.count_held(lane, -1);
+        }
+        if row.flags & flag::FOREIGN != 0 {
+            self.db.prepare_cached("DELETE FROM foreign_id WHERE id = ?1")?.execute([id.as_bytes()])?;
+        }
+        if row.flags & flag::BATCH != 0
+            && let Some(batch) = crate::row::Ext::parse(row.ext.as_deref())?.batch
+        {
+            self.db
+                .prepare_cached("DELETE FROM batch_task WHERE batch = ?1 AND seq = ?2")?
+                .execute((batch.as_bytes(), row.seq))?;
+        }
+        self.db.prepare_cached("DELETE FROM task WHERE seq = ?1")?.execute([row.seq])?;
+        self.count(lane, Some(state), None);
+        Ok(())
+    }
+}
+
+/// A finished task to be removed.
+struct Finished {
+    seq: i64,
+    rand: i64,
+    lane: i64,
+    state: u8,
+    flags: i64,
+    ext: Option<String>,
+}

@@ -1,0 +1,96 @@
+//! What is refused before it reaches the writer.
+
+use posthaste_core::broker::{EnqueueRequest, SettleRequest};
+use posthaste_core::limits::{
+    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_SETTLE,
+    MAX_UNIQUE_HOLD,
+};
+use posthaste_core::{BrokerError, Json, NewTask, Outcome, UniqueHold};
+
+/// Checks a whole enqueue.
+pub(crate) fn enqueue(request: &EnqueueRequest) -> Result<(), BrokerError> {
+    if request.tasks.len() > MAX_ENQUEUE {
+        return Err(BrokerError::invalid(
+            MAX_ENQUEUE,
+            "tasks",
+            format!("at most {MAX_ENQUEUE} in one call; split them"),
+        ));
+    }
+    if let Some(k) = &request.idempotency {
+        key(0, "idempotency_key", &k.key)?;
+    }
+    request.tasks.iter().enumerate().try_for_each(|(i, t)| task(i, t))
+}
+
+fn task(i: usize, t: &NewTask) -> Result<(), BrokerError> {
+    if t.payload.len() > MAX_PAYLOAD_BYTES {
+        return Err(BrokerError::invalid(
+            i,
+            "payload",
+            format!("is {} bytes of JSON, at most {MAX_PAYLOAD_BYTES} are allowed", t.payload.len()),
+        ));
+    }
+    t.policy.check().map_err(|(field, problem)| BrokerError::Invalid { index: i, field, problem })?;
+    if let Some(u) = &t.unique {
+        key(i, "unique.key", &u.key)?;
+        if let UniqueHold::For(d) = u.hold
+            && (d.is_zero() || d > MAX_UNIQUE_HOLD)
+        {
+            let max = MAX_UNIQUE_HOLD.as_millis();
+            return Err(BrokerError::invalid(i, "unique.hold_ms", format!("must be 1 to {max}")));
+        }
+    }
+    if t.trace.as_ref().is_some_and(|x| x.len() > MAX_KEY_BYTES) {
+        return Err(BrokerError::invalid(i, "trace", format!("must be at most {MAX_KEY_BYTES} bytes")));
+    }
+    Ok(())
+}
+
+fn key(i: usize, field: &'static str, k: &str) -> Result<(), BrokerError> {
+    if k.is_empty() || k.len() > MAX_KEY_BYTES || k.chars().any(char::is_control) {
+        let problem = format!("must be 1 to {MAX_KEY_BYTES} bytes without control characters");
+        return Err(BrokerError::invalid(i, field, problem));
+    }
+    Ok(())
+}
+
+/// Checks a whole settle: it is refused before anything of it is written.
+pub(crate) fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
+    batch(request.settlements.len().max(request.started.len()))?;
+    for (i, s) in request.settlements.iter().enumerate() {
+        if let Outcome::Success { result, kept } = &s.outcome {
+            if result.as_ref().is_some_and(|r| r.len() > MAX_RESULT_BYTES) {
+                return Err(BrokerError::invalid(
+                    i,
+                    "result",
+                    format!("at most {MAX_RESULT_BYTES} bytes of JSON; return a reference to it instead"),
+                ));
+            }
+            if let Some(k) = kept {
+                body(i, &k.body)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks the length of a batch of leases or ids.
+pub(crate) fn batch(n: usize) -> Result<(), BrokerError> {
+    if n > MAX_SETTLE {
+        return Err(BrokerError::invalid(MAX_SETTLE, "batch", format!("at most {MAX_SETTLE} in one call")));
+    }
+    Ok(())
+}
+
+/// Checks a record's name and body.
+pub(crate) fn record(name: &str, b: &Json) -> Result<(), BrokerError> {
+    key(0, "name", name)?;
+    body(0, b)
+}
+
+fn body(i: usize, b: &Json) -> Result<(), BrokerError> {
+    if b.len() > MAX_RECORD_BYTES {
+        return Err(BrokerError::invalid(i, "body", format!("at most {MAX_RECORD_BYTES} bytes of JSON")));
+    }
+    Ok(())
+}
