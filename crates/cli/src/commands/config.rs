@@ -1,0 +1,93 @@
+//! `posthaste config`: what is in force and where it came from.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::output::{Out, table};
+use crate::settings::flags::ServerFlags;
+use crate::settings::table::SETTINGS;
+use crate::settings::typed::{LogConfig, ServerConfig};
+use crate::settings::{self};
+
+/// Arguments of `posthaste config`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show every setting with its default, unit and names instead
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    settings: ServerFlags,
+}
+
+/// Prints the configuration; one that `up` would refuse is printed and then refused.
+///
+/// # Errors
+/// A configuration that is refused.
+pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+    if args.list {
+        return list(out);
+    }
+    let settings = settings::load(file, args.settings.0)?;
+    let shown: Vec<(&str, String, String)> = SETTINGS
+        .iter()
+        .map(|s| (s.key, settings.shown(s.key), settings.value(s.key).source.to_string()))
+        .collect();
+    let providers: Vec<(String, String)> = settings
+        .providers
+        .iter()
+        .map(|(name, p)| {
+            let url = p.url.parse::<posthaste_notify::SmtpUrl>();
+            (
+                format!("providers.{name}"),
+                url.map_or_else(|_| "(set, not readable)".into(), |u| u.to_string()),
+            )
+        })
+        .collect();
+    if out.is_json() {
+        let values = shown
+            .iter()
+            .map(|(key, value, source)| ((*key).to_owned(), json!({"value": value, "source": source})));
+        let file_source = "posthaste.toml";
+        let more =
+            providers.iter().map(|(key, url)| (key.clone(), json!({"value": url, "source": file_source})));
+        out.value(&values.chain(more).collect::<serde_json::Map<_, _>>())?;
+    } else {
+        let mut rows: Vec<Vec<String>> =
+            shown.into_iter().map(|(key, value, source)| vec![key.to_owned(), value, source]).collect();
+        rows.extend(providers.into_iter().map(|(key, url)| vec![key, url, "posthaste.toml".to_owned()]));
+        out.line(table(&["setting", "value", "from"], &rows))?;
+    }
+    for warning in &settings.warnings {
+        eprintln!("posthaste: warning: {warning}");
+    }
+    ServerConfig::new(&settings)?;
+    LogConfig::new(&settings)?;
+    Ok(())
+}
+
+fn list(out: Out) -> anyhow::Result<()> {
+    if out.is_json() {
+        let all: Vec<_> = SETTINGS
+            .iter()
+            .map(|s| {
+                json!({"key": s.key, "env": s.env, "flag": format!("--{}", s.flag()), "default": s.default,
+                       "unit": s.unit, "secret": s.secret, "doc": s.doc})
+            })
+            .collect();
+        return out.value(&all);
+    }
+    let mut text = String::new();
+    for s in SETTINGS {
+        let default = if s.default.is_empty() { "not set" } else { s.default };
+        text.push_str(&format!(
+            "{}  ({}, --{})\n    {} [{}] default: {default}\n",
+            s.key,
+            s.env,
+            s.flag(),
+            s.doc,
+            s.unit
+        ));
+    }
+    out.line(text.trim_end())
+}

@@ -1,0 +1,129 @@
+//! `posthaste doctor`: what may be wrong here, and what to do about each of it.
+
+mod machine;
+mod place;
+mod smtp;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::exit::Stop;
+use crate::http::block_on;
+use crate::output::{Out, plain};
+use crate::settings::flags::ServerFlags;
+use crate::settings::typed::{LogConfig, ServerConfig};
+use crate::settings::{self};
+
+/// Arguments of `posthaste doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: ServerFlags,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// It works, but somebody should look.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// How it is.
+    pub status: Status,
+    /// What was found.
+    pub found: String,
+    /// What to do, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    /// As it should be.
+    pub fn ok(name: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { name: name.into(), status: Status::Ok, found: found.into(), remedy: None }
+    }
+
+    /// It works, but somebody should look.
+    pub fn warn(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { status: Status::Warn, remedy: Some(remedy.into()), ..Self::ok(name, found) }
+    }
+
+    /// It does not work.
+    pub fn fail(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { status: Status::Fail, remedy: Some(remedy.into()), ..Self::ok(name, found) }
+    }
+}
+
+/// Checks everything, prints it, and fails when something does not work.
+///
+/// # Errors
+/// When a check failed.
+pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+    let checks = match configuration(args, file) {
+        Ok((config, mut checks)) => {
+            checks.extend(block_on(async { anyhow::Ok(with(&config).await) })?);
+            checks
+        }
+        // Nothing else can be checked without knowing what was meant.
+        Err(e) => vec![Check::fail(
+            "configuration",
+            format!("{e:#}"),
+            "`posthaste config --list` shows every setting",
+        )],
+    };
+    if out.is_json() {
+        out.value(&checks)?;
+    } else {
+        for check in &checks {
+            let mark = match check.status {
+                Status::Ok => "ok  ",
+                Status::Warn => "warn",
+                Status::Fail => "FAIL",
+            };
+            out.line(format!("{mark}  {:<16} {}", check.name, plain(&check.found)))?;
+            if let Some(remedy) = &check.remedy {
+                out.line(format!("      {:<16} → {remedy}", ""))?;
+            }
+        }
+    }
+    if checks.iter().any(|c| c.status == Status::Fail) { Err(Stop::Quiet.into()) } else { Ok(()) }
+}
+
+fn configuration(args: Args, file: Option<&Path>) -> anyhow::Result<(ServerConfig, Vec<Check>)> {
+    let settings = settings::load(file, args.settings.0)?;
+    let config = ServerConfig::new(&settings)?;
+    LogConfig::new(&settings)?;
+    let mut checks = vec![Check::ok("configuration", "can be read")];
+    for warning in &settings.warnings {
+        checks.push(Check::warn("configuration", warning.as_str(), "remove it, or correct its name"));
+    }
+    if config.auth_off && !config.addr.ip().is_loopback() {
+        checks.push(Check::warn(
+            "access",
+            format!("auth is off and the server listens on {}", config.addr),
+            "let nobody reach that address but programs that may send and read everything",
+        ));
+    }
+    Ok((config, checks))
+}
+
+async fn with(config: &ServerConfig) -> Vec<Check> {
+    let running = place::server(config.addr).await;
+    let mut checks = vec![place::address(config.addr, &running)];
+    checks.extend(place::data_directory(&config.data_dir));
+    checks.push(place::store(&config.data_dir, &running).await);
+    checks.extend(machine::checks(&config.data_dir));
+    checks.extend(smtp::checks(config).await);
+    checks
+}

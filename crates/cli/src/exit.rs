@@ -1,0 +1,54 @@
+//! How a run ends: documented exit codes, one sentence on standard error.
+
+use std::process::ExitCode;
+
+use crate::settings::resolve::ConfigError;
+
+/// An end other than success and plain failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Wrong usage or configuration: 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The server does not answer: 3.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The task ended without success: 4. What happened was printed already.
+    #[error("{0}")]
+    TaskEnded(String),
+    /// The data directory cannot be used now; trying again later may help: 75 (EX_TEMPFAIL).
+    #[error("{0}")]
+    StoreBusy(String),
+    /// It failed and said so already: 1, and nothing is printed.
+    #[error("failed")]
+    Quiet,
+}
+
+impl Stop {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::TaskEnded(_) => 4,
+            Self::StoreBusy(_) => 75,
+            Self::Quiet => 1,
+        }
+    }
+}
+
+/// The exit code of a run; what went wrong is printed here, once.
+pub fn code(done: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    // `posthaste tasks list | head`: the reader has what it wanted.
+    if error.chain().any(|e| {
+        e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    }) {
+        return ExitCode::SUCCESS;
+    }
+    let stop = error.chain().find_map(|e| e.downcast_ref::<Stop>());
+    if !matches!(stop, Some(Stop::Quiet)) {
+        eprintln!("posthaste: {error:#}");
+    }
+    let config = error.chain().any(|e| e.is::<ConfigError>());
+    ExitCode::from(stop.map_or(if config { 2 } else { 1 }, Stop::code))
+}

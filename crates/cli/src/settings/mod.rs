@@ -1,0 +1,36 @@
+//! Configuration: flags over environment over posthaste.toml over defaults.
+
+pub mod flags;
+pub mod resolve;
+pub mod table;
+pub mod typed;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use resolve::{Inputs, Settings};
+
+/// The file that is read when nobody names one, if it is there.
+const DEFAULT_FILE: &str = "posthaste.toml";
+
+/// Reads the real environment and file. `file` is what `--config` named.
+///
+/// # Errors
+/// A file that was named and cannot be read, or a configuration that is refused.
+pub fn load(file: Option<&Path>, flags: BTreeMap<&'static str, String>) -> anyhow::Result<Settings> {
+    // A variable that is not UTF-8 cannot be one of ours.
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .collect();
+    let named = file.map(Path::to_owned).or_else(|| env.get("POSTHASTE_CONFIG").map(PathBuf::from));
+    let (path, must_exist) = named.map_or_else(|| (PathBuf::from(DEFAULT_FILE), false), |p| (p, true));
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => None,
+        Err(e) => return Err(e).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    let inputs = Inputs { flags, env, file: text.as_deref().map(|t| (path.as_path(), t)) };
+    Ok(resolve::resolve(&inputs)?)
+}

@@ -1,0 +1,351 @@
+//! Finds the value in force of every setting, and where it came from. Pure: flags, environment and
+//! file are arguments.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::table::SETTINGS;
+
+/// Variables of ours that are not settings.
+const OTHER_ENV: &[&str] = &["POSTHASTE_CONFIG"];
+/// Keys of a provider's table.
+const PROVIDER_KEYS: &[&str] = &["url", "from", "ca_file"];
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A flag.
+    Flag,
+    /// The environment variable of the setting.
+    Environment,
+    /// The file.
+    File(PathBuf),
+    /// Nobody set it.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Environment => f.write_str("environment"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// As text.
+    pub text: String,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// A `[providers.<name>]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderTable {
+    /// Its secret URL.
+    pub url: String,
+    /// Its sender.
+    pub from: Option<String>,
+    /// A file with a certificate authority to trust.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What is in force.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    values: BTreeMap<&'static str, Value>,
+    /// Providers of the file, by name.
+    pub providers: BTreeMap<String, ProviderTable>,
+    /// What a person should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// What settings are read from.
+#[derive(Debug, Default)]
+pub struct Inputs<'a> {
+    /// Flags by key.
+    pub flags: BTreeMap<&'static str, String>,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// The file and its text.
+    pub file: Option<(&'a Path, &'a str)>,
+}
+
+/// Why the configuration was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The file is not TOML.
+    #[error("{path}: {problem}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// What the parser says.
+        problem: String,
+    },
+    /// A key that does not exist.
+    #[error("{path}: unknown key `{key}`{}", did_you_mean(nearest))]
+    UnknownKey {
+        /// The file.
+        path: String,
+        /// The key.
+        key: String,
+        /// The nearest known one.
+        nearest: Option<String>,
+    },
+    /// A value of the wrong shape.
+    #[error("{name} = {value:?} ({from}): {problem}")]
+    Value {
+        /// The setting.
+        name: String,
+        /// What was given; secrets masked.
+        value: String,
+        /// Where it came from.
+        from: String,
+        /// What is wanted.
+        problem: String,
+    },
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(
+        || "; `posthaste config --list` shows every key".to_owned(),
+        |k| format!("; did you mean `{k}`?"),
+    )
+}
+
+impl Settings {
+    /// The value of a key of the table; empty when it is not set.
+    pub fn text(&self, key: &str) -> &str {
+        &self.value(key).text
+    }
+
+    /// The value of a key of the table and where it came from.
+    pub fn value(&self, key: &str) -> &Value {
+        self.values.get(key).expect("every key of the table has a value, if an empty one")
+    }
+
+    /// An error about the value of a key.
+    pub fn refuse(&self, key: &str, problem: impl Into<String>) -> ConfigError {
+        let s = super::table::setting(key);
+        let value = self.value(key);
+        ConfigError::Value {
+            name: if value.source == Source::Environment { s.env } else { s.key }.to_owned(),
+            value: if s.secret { "…".to_owned() } else { value.text.clone() },
+            from: value.source.to_string(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// Flags over environment over file over defaults.
+///
+/// # Errors
+/// [`ConfigError`]: an unknown key in the file, or a value that is not text, a number or a list.
+pub fn resolve(inputs: &Inputs<'_>) -> Result<Settings, ConfigError> {
+    let mut out = Settings::default();
+    let mut from_file = BTreeMap::new();
+    if let Some((path, text)) = inputs.file {
+        read_file(path, text, &mut from_file, &mut out)?;
+    }
+    for s in SETTINGS {
+        let pick = |text: &String, source| Value { text: text.clone(), source };
+        // An empty variable is an unset one: that is how compose files and shells clear a value.
+        let env = inputs.env.get(s.env).filter(|v| !v.is_empty());
+        let value = inputs
+            .flags
+            .get(s.key)
+            .map(|v| pick(v, Source::Flag))
+            .or_else(|| env.map(|v| pick(v, Source::Environment)))
+            .or_else(|| from_file.remove(s.key))
+            .unwrap_or_else(|| Value { text: s.default.to_owned(), source: Source::Default });
+        out.values.insert(s.key, value);
+    }
+    for name in inputs.env.keys().filter(|n| n.starts_with("POSTHASTE_")) {
+        let known = SETTINGS.iter().any(|s| s.env == name) || OTHER_ENV.contains(&name.as_str());
+        if !known {
+            let near = nearest(name, SETTINGS.iter().map(|s| s.env));
+            let hint = near.map_or_else(String::new, |n| format!("; did you mean {n}?"));
+            out.warnings.push(format!("the environment variable {name} is no setting of ours{hint}"));
+        }
+    }
+    Ok(out)
+}
+
+fn read_file(
+    path: &Path,
+    text: &str,
+    values: &mut BTreeMap<&'static str, Value>,
+    out: &mut Settings,
+) -> Result<(), ConfigError> {
+    let shown = path.display().to_string();
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Syntax {
+        path: shown.clone(),
+        problem: e.to_string().trim_end().to_owned(),
+    })?;
+    for (key, value) in &table {
+        if key == "providers" {
+            out.providers = read_providers(&shown, value)?;
+            continue;
+        }
+        let Some(s) = SETTINGS.iter().find(|s| s.key == key) else {
+            let known = SETTINGS.iter().map(|s| s.key).chain(["providers"]);
+            return Err(ConfigError::UnknownKey {
+                path: shown,
+                key: key.clone(),
+                nearest: nearest(key, known).map(str::to_owned),
+            });
+        };
+        let text = plain(value).ok_or_else(|| ConfigError::Value {
+            name: key.clone(),
+            value: if s.secret { "…".to_owned() } else { value.to_string() },
+            from: shown.clone(),
+            problem: format!("must be {}", s.unit),
+        })?;
+        values.insert(s.key, Value { text, source: Source::File(path.to_owned()) });
+    }
+    Ok(())
+}
+
+fn read_providers(path: &str, value: &toml::Value) -> Result<BTreeMap<String, ProviderTable>, ConfigError> {
+    let wrong = |name: String, problem: &str| ConfigError::Value {
+        name,
+        value: "…".into(),
+        from: path.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let tables =
+        value.as_table().ok_or_else(|| wrong("providers".into(), "must hold tables: [providers.<name>]"))?;
+    let mut out = BTreeMap::new();
+    for (name, provider) in tables {
+        let full = format!("providers.{name}");
+        let table = provider.as_table().ok_or_else(|| wrong(full.clone(), "must be a table"))?;
+        if let Some(key) = table.keys().find(|k| !PROVIDER_KEYS.contains(&k.as_str())) {
+            return Err(ConfigError::UnknownKey {
+                path: path.to_owned(),
+                key: format!("{full}.{key}"),
+                nearest: nearest(key, PROVIDER_KEYS.iter().copied()).map(|k| format!("{full}.{k}")),
+            });
+        }
+        let url = table
+            .get("url")
+            .and_then(toml::Value::as_str)
+            .ok_or_else(|| wrong(format!("{full}.url"), "must be a URL: smtp://… or smtps://…"))?;
+        let text = |key: &str, problem: &str| {
+            let text = |v: &toml::Value| v.as_str().map(str::to_owned);
+            let given = table.get(key);
+            given.map(|v| text(v).ok_or_else(|| wrong(format!("{full}.{key}"), problem))).transpose()
+        };
+        let from = text("from", "must be a mailbox")?;
+        let ca_file = text("ca_file", "must be a path")?.map(PathBuf::from);
+        out.insert(name.clone(), ProviderTable { url: url.to_owned(), from, ca_file });
+    }
+    Ok(out)
+}
+
+/// A scalar as text; a list of scalars joined by commas.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(s) => Some(s.clone()),
+        toml::Value::Integer(i) => Some(i.to_string()),
+        toml::Value::Float(f) => Some(f.to_string()),
+        toml::Value::Boolean(b) => Some(b.to_string()),
+        toml::Value::Array(items) => {
+            items.iter().map(plain).collect::<Option<Vec<_>>>().map(|parts| parts.join(","))
+        }
+        toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+/// The most similar of `known`, if any is similar at all.
+fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .map(|k| (strsim::jaro_winkler(word, k), k))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn file(text: &str) -> Inputs<'_> {
+        Inputs { file: Some((Path::new("posthaste.toml"), text)), ..Inputs::default() }
+    }
+
+    #[test]
+    fn flags_beat_environment_beats_file_beats_default() {
+        let mut inputs = file("addr = \"127.0.0.1:3\"\nconcurrency = 3\nlog = \"json\"");
+        inputs.env = env(&[("POSTHASTE_ADDR", "127.0.0.1:2"), ("POSTHASTE_CONCURRENCY", "2")]);
+        inputs.flags = BTreeMap::from([("addr", "127.0.0.1:1".to_owned())]);
+        let s = resolve(&inputs).expect("valid");
+        let of = |key| (s.text(key), s.value(key).source.clone());
+        assert_eq!(of("addr"), ("127.0.0.1:1", Source::Flag));
+        assert_eq!(of("concurrency"), ("2", Source::Environment));
+        assert_eq!(of("log"), ("json", Source::File("posthaste.toml".into())));
+        assert_eq!(of("shutdown_grace"), ("25s", Source::Default));
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        let inputs = Inputs { env: env(&[("POSTHASTE_ADDR", "")]), ..Inputs::default() };
+        assert_eq!(resolve(&inputs).expect("valid").value("addr").source, Source::Default);
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_names_the_nearest() {
+        let error = resolve(&file("concurency = 3")).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "posthaste.toml: unknown key `concurency`; did you mean `concurrency`?"
+        );
+        let error = resolve(&file("[providers.a]\nurll = \"smtp://x\"")).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "posthaste.toml: unknown key `providers.a.urll`; did you mean `providers.a.url`?"
+        );
+        let error = resolve(&file("zzz = 3")).expect_err("refused");
+        assert!(error.to_string().contains("config --list"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_a_warning() {
+        let inputs = Inputs {
+            env: env(&[("POSTHASTE_ADRR", "x"), ("POSTHASTE_CONFIG", "x"), ("OTHER", "x")]),
+            ..Inputs::default()
+        };
+        let s = resolve(&inputs).expect("valid");
+        assert_eq!(
+            s.warnings,
+            ["the environment variable POSTHASTE_ADRR is no setting of ours; did you mean POSTHASTE_ADDR?"]
+        );
+    }
+
+    #[test]
+    fn lists_and_providers_are_read() {
+        let s = resolve(&file(
+            "queues = [\"a=2\", \"b\"]\n[providers.news]\nurl = \"smtps://u:p@h\"\nfrom = \"N <n@h.test>\"",
+        ))
+        .expect("valid");
+        assert_eq!(s.text("queues"), "a=2,b");
+        assert_eq!(s.providers["news"].from.as_deref(), Some("N <n@h.test>"));
+    }
+
+    #[test]
+    fn a_secret_is_not_in_an_error() {
+        let error = resolve(&file("smtp_url = {a = \"hunter2\"}")).expect_err("refused");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        let s = resolve(&file("smtp_url = \"hunter2\"")).expect("valid");
+        assert!(!s.refuse("smtp_url", "bad").to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,256 @@
+//! Every setting as data: this table drives the flags, the environment, the keys of posthaste.toml,
+//! `posthaste config --list` and docs/CONFIGURATION.md.
+
+/// Who uses a setting, and so which verbs take its flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Of the server: `up`, `doctor`, `config`.
+    Server,
+    /// Of the verbs that talk to a running server.
+    Client,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in posthaste.toml, and its flag with `-` for `_`.
+    pub key: &'static str,
+    /// Its name in the environment.
+    pub env: &'static str,
+    /// What holds when nobody sets it; empty is "not set".
+    pub default: &'static str,
+    /// What its value is: `address`, `duration`, `one of text, json` …
+    pub unit: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+    /// Who uses it.
+    pub group: Group,
+}
+
+const fn server(
+    key: &'static str,
+    env: &'static str,
+    default: &'static str,
+    unit: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting { key, env, default, unit, doc, secret: false, group: Group::Server }
+}
+
+/// The table.
+pub const SETTINGS: &[Setting] = &[
+    server(
+        "addr",
+        "POSTHASTE_ADDR",
+        "127.0.0.1:8000",
+        "address:port",
+        "Where the server listens. Any other address than loopback needs auth = \"off\".",
+    ),
+    server(
+        "data_dir",
+        "POSTHASTE_DATA_DIR",
+        "./posthaste-data",
+        "directory",
+        "Where the embedded store lives. One process at a time.",
+    ),
+    Setting {
+        secret: true,
+        ..server(
+            "smtp_url",
+            "POSTHASTE_SMTP_URL",
+            "",
+            "URL",
+            "The e-mail provider named default: smtp://user:password@host:587 (STARTTLS), smtps:// (TLS).",
+        )
+    },
+    server(
+        "email_from",
+        "POSTHASTE_EMAIL_FROM",
+        "",
+        "mailbox",
+        "The sender of e-mail, for example Posthaste <noreply@example.com>.",
+    ),
+    server(
+        "sandbox",
+        "POSTHASTE_SANDBOX",
+        "auto",
+        "auto, on, off or patterns",
+        "Hold messages instead of sending them. auto: while no provider is configured and the server listens on loopback. A list such as *@example.com,qa@corp.test holds those recipients alone.",
+    ),
+    server(
+        "auth",
+        "POSTHASTE_AUTH",
+        "on",
+        "on or off",
+        "off: anybody who reaches the address may do everything; needed to listen beyond loopback.",
+    ),
+    server(
+        "open_notify",
+        "POSTHASTE_OPEN_NOTIFY",
+        "false",
+        "true or false",
+        "Let pages of any origin send by POST /notify while a provider is configured.",
+    ),
+    server(
+        "cors_origins",
+        "POSTHASTE_CORS_ORIGINS",
+        "*",
+        "* or list of origins",
+        "Origins whose pages may read /notify, /task_status and /health.",
+    ),
+    server(
+        "public_url",
+        "POSTHASTE_PUBLIC_URL",
+        "",
+        "URL",
+        "How people reach the server, when a proxy on this machine serves it to them: its host is accepted beside loopback's.",
+    ),
+    server(
+        "queues",
+        "POSTHASTE_QUEUES",
+        "default",
+        "list of name or name=weight",
+        "The queues that the worker serves; one of weight 3 is served three times as often as one of weight 1.",
+    ),
+    server("concurrency", "POSTHASTE_CONCURRENCY", "64", "tasks, 1 to 10000", "How many tasks run at once."),
+    server(
+        "shutdown_grace",
+        "POSTHASTE_SHUTDOWN_GRACE",
+        "25s",
+        "duration",
+        "How long running attempts may go on after SIGTERM or SIGINT; a second signal ends it at once.",
+    ),
+    server(
+        "retain_succeeded",
+        "POSTHASTE_RETAIN_SUCCEEDED",
+        "24h",
+        "duration",
+        "How long succeeded, cancelled and expired tasks are kept.",
+    ),
+    server(
+        "retain_succeeded_count",
+        "POSTHASTE_RETAIN_SUCCEEDED_COUNT",
+        "1000000",
+        "tasks",
+        "How many of them are kept at most.",
+    ),
+    server("retain_failed", "POSTHASTE_RETAIN_FAILED", "14d", "duration", "How long failed tasks are kept."),
+    server(
+        "retain_failed_count",
+        "POSTHASTE_RETAIN_FAILED_COUNT",
+        "100000",
+        "tasks",
+        "How many of them are kept at most.",
+    ),
+    server(
+        "threads",
+        "POSTHASTE_THREADS",
+        "2",
+        "threads, 1 to 64",
+        "Threads that serve requests and run tasks; the store and the lease keeper have their own.",
+    ),
+    server(
+        "log",
+        "POSTHASTE_LOG",
+        "text",
+        "text or json",
+        "The form of the log, which goes to standard error.",
+    ),
+    server(
+        "log_level",
+        "RUST_LOG",
+        "info",
+        "filter",
+        "What is logged: error, warn, info, debug, trace, or a filter such as posthaste=debug.",
+    ),
+    Setting {
+        group: Group::Client,
+        ..server(
+            "server",
+            "POSTHASTE_SERVER",
+            "",
+            "URL",
+            "The server that send, tasks and health talk to. Unless set: http:// and addr.",
+        )
+    },
+];
+
+/// The setting of a key.
+pub fn setting(key: &str) -> &'static Setting {
+    SETTINGS.iter().find(|s| s.key == key).expect("keys named in code are in the table (tested by use)")
+}
+
+impl Setting {
+    /// Its flag, without the dashes.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+}
+
+/// The page docs/CONFIGURATION.md.
+pub fn markdown() -> String {
+    use std::fmt::Write;
+    let mut out = String::from(
+        "<!-- Generated from crates/cli/src/settings/table.rs by `UPDATE_DOCS=1 cargo test -p posthaste-cli configuration`. Do not edit. -->\n\
+         # Configuration\n\n\
+         Flags come before the environment, the environment before `posthaste.toml`, the file before the defaults.\n\
+         The file is `./posthaste.toml`, or the one that `--config` or `POSTHASTE_CONFIG` names. `posthaste config` prints\n\
+         what is in force and where it came from, secrets masked.\n\n\
+         An unknown key in the file is an error that names the nearest known one. An unknown `POSTHASTE_…` variable is a\n\
+         warning, because Kubernetes sets some of its own.\n\n\
+         A duration is a number with `ms`, `s`, `m`, `h` or `d`: `90s`, `1h`.\n\n\
+         | key | environment | flag | default | value | what it does |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for s in SETTINGS {
+        let default = if s.default.is_empty() { "–".to_owned() } else { format!("`{}`", s.default) };
+        let secret = if s.secret { " Secret: never printed." } else { "" };
+        let (key, env, flag, unit) = (s.key, s.env, s.flag(), s.unit);
+        let _ = writeln!(
+            out,
+            "| `{key}` | `{env}` | `--{flag}` | {default} | {unit} | {}{secret} |",
+            s.doc.replace('|', "\\|")
+        );
+    }
+    out.push_str(
+        "\n## Several e-mail providers\n\n\
+         `smtp_url` is the provider named `default`. More go into the file, each in a table of its own; a notification\n\
+         chooses one by its `provider` field, and each is a lane that is paused on its own.\n\n\
+         ```toml\n\
+         [providers.marketing]\n\
+         url = \"smtps://user:password@smtp.example.com\"   # secret\n\
+         from = \"News <news@example.com>\"                 # email_from unless set\n\
+         ca_file = \"/etc/ssl/corp.pem\"                    # a certificate authority to trust beside the public ones\n\
+         ```\n",
+    );
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_page_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONFIGURATION.md");
+        let page = markdown();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).expect("docs/ is writable");
+        }
+        let stored = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            stored, page,
+            "docs/CONFIGURATION.md is stale: run UPDATE_DOCS=1 cargo test -p posthaste-cli configuration"
+        );
+    }
+
+    #[test]
+    fn no_two_settings_share_a_name() {
+        for (i, a) in SETTINGS.iter().enumerate() {
+            for b in &SETTINGS[i + 1..] {
+                assert!(a.key != b.key && a.env != b.env, "{} and {}", a.key, b.key);
+            }
+        }
+    }
+}

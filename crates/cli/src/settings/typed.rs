@@ -1,0 +1,422 @@
+//! Settings as the program uses them: parsed, checked, and with the rules that tie several together.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use posthaste_api::{Cors, HostRule};
+use posthaste_core::limits::Retention;
+use posthaste_core::{Name, QueueName};
+use posthaste_notify::config::DEFAULT_PROVIDER;
+use posthaste_notify::{EmailProvider, Mailbox, NotifyConfig, RecipientPattern, Sandbox, SmtpUrl};
+use posthaste_worker::QueueWeight;
+
+use super::resolve::{ConfigError, Settings, Source};
+
+/// What `up` runs with.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Where the store lives.
+    pub data_dir: PathBuf,
+    /// Providers and sandbox.
+    pub notify: NotifyConfig,
+    /// Whether nobody has to say who they are.
+    pub auth_off: bool,
+    /// Whether foreign pages may send while a provider is configured.
+    pub open_notify: bool,
+    /// Origins that may read the three old routes.
+    pub cors: Cors,
+    /// `Host` headers that are served.
+    pub hosts: HostRule,
+    /// Queues of the worker.
+    pub queues: Vec<QueueWeight>,
+    /// Its slots.
+    pub concurrency: usize,
+    /// How long a shutdown waits for running attempts.
+    pub grace: Duration,
+    /// How long finished tasks are kept.
+    pub retention: Retention,
+    /// Threads of the runtime.
+    pub threads: usize,
+}
+
+/// The form and filter of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// JSON lines rather than text.
+    pub json: bool,
+    /// What is logged.
+    pub filter: String,
+}
+
+impl LogConfig {
+    /// From the settings.
+    ///
+    /// # Errors
+    /// A form that is neither `text` nor `json`.
+    pub fn new(s: &Settings) -> Result<Self, ConfigError> {
+        let json = choice(s, "log", &[("text", false), ("json", true)])?;
+        Ok(Self { json, filter: s.text("log_level").to_owned() })
+    }
+}
+
+impl ServerConfig {
+    /// From the settings.
+    ///
+    /// # Errors
+    /// The first value that is not acceptable, and what to write instead.
+    pub fn new(s: &Settings) -> Result<Self, ConfigError> {
+        let addr = addr(s)?;
+        let auth_off = choice(s, "auth", &[("on", false), ("off", true)])?;
+        if !addr.ip().is_loopback() && !auth_off {
+            return Err(s.refuse(
+                "addr",
+                "without API keys the server listens on loopback only (127.0.0.1 or [::1]), because anybody who reaches \
+                 it may send and read. If the network around it is closed, say so: POSTHASTE_AUTH=off",
+            ));
+        }
+        let providers = providers(s)?;
+        let sandbox = sandbox(s, providers.is_empty(), addr)?;
+        let mut notify = NotifyConfig { sandbox, default_from: mailbox(s)?, ..NotifyConfig::default() };
+        for provider in providers {
+            notify = notify.with_provider(provider);
+        }
+        let retention = Retention {
+            succeeded_age: duration(s, "retain_succeeded")?,
+            succeeded_count: number(s, "retain_succeeded_count", 0, u64::MAX)?,
+            failed_age: duration(s, "retain_failed")?,
+            failed_count: number(s, "retain_failed_count", 0, u64::MAX)?,
+        };
+        Ok(Self {
+            addr,
+            data_dir: PathBuf::from(s.text("data_dir")),
+            notify,
+            auth_off,
+            open_notify: choice(s, "open_notify", &[("false", false), ("true", true)])?,
+            cors: cors(s),
+            hosts: hosts(s, addr)?,
+            queues: queues(s)?,
+            concurrency: usize::try_from(number(s, "concurrency", 1, 10_000)?).unwrap_or(usize::MAX),
+            grace: duration(s, "shutdown_grace")?,
+            retention,
+            threads: usize::try_from(number(s, "threads", 1, 64)?).unwrap_or(1),
+        })
+    }
+
+    /// One line about what happens to messages.
+    pub fn sandbox_note(&self) -> String {
+        match &self.notify.sandbox {
+            Sandbox::Off => format!("off, {} e-mail provider(s)", self.notify.providers.len()),
+            Sandbox::On if self.notify.providers.is_empty() => {
+                "on: messages are held, because no e-mail provider is configured".to_owned()
+            }
+            Sandbox::On => "on: messages are held".to_owned(),
+            Sandbox::OnlyFor(patterns) => format!("on for {} recipient pattern(s)", patterns.len()),
+        }
+    }
+}
+
+/// The server that the client verbs talk to.
+pub fn server_url(s: &Settings) -> Result<url::Url, ConfigError> {
+    if !s.text("server").is_empty() {
+        return s.text("server").parse().map_err(|_| s.refuse("server", "must be a URL, http://host:port"));
+    }
+    let addr = addr(s)?;
+    // A server on "any address" is reached on loopback.
+    let host = match addr.ip() {
+        ip if ip.is_unspecified() => format!("127.0.0.1:{}", addr.port()),
+        _ => addr.to_string(),
+    };
+    Ok(format!("http://{host}").parse().expect("a socket address makes a URL"))
+}
+
+fn addr(s: &Settings) -> Result<SocketAddr, ConfigError> {
+    let text = s.text("addr");
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    named
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| s.refuse("addr", "must be an address and a port, for example 127.0.0.1:8000"))
+}
+
+fn providers(s: &Settings) -> Result<Vec<EmailProvider>, ConfigError> {
+    let mut out = Vec::new();
+    let default_from = mailbox(s)?;
+    if !s.text("smtp_url").is_empty() {
+        let url = s.text("smtp_url").parse().map_err(|e| s.refuse("smtp_url", format!("{e}")))?;
+        let from = sender(&url, default_from.clone()).ok_or_else(|| {
+            s.refuse("smtp_url", "needs a sender: set POSTHASTE_EMAIL_FROM, for example noreply@example.com")
+        })?;
+        let name = Name::new(DEFAULT_PROVIDER).expect("a fixed, valid name");
+        out.push(EmailProvider::new(name, url, from).map_err(|e| s.refuse("smtp_url", e.to_string()))?);
+    }
+    for (name, table) in &s.providers {
+        out.push(provider(name, table, default_from.clone())?);
+    }
+    if s.providers.contains_key(DEFAULT_PROVIDER) && !s.text("smtp_url").is_empty() {
+        return Err(s.refuse("smtp_url", "and [providers.default] name the same provider; remove one"));
+    }
+    Ok(out)
+}
+
+fn provider(
+    name: &str,
+    table: &super::resolve::ProviderTable,
+    default_from: Option<Mailbox>,
+) -> Result<EmailProvider, ConfigError> {
+    let refuse = |key: &str, problem: String| ConfigError::Value {
+        name: format!("providers.{name}{key}"),
+        value: "…".into(),
+        from: "posthaste.toml".into(),
+        problem,
+    };
+    let checked = Name::new(name).map_err(|e| refuse("", format!("the name {e}")))?;
+    let url: SmtpUrl = table.url.parse().map_err(|e| refuse(".url", format!("{e}")))?;
+    let own = table.from.as_deref().map(str::parse::<Mailbox>).transpose();
+    let own = own.map_err(|e| refuse(".from", e.to_string()))?;
+    let from = own
+        .or_else(|| sender(&url, default_from))
+        .ok_or_else(|| refuse(".from", "must name the sender, for example noreply@example.com".into()))?;
+    let mut provider = EmailProvider::new(checked, url, from).map_err(|e| refuse("", e.to_string()))?;
+    if let Some(path) = &table.ca_file {
+        let pem = std::fs::read_to_string(path)
+            .map_err(|e| refuse(".ca_file", format!("{} cannot be read: {e}", path.display())))?;
+        provider.trust = Some(pem);
+    }
+    Ok(provider)
+}
+
+/// The sender of a provider that names none: the general one, else the address that signs in, else,
+/// on this machine alone, an address of this machine.
+fn sender(url: &SmtpUrl, default_from: Option<Mailbox>) -> Option<Mailbox> {
+    let signs_in = || url.credentials().and_then(|(user, _)| user.parse().ok());
+    let local = || {
+        let loopback = url.host() == "localhost"
+            || url.host().parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        loopback.then(|| "Posthaste <posthaste@localhost.localdomain>".parse().ok()).flatten()
+    };
+    default_from.or_else(signs_in).or_else(local)
+}
+
+fn mailbox(s: &Settings) -> Result<Option<Mailbox>, ConfigError> {
+    if s.text("email_from").is_empty() {
+        return Ok(None);
+    }
+    s.text("email_from").parse().map(Some).map_err(|e| s.refuse("email_from", format!("{e}")))
+}
+
+/// On by itself only while nothing could be sent anyway and nobody but this machine can reach it:
+/// elsewhere a message without a provider must be an error, not a quiet success.
+fn sandbox(s: &Settings, no_provider: bool, addr: SocketAddr) -> Result<Sandbox, ConfigError> {
+    match s.text("sandbox") {
+        "auto" | "" if no_provider && addr.ip().is_loopback() => Ok(Sandbox::On),
+        "auto" | "" | "off" | "false" => Ok(Sandbox::Off),
+        "on" | "true" => Ok(Sandbox::On),
+        patterns => {
+            let parsed: Result<Vec<_>, _> = patterns.split(',').map(RecipientPattern::new).collect();
+            parsed
+                .map(Sandbox::OnlyFor)
+                .map_err(|e| s.refuse("sandbox", format!("must be auto, on, off or recipient patterns: {e}")))
+        }
+    }
+}
+
+fn cors(s: &Settings) -> Cors {
+    match s.text("cors_origins").trim() {
+        "*" => Cors::Any,
+        list => Cors::List(parts(list).map(|o| o.trim_end_matches('/').to_owned()).collect()),
+    }
+}
+
+fn hosts(s: &Settings, addr: SocketAddr) -> Result<HostRule, ConfigError> {
+    if !addr.ip().is_loopback() {
+        return Ok(HostRule::Any);
+    }
+    if s.text("public_url").is_empty() {
+        return Ok(HostRule::LoopbackOnly { public_host: None });
+    }
+    let url: url::Url = s
+        .text("public_url")
+        .parse()
+        .map_err(|_| s.refuse("public_url", "must be a URL, for example https://post.example.com"))?;
+    Ok(HostRule::LoopbackOnly { public_host: url.host_str().map(str::to_owned) })
+}
+
+fn queues(s: &Settings) -> Result<Vec<QueueWeight>, ConfigError> {
+    let one = |part: &str| {
+        let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
+        let queue = QueueName::new(name.trim()).map_err(|e| s.refuse("queues", format!("{name}: {e}")))?;
+        match weight.trim().parse::<u32>() {
+            Ok(weight @ 1..=1000) => Ok(QueueWeight { queue, weight }),
+            _ => Err(s.refuse("queues", format!("{part}: the weight must be 1 to 1000"))),
+        }
+    };
+    let queues = parts(s.text("queues")).map(one).collect::<Result<Vec<_>, _>>()?;
+    if queues.is_empty() {
+        return Err(s.refuse("queues", "must name at least one queue"));
+    }
+    Ok(queues)
+}
+
+fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|p| !p.is_empty())
+}
+
+fn choice<T: Copy>(s: &Settings, key: &str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+    choices.iter().find(|(name, _)| *name == s.text(key)).map(|(_, v)| *v).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        s.refuse(key, format!("must be {}", names.join(" or ")))
+    })
+}
+
+fn number(s: &Settings, key: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
+    match s.text(key).parse::<u64>() {
+        Ok(n) if (min..=max).contains(&n) => Ok(n),
+        _ if max == u64::MAX => Err(s.refuse(key, "must be a whole number")),
+        _ => Err(s.refuse(key, format!("must be a whole number from {min} to {max}"))),
+    }
+}
+
+fn duration(s: &Settings, key: &str) -> Result<Duration, ConfigError> {
+    parse_duration(s.text(key)).ok_or_else(|| {
+        s.refuse(key, "must be a duration: a whole number with ms, s, m, h or d, for example 90s")
+    })
+}
+
+/// `250ms`, `90s`, `15m`, `24h`, `14d`; a bare number is seconds.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let n: u64 = text[..digits].parse().ok()?;
+    let ms = match text[digits..].trim() {
+        "ms" => 1,
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    n.checked_mul(ms).map(Duration::from_millis)
+}
+
+impl Settings {
+    /// The value as people may see it.
+    pub fn shown(&self, key: &'static str) -> String {
+        let s = super::table::setting(key);
+        let value = self.value(key);
+        match (s.secret, value.text.is_empty(), &value.source) {
+            (_, true, _) => "(not set)".to_owned(),
+            (true, false, Source::Default) | (false, false, _) => value.text.clone(),
+            // A masked URL still says which server; what is no URL says nothing.
+            (true, false, _) => {
+                value.text.parse::<SmtpUrl>().map_or_else(|_| "(set, not readable)".into(), |u| u.to_string())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::super::resolve::{Inputs, resolve};
+    use super::*;
+
+    fn config(flags: &[(&'static str, &str)]) -> Result<ServerConfig, ConfigError> {
+        let flags: BTreeMap<_, _> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+        ServerConfig::new(&resolve(&Inputs { flags, ..Inputs::default() })?)
+    }
+
+    #[test]
+    fn the_defaults_are_a_working_configuration() {
+        let c = config(&[]).expect("valid");
+        assert_eq!(c.addr.to_string(), "127.0.0.1:8000");
+        assert_eq!(c.notify.sandbox, Sandbox::On);
+        assert_eq!((c.concurrency, c.grace), (64, Duration::from_secs(25)));
+        assert_eq!(c.retention, Retention::default());
+        assert_eq!(c.queues.len(), 1);
+    }
+
+    #[test]
+    fn beyond_loopback_needs_auth_off_and_has_no_sandbox_of_its_own() {
+        let error = config(&[("addr", "0.0.0.0:8000")]).expect_err("refused").to_string();
+        assert!(error.contains("POSTHASTE_AUTH=off"), "{error}");
+        let c = config(&[("addr", "0.0.0.0:8000"), ("auth", "off")]).expect("valid");
+        assert_eq!(c.notify.sandbox, Sandbox::Off);
+        assert_eq!(c.hosts, HostRule::Any);
+    }
+
+    #[test]
+    fn a_provider_ends_the_sandbox_unless_it_is_asked_for() {
+        let smtp = ("smtp_url", "smtps://me@example.com:pw@mail.example.com");
+        // The user must be percent-encoded: `me@example.com` in a URL is not.
+        let smtp = (smtp.0, smtp.1.replace("me@example.com:", "me%40example.com:"));
+        let smtp = (smtp.0, smtp.1.as_str());
+        let c = config(&[smtp]).expect("valid");
+        assert_eq!(c.notify.sandbox, Sandbox::Off);
+        let from = c.notify.provider(None).map(|p| p.from.to_string());
+        assert_eq!(from.as_deref(), Some("me@example.com"), "the address that signs in");
+        assert_eq!(config(&[smtp, ("sandbox", "on")]).expect("valid").notify.sandbox, Sandbox::On);
+        let only = config(&[smtp, ("sandbox", "*@qa.test, x@y.test")]).expect("valid").notify.sandbox;
+        assert!(matches!(only, Sandbox::OnlyFor(p) if p.len() == 2));
+        assert!(config(&[("sandbox", "maybe")]).is_err());
+    }
+
+    #[test]
+    fn a_provider_needs_a_sender_except_on_this_machine() {
+        let error = config(&[("smtp_url", "smtp://mail.example.com")]).expect_err("refused").to_string();
+        assert!(error.contains("POSTHASTE_EMAIL_FROM"), "{error}");
+        assert!(config(&[("smtp_url", "smtp://127.0.0.1:2525")]).is_ok());
+        let both = [("smtp_url", "smtp://mail.example.com"), ("email_from", "A <a@example.com>")];
+        assert!(config(&both).is_ok());
+    }
+
+    #[test]
+    fn providers_of_the_file_take_the_general_sender_or_their_own() {
+        let text = "email_from = \"a@example.com\"\n[providers.x]\nurl = \"smtps://mail.example.com\"\n\
+                    [providers.y]\nurl = \"smtps://mail.example.com\"\nfrom = \"b@example.com\"";
+        let inputs = Inputs { file: Some((Path::new("posthaste.toml"), text)), ..Inputs::default() };
+        let c = ServerConfig::new(&resolve(&inputs).expect("valid")).expect("valid");
+        let from: Vec<String> = c.notify.providers.values().map(|p| p.from.to_string()).collect();
+        assert_eq!(from, ["a@example.com", "b@example.com"]);
+    }
+
+    #[test]
+    fn durations_and_queues_are_read() {
+        assert_eq!(parse_duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_duration("14d"), Some(Duration::from_secs(14 * 86_400)));
+        assert_eq!(parse_duration("7"), Some(Duration::from_secs(7)));
+        assert_eq!(parse_duration("soon"), None);
+        assert_eq!(parse_duration("1w"), None);
+        let c = config(&[("queues", "mail=3, default")]).expect("valid");
+        let got: Vec<_> = c.queues.iter().map(|q| (q.queue.as_str(), q.weight)).collect();
+        assert_eq!(got, [("mail", 3), ("default", 1)]);
+        assert!(config(&[("queues", "a=0")]).is_err());
+        assert!(config(&[("concurrency", "0")]).is_err());
+        assert!(config(&[("shutdown_grace", "soon")]).is_err());
+    }
+
+    #[test]
+    fn clients_find_the_server_by_its_address() {
+        let of = |flags: &[(&'static str, &str)]| {
+            let flags: BTreeMap<_, _> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+            server_url(&resolve(&Inputs { flags, ..Inputs::default() }).expect("valid"))
+                .map(|u| u.to_string())
+        };
+        assert_eq!(of(&[]).as_deref(), Ok("http://127.0.0.1:8000/"));
+        assert_eq!(of(&[("addr", "0.0.0.0:9")]).as_deref(), Ok("http://127.0.0.1:9/"));
+        assert_eq!(of(&[("server", "http://post.test")]).as_deref(), Ok("http://post.test/"));
+        assert!(of(&[("server", "post.test")]).is_err());
+    }
+
+    #[test]
+    fn secrets_are_shown_masked() {
+        let flags = BTreeMap::from([("smtp_url", "smtps://u:hunter2@mail.example.com".to_owned())]);
+        let s = resolve(&Inputs { flags, ..Inputs::default() }).expect("valid");
+        assert_eq!(s.shown("smtp_url"), "smtps://…:…@mail.example.com:465");
+    }
+}

@@ -1,0 +1,132 @@
+//! An application: a store, the kinds it knows, and the clients and workers made from them.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
+use posthaste_core::limits::Retention;
+use posthaste_core::{Kind, Store};
+use posthaste_worker::{Context, Handler, Registry};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::kind::handler;
+use crate::{Client, ClientError, OpenError, TaskError, TaskKind, WorkerBuilder};
+
+/// A store and the kinds of tasks that this process can run. Cheap to clone.
+///
+/// ```
+/// # tokio_test_block(async {
+/// use posthaste::{Posthaste, TaskError};
+/// use std::time::Duration;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let url = format!("sqlite:{}", dir.path().display());
+/// let app = Posthaste::open(&url).await?; // "sqlite:./data"
+/// let double = app.kind("double", |n: u32, _cx| async move { Ok::<_, TaskError>(n * 2) })?;
+///
+/// let worker = app.worker().start().await?;
+/// let sent = app.client().enqueue(double.task(&21)).await?;
+/// let result = app.client().wait(&sent, Duration::from_secs(10)).await?;
+/// assert_eq!(result.into_result().unwrap(), 42);
+///
+/// worker.shutdown().await;
+/// app.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// # fn tokio_test_block<F: std::future::Future>(f: F) -> F::Output {
+/// #     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(f)
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Posthaste {
+    store: Arc<dyn Store>,
+    /// Kept as its own type too, because closing is not part of the store's traits.
+    sqlite: Option<Arc<SqliteStore>>,
+    registry: Arc<Mutex<Registry>>,
+}
+
+impl Posthaste {
+    /// Opens a store: `sqlite:<directory>`. The directory is made if it is missing, and locked: a
+    /// second process that opens it is refused.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong and what to do.
+    pub async fn open(url: impl AsRef<str>) -> Result<Self, OpenError> {
+        let url = url.as_ref();
+        let dir = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+        match dir {
+            Some(dir) if !dir.is_empty() => Self::open_sqlite(dir, Retention::default()).await,
+            _ => Err(OpenError::UnknownStore { url: url.to_owned() }),
+        }
+    }
+
+    /// Opens the embedded store of a directory with bounds for finished tasks of its own.
+    ///
+    /// # Errors
+    /// As [`Posthaste::open`].
+    pub async fn open_sqlite(dir: impl AsRef<Path>, retention: Retention) -> Result<Self, OpenError> {
+        let mut config = SqliteConfig::new(dir.as_ref());
+        config.retention = retention;
+        let sqlite = SqliteStore::open(config).await?;
+        Ok(Self { sqlite: Some(Arc::clone(&sqlite)), ..Self::from_store(sqlite) })
+    }
+
+    /// Works on a store that was opened elsewhere; [`Posthaste::close`] leaves it open.
+    pub fn from_store(store: Arc<dyn Store>) -> Self {
+        Self { store, sqlite: None, registry: Arc::default() }
+    }
+
+    /// Defines a kind as an async function over a typed payload and the attempt's [`Context`].
+    ///
+    /// An error of the function is `transient` (tried again with backoff) unless it is a
+    /// [`TaskError`] of another class; a panic and a timeout count as transient too. A payload that
+    /// does not read as `P` fails for good. A second definition of a name replaces the first.
+    /// Workers that were started before do not know the kind.
+    ///
+    /// # Errors
+    /// [`ClientError::Name`] when the name is not acceptable.
+    pub fn kind<P, R, E, F, Fut>(&self, name: impl AsRef<str>, run: F) -> Result<TaskKind<P, R>, ClientError>
+    where
+        F: Fn(P, Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, E>> + Send + 'static,
+        P: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+        E: Into<TaskError> + Send + 'static,
+    {
+        let kind = TaskKind::named(name)?;
+        self.handle(kind.name().clone(), handler(run));
+        Ok(kind)
+    }
+
+    /// Registers a [`Handler`] for a kind: for what an async function cannot say, such as a success
+    /// that keeps a document beside it.
+    pub fn handle(&self, kind: Kind, handler: Arc<dyn Handler>) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        *registry = std::mem::take(&mut *registry).with(kind, handler);
+    }
+
+    /// A client of the store.
+    pub fn client(&self) -> Client {
+        Client::new(Arc::clone(&self.store))
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// A worker for the kinds that are defined when it starts.
+    pub fn worker(&self) -> WorkerBuilder {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        WorkerBuilder::new(Arc::clone(&self.store), registry)
+    }
+
+    /// Closes a store that [`Posthaste::open`] opened. Shut workers down first: what they hold is
+    /// rescued at the next start otherwise.
+    pub async fn close(&self) {
+        if let Some(sqlite) = &self.sqlite {
+            sqlite.close().await;
+        }
+    }
+}
