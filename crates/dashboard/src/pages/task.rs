@@ -1,0 +1,107 @@
+//! `GET /tasks/{id}`: one task, and what can be done to it.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use posthaste_api::{Api, ApiError};
+use posthaste_core::TaskId;
+use serde::{Deserialize, Serialize};
+
+use crate::pages::{failed, foreign, no_task, now};
+use crate::view::{Chrome, Task};
+use crate::{origin, present, render};
+
+#[derive(Serialize)]
+pub(crate) struct TaskPage {
+    pub(crate) chrome: Chrome,
+    /// Why what was asked for was not done.
+    pub(crate) problem: Option<String>,
+    pub(crate) task: Task,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Fragment {
+    pub(crate) task: Task,
+}
+
+/// How much of the task to show.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum View {
+    /// Its status, as beside the form.
+    Card,
+    /// Everything.
+    #[default]
+    Page,
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct Params {
+    #[serde(default)]
+    view: View,
+}
+
+/// The page.
+pub(crate) async fn page(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    show(&api, &id, StatusCode::OK, None).await
+}
+
+/// The part that changes.
+pub(crate) async fn fragment(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(params): Query<Params>,
+) -> Response {
+    let Ok(id) = id.parse::<TaskId>() else { return no_task(&api) };
+    let template = match params.view {
+        View::Card => "_card.html",
+        View::Page => "_task.html",
+    };
+    match api.task(id).await {
+        Ok(Some(task)) => {
+            let task = present::task(&task, now());
+            render::page(StatusCode::OK, template, &Fragment { task })
+        }
+        Ok(None) => no_task(&api),
+        Err(e) => failed(&api, &e),
+    }
+}
+
+/// `POST /tasks/{id}/cancel`, where scripts do not run.
+pub(crate) async fn cancel(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    if origin::is_foreign(&headers) {
+        return foreign(&api);
+    }
+    let Ok(task) = id.parse::<TaskId>() else { return no_task(&api) };
+    done(&api, &id, api.cancel(task).await.map(drop)).await
+}
+
+/// `POST /tasks/{id}/retry`, where scripts do not run.
+pub(crate) async fn retry(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    if origin::is_foreign(&headers) {
+        return foreign(&api);
+    }
+    let Ok(task) = id.parse::<TaskId>() else { return no_task(&api) };
+    done(&api, &id, api.retry(task, None).await.map(drop)).await
+}
+
+async fn done(api: &Api, id: &str, result: Result<(), ApiError>) -> Response {
+    match result {
+        Ok(()) => Redirect::to(&format!("/tasks/{id}")).into_response(),
+        Err(e) => show(api, id, e.status(), Some(e.detail())).await,
+    }
+}
+
+async fn show(api: &Api, id: &str, status: StatusCode, problem: Option<String>) -> Response {
+    let Ok(id) = id.parse::<TaskId>() else { return no_task(api) };
+    match api.task(id).await {
+        Ok(Some(task)) => {
+            let task = present::task(&task, now());
+            let mut chrome = present::chrome(api.config(), format!("{}: {}", task.badge.label, task.title));
+            chrome.refresh = !task.is_final;
+            render::page(status, "task.html", &TaskPage { chrome, problem, task })
+        }
+        Ok(None) => no_task(api),
+        Err(e) => failed(api, &e),
+    }
+}

@@ -1,0 +1,66 @@
+//! A held message as its recipient would see it.
+
+use posthaste_core::{TaskId, Timestamp};
+use posthaste_notify::HeldMessage;
+
+use crate::view::{Fact, Message};
+use crate::words;
+
+/// What mail programs do to text that brings no style of its own: their own font, on white.
+const READER_STYLE: &str = "<head><style>:root{color-scheme:light}body{margin:20px 24px;background:#fff;color:#1c2330;\
+     font:15px/1.6 system-ui,-apple-system,\"Segoe UI\",Roboto,sans-serif;overflow-wrap:anywhere}</style>";
+
+/// The message, seen at `now`.
+pub(crate) fn message(id: TaskId, held: &HeldMessage, now: Timestamp) -> Message {
+    let task_href = format!("/tasks/{id}");
+    let date = words::when(held.date, now);
+    let header = |label, value: &str| Fact { label, value: value.to_owned(), long: false };
+    Message {
+        subject: subject(held).to_owned(),
+        headers: vec![
+            header("From", &held.from),
+            header("To", &held.to),
+            header("Subject", subject(held)),
+            header("Date", &date.absolute),
+            header("Message-ID", &held.message_id),
+        ],
+        frame_href: format!("{task_href}/message/html"),
+        size: frame_size(held),
+        text: held.text.clone(),
+        raw: raw_source(held),
+        raw_href: format!("{task_href}/message/raw"),
+        task_href,
+    }
+}
+
+fn subject(held: &HeldMessage) -> &str {
+    if held.subject.is_empty() { "(no subject)" } else { &held.subject }
+}
+
+/// The document for the frame.
+pub(crate) fn frame_html(held: &HeldMessage) -> String {
+    let html = held.html_part();
+    if held.html.is_some() { html } else { html.replacen("<head>", READER_STYLE, 1) }
+}
+
+fn frame_size(held: &HeldMessage) -> &'static str {
+    if held.html.is_some() {
+        return "large";
+    }
+    // Lines as a reader of middle width would break them.
+    let lines: usize = held.text.lines().map(|l| 1 + l.chars().count() / 80).sum();
+    match lines {
+        0..=6 => "small",
+        7..=14 => "medium",
+        _ => "large",
+    }
+}
+
+/// The message as source: its headers and text.
+pub(crate) fn raw_source(held: &HeldMessage) -> String {
+    let HeldMessage { from, to, message_id, .. } = held;
+    format!(
+        "From: {from}\nTo: {to}\nSubject: {}\nDate: {}\nMessage-ID: {message_id}\n\n{}\n",
+        held.subject, held.date, held.text
+    )
+}

@@ -1,0 +1,46 @@
+//! From what the API answers to what a template shows. Pure: the time is an argument.
+
+mod message;
+mod overview;
+mod task;
+
+use posthaste_api::ApiConfig;
+
+use crate::assets;
+use crate::view::{Banner, Chrome, Tone};
+
+pub(crate) use message::{frame_html, message, raw_source};
+pub(crate) use overview::{Asked, Read, overview, overview_problem};
+pub(crate) use task::task;
+
+/// The frame of a page titled `title`.
+pub(crate) fn chrome(config: &ApiConfig, title: impl Into<String>) -> Chrome {
+    Chrome {
+        title: title.into(),
+        version: config.version,
+        assets: assets::urls(),
+        banners: banners(config),
+        here: "",
+        refresh: false,
+    }
+}
+
+fn banners(config: &ApiConfig) -> Vec<Banner> {
+    let mut out = Vec::new();
+    if config.auth_off {
+        out.push(Banner {
+            tone: Tone::Danger,
+            title: "Open to the network",
+            text: "this server listens beyond this machine and asks nobody who they are (POSTHASTE_AUTH=off). \
+                   Whoever reaches it can send and read messages.",
+        });
+    }
+    if !config.provider_configured {
+        out.push(Banner {
+            tone: Tone::Info,
+            title: "Sandbox",
+            text: "no e-mail provider is configured, messages are held here. Set POSTHASTE_SMTP_URL to send them.",
+        });
+    }
+    out
+}

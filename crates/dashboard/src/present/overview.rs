@@ -1,0 +1,186 @@
+//! Counts and the last tasks.
+
+use posthaste_api::view::{LaneView, PauseView, QueueView};
+use posthaste_api::{ApiError, TaskPage, TaskView};
+use posthaste_core::{PauseReason, State, Timestamp};
+
+use crate::present::task::{heading, held_in_sandbox, last_change};
+use crate::view::{Overview, Row, Tile, Words};
+use crate::words;
+
+/// Which part of the list was asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    /// Tasks in this state only.
+    pub(crate) state: Option<State>,
+    /// Where an earlier page ended.
+    pub(crate) cursor: Option<String>,
+}
+
+impl Asked {
+    /// `path` with this as its query. A cursor is made of letters, digits, `-`, `_`, `.`, `~`; one
+    /// that is not ours is left out rather than escaped.
+    pub(crate) fn at(&self, path: &str) -> String {
+        let plain = |c: &String| c.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+        let state = self.state.map(|s| format!("state={s}"));
+        let cursor = self.cursor.as_ref().filter(|c| plain(c)).map(|c| format!("cursor={c}"));
+        let query: Vec<_> = state.into_iter().chain(cursor).collect();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+    }
+}
+
+/// What was read for the overview.
+pub(crate) struct Read {
+    pub(crate) page: TaskPage,
+    pub(crate) queues: Vec<QueueView>,
+    pub(crate) lanes: Vec<LaneView>,
+}
+
+/// The overview as it was read.
+pub(crate) fn overview(read: Read, asked: &Asked, now: Timestamp) -> Overview {
+    let older = read.page.next_cursor.map(|c| Asked { cursor: Some(c), ..asked.clone() }.at("/") + "#tasks");
+    Overview {
+        fragment: asked.at("/fragments/overview"),
+        problem: None,
+        tiles: tiles(&read.queues, asked),
+        pauses: pauses(&read.queues, &read.lanes, now),
+        heading: match (asked.state, &asked.cursor) {
+            (None, None) => "Last tasks".to_owned(),
+            (None, Some(_)) => "Older tasks".to_owned(),
+            (Some(s), _) => format!("{} tasks", words::label(s)),
+        },
+        filtered: asked.state.is_some() || asked.cursor.is_some(),
+        rows: read.page.data.iter().map(|t| row(t, now)).collect(),
+        older,
+        empty: empty(asked),
+    }
+}
+
+/// The overview when it could not be read.
+pub(crate) fn overview_problem(error: &ApiError, asked: &Asked) -> Overview {
+    let problem = match error {
+        ApiError::Unavailable { .. } => Words {
+            title: "The store does not answer".to_owned(),
+            text: "Nothing can be shown or accepted until it does. This page keeps trying.".to_owned(),
+        },
+        other => Words { title: "The tasks could not be read".to_owned(), text: other.detail() },
+    };
+    Overview {
+        fragment: asked.at("/fragments/overview"),
+        problem: Some(problem),
+        tiles: Vec::new(),
+        pauses: Vec::new(),
+        heading: String::new(),
+        filtered: false,
+        rows: Vec::new(),
+        older: None,
+        empty: empty(asked),
+    }
+}
+
+fn tiles(queues: &[QueueView], asked: &Asked) -> Vec<Tile> {
+    let count = |state: State| queues.iter().map(|q| q.counts.of(state)).sum::<u64>();
+    let held: u64 = queues.iter().map(|q| q.held).sum();
+    let mut out = Vec::new();
+    for state in State::ALL {
+        let n = count(state);
+        // States that most people never meet take no room until somebody does.
+        let rare = matches!(state, State::Scheduled | State::Cancelled | State::Expired);
+        if rare && n == 0 && asked.state != Some(state) {
+            continue;
+        }
+        let note = (state == State::Succeeded && held > 0).then(|| {
+            if held >= n { "all held".to_owned() } else { format!("{} held", words::short_number(held)) }
+        });
+        out.push(Tile {
+            state: state.as_str(),
+            label: words::label(state),
+            value: words::short_number(n),
+            exact: words::number(n),
+            zero: n == 0,
+            note,
+            href: Asked { state: Some(state), cursor: None }.at("/") + "#tasks",
+            current: asked.state == Some(state),
+        });
+    }
+    out
+}
+
+fn pauses(queues: &[QueueView], lanes: &[LaneView], now: Timestamp) -> Vec<String> {
+    let queues = queues
+        .iter()
+        .filter_map(|q| q.paused.as_ref().map(|p| pause(&format!("The queue {}", q.queue), p, now)));
+    let lanes = lanes.iter().filter_map(|l| {
+        let paused = l.paused.as_ref()?;
+        let name = l.lane.as_ref().map_or_else(|| l.queue.to_string(), ToString::to_string);
+        Some(pause(&format!("The lane {name}"), paused, now))
+    });
+    queues.chain(lanes).collect()
+}
+
+fn pause(what: &str, pause: &PauseView, now: Timestamp) -> String {
+    let why = match pause.reason {
+        PauseReason::Manual => "is paused by hand",
+        PauseReason::Throttled => "is paused because its provider asked for it",
+        PauseReason::Misconfigured => "is paused because its provider refused our configuration",
+        PauseReason::Breaker => "is paused because its provider cannot be reached",
+    };
+    let mut out = format!("{what} {why}");
+    if let Some(until) = pause.until {
+        let word = match pause.reason {
+            PauseReason::Manual | PauseReason::Throttled => "it ends",
+            PauseReason::Misconfigured | PauseReason::Breaker => "the next probe goes out",
+        };
+        out += &format!("; {word} {}", words::when(until, now).relative);
+    }
+    out.push('.');
+    if let Some(message) = &pause.message {
+        out.push(' ');
+        out += message;
+    }
+    out
+}
+
+fn row(task: &TaskView, now: Timestamp) -> Row {
+    let (title, subtitle) = heading(task);
+    let note = match task.state {
+        State::Failed | State::Retrying | State::Expired => task.error.as_ref().map(|e| e.message.clone()),
+        State::Queued => task.error.as_ref().and_then(|e| e.class).map(|c| words::class_title(c).to_owned()),
+        State::Succeeded => held_in_sandbox(task).then(|| "Held in the sandbox".to_owned()),
+        State::Scheduled | State::Running | State::Cancelled => None,
+    };
+    Row {
+        href: format!("/tasks/{}", task.id),
+        badge: words::badge(task.state),
+        title,
+        subtitle,
+        note,
+        when: words::when(last_change(task), now),
+    }
+}
+
+fn empty(asked: &Asked) -> Words {
+    match asked.state {
+        Some(s) => Words {
+            title: format!("No {} tasks", words::label(s).to_lowercase()),
+            text: "Finished tasks are kept for a day, failed ones for two weeks.".to_owned(),
+        },
+        None => Words {
+            title: "Nothing here yet".to_owned(),
+            text: "Send a notification with the form, or post one to /notify/: it shows up here at once."
+                .to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_holds_what_was_asked_and_no_foreign_cursor() {
+        let asked = Asked { state: Some(State::Failed), cursor: Some("abc-1".into()) };
+        assert_eq!(asked.at("/"), "/?state=failed&cursor=abc-1");
+        assert_eq!(Asked { cursor: Some("\"><script>".into()), ..Asked::default() }.at("/"), "/");
+    }
+}
