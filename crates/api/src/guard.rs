@@ -1,10 +1,344 @@
-//! Who may call.
+//! Who may call and what a request may weigh: one layer around every route.
+//!
+//! Without API keys the server trusts whoever reaches it on loopback. A browser on the same machine
+//! reaches it too, on behalf of any page it shows, so a foreign `Host` (a name that somebody else
+//! resolves to loopback) and a foreign `Origin` are refused, except where old clients need it.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
 
-use crate::Api;
+use crate::config::{Cors, HostRule};
+use crate::detail::is_old_route;
+use crate::input::body::{Bounded, MAX_BODY_BYTES};
+use crate::metrics::RouteIndex;
+use crate::routes::refuse;
+use crate::{Api, ApiError};
 
-/// Wraps `router` in the rules.
-pub fn guard(router: Router, _api: &Api) -> Router {
-    router
+/// Names a request in the answer and in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken over from the caller.
+const MAX_REQUEST_ID: usize = 128;
+/// What pages may load, unless a page says so itself.
+const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'";
+
+/// Wraps `router`, merged from [`Api::router`] and the pages, in the rules: `Host` and `Origin`,
+/// size and time of bodies, CORS of the three old routes, a request id, security headers of pages,
+/// and the request counters.
+pub fn guard(router: Router, api: &Api) -> Router {
+    router.layer(GuardLayer { api: api.clone() })
+}
+
+#[derive(Clone)]
+struct GuardLayer {
+    api: Api,
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { inner, api: self.api.clone() }
+    }
+}
+
+#[derive(Clone)]
+struct Guard<S> {
+    inner: S,
+    api: Api,
+}
+
+impl<S> Service<Request> for Guard<S>
+where
+    S: Service<Request, Response = Response>,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = GuardFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> GuardFuture<S::Future> {
+        let finish = Finish {
+            route: RouteIndex::of(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)),
+            request_id: request_id(request.headers()),
+            cors: cors(&self.api, &request),
+            api: self.api.clone(),
+        };
+        match judge(&self.api, &request) {
+            Some(response) => GuardFuture { inner: None, refused: Some(response), finish },
+            None => GuardFuture { inner: Some(self.inner.call(bound(request))), refused: None, finish },
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of the route or of the guard, on its way out.
+    struct GuardFuture<F> {
+        #[pin]
+        inner: Option<F>,
+        refused: Option<Response>,
+        finish: Finish,
+    }
+}
+
+impl<F, E> Future for GuardFuture<F>
+where
+    F: Future<Output = Result<Response, E>>,
+{
+    type Output = Result<Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = match (this.refused.take(), this.inner.as_pin_mut()) {
+            (Some(response), _) => response,
+            (None, Some(inner)) => ready!(inner.poll(cx))?,
+            (None, None) => return Poll::Pending,
+        };
+        Poll::Ready(Ok(this.finish.put_on(response)))
+    }
+}
+
+/// What is put on every answer.
+struct Finish {
+    api: Api,
+    route: RouteIndex,
+    request_id: HeaderValue,
+    cors: Option<HeaderValue>,
+}
+
+impl Finish {
+    fn put_on(&mut self, mut response: Response) -> Response {
+        self.api.metrics().answered(self.route, response.status().as_u16());
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, self.request_id.clone());
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(origin) = self.cors.take() {
+            if origin != "*" {
+                headers.append(header::VARY, HeaderValue::from_static("Origin"));
+            }
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+        if is_page(headers) {
+            let defaults = [
+                (header::CONTENT_SECURITY_POLICY, PAGE_CSP),
+                // Not `no-referrer`: with it a browser sends `Origin: null` from our own forms.
+                (header::REFERRER_POLICY, "same-origin"),
+            ];
+            for (name, value) in defaults {
+                headers.entry(name).or_insert(HeaderValue::from_static(value));
+            }
+        }
+        response
+    }
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/html"))
+}
+
+/// The guard's own answer, if the request goes no further.
+fn judge(api: &Api, request: &Request) -> Option<Response> {
+    let path = request.uri().path();
+    if let Err(e) = check_host(api, request) {
+        return Some(refuse(path, e));
+    }
+    if let Some(origin) = request.headers().get(header::ORIGIN) {
+        let foreign = !is_own_origin(api, request, origin);
+        if foreign && let Err(e) = check_foreign_origin(api, request, origin) {
+            return Some(refuse(path, e));
+        }
+        if request.method() == Method::OPTIONS && is_old_route(path) {
+            return Some(preflight(request.headers()));
+        }
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    // What is a little too large is read and answered politely; this is not worth reading.
+    if length.is_some_and(|n: u64| n > 16 * MAX_BODY_BYTES as u64) {
+        return Some(refuse(path, ApiError::TooLarge { limit: MAX_BODY_BYTES }));
+    }
+    None
+}
+
+fn bound(request: Request) -> Request {
+    if request.body().is_end_stream() { request } else { request.map(|b| Body::new(Bounded::new(b))) }
+}
+
+fn check_host(api: &Api, request: &Request) -> Result<(), ApiError> {
+    let HostRule::LoopbackOnly { public_host } = &api.config().allowed_hosts else { return Ok(()) };
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    // A proxy's absolute form names the host in the request line instead.
+    let in_line = request.uri().authority().map(axum::http::uri::Authority::as_str);
+    let allowed = |h: &str| is_allowed_host(h, public_host.as_deref());
+    let ok = second.is_none()
+        && in_line.is_none_or(allowed)
+        // Only HTTP/1.0, which no browser speaks, may leave it out.
+        && host.map_or(in_line.is_some() || request.version() == axum::http::Version::HTTP_10, |h| {
+            h.to_str().is_ok_and(allowed)
+        });
+    if ok {
+        return Ok(());
+    }
+    let shown = host.map(|h| String::from_utf8_lossy(h.as_bytes()).chars().take(100).collect());
+    Err(ApiError::ForbiddenHost { host: shown.unwrap_or_default() })
+}
+
+fn is_allowed_host(host_and_port: &str, public: Option<&str>) -> bool {
+    let host = without_port(host_and_port);
+    host.eq_ignore_ascii_case("localhost")
+        || host == "127.0.0.1"
+        || host == "[::1]"
+        || public.is_some_and(|p| host.eq_ignore_ascii_case(p))
+}
+
+/// `host` of `host` or `host:port`; a port that is no number is left on, so that nothing matches.
+fn without_port(text: &str) -> &str {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => text,
+    }
+}
+
+/// Whether the request comes from a page of this server.
+fn is_own_origin(api: &Api, request: &Request, origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let plain = |a: &str| match scheme {
+        "http" => a.strip_suffix(":80").unwrap_or(a).to_ascii_lowercase(),
+        "https" => a.strip_suffix(":443").unwrap_or(a).to_ascii_lowercase(),
+        _ => String::from("?"),
+    };
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok());
+    if host.is_some_and(|h| plain(h) == plain(authority)) && matches!(scheme, "http" | "https") {
+        return true;
+    }
+    // Behind a proxy that writes another Host, the configured public address is ours too.
+    matches!(&api.config().allowed_hosts, HostRule::LoopbackOnly { public_host: Some(p) }
+        if matches!(scheme, "http" | "https") && without_port(authority).eq_ignore_ascii_case(p))
+}
+
+fn check_foreign_origin(api: &Api, request: &Request, origin: &HeaderValue) -> Result<(), ApiError> {
+    let config = api.config();
+    let refused = |why| Err(ApiError::ForbiddenOrigin { why });
+    let path = request.uri().path();
+    if !is_old_route(path) {
+        return refused("pages of other origins may call /notify, /task_status and /health only");
+    }
+    if let Cors::List(list) = &config.cors_origins
+        && !list.iter().any(|o| o.as_bytes() == origin.as_bytes())
+    {
+        return refused("this origin is not in POSTHASTE_CORS_ORIGINS");
+    }
+    let sends = request.method() == Method::POST && matches!(path, "/notify" | "/notify/");
+    if sends && config.provider_configured && !config.open_notify {
+        return refused(
+            "a provider is configured, so pages of other origins may not send; POSTHASTE_OPEN_NOTIFY=true allows it",
+        );
+    }
+    Ok(())
+}
+
+/// What `Access-Control-Allow-Origin` says, on the old routes only.
+fn cors(api: &Api, request: &Request) -> Option<HeaderValue> {
+    let origin = request.headers().get(header::ORIGIN)?;
+    if !is_old_route(request.uri().path()) {
+        return None;
+    }
+    match &api.config().cors_origins {
+        Cors::Any => Some(HeaderValue::from_static("*")),
+        Cors::List(list) => list.iter().any(|o| o.as_bytes() == origin.as_bytes()).then(|| origin.clone()),
+    }
+}
+
+/// The answer to a browser that asks before it sends (the Fetch standard, CORS-preflight).
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let allowed = wanted.unwrap_or(HeaderValue::from_static("content-type"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    response
+}
+
+/// The caller's id of the request, or one of ours: a prefix of this process and a number.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static PREFIX: std::sync::LazyLock<u32> = std::sync::LazyLock::new(process_prefix);
+    if let Some(given) = headers.get(&REQUEST_ID)
+        && given.len() <= MAX_REQUEST_ID
+        && !given.is_empty()
+        && given.as_bytes().iter().all(u8::is_ascii_graphic)
+    {
+        return given.clone();
+    }
+    let mut text = [0u8; 20];
+    write_hex(&mut text[..8], u64::from(*PREFIX));
+    write_hex(&mut text[8..], NEXT.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::from_bytes(&text).expect("hexadecimal digits are a header value")
+}
+
+/// A number that differs between processes: no secret, only for telling their logs apart.
+fn process_prefix() -> u32 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let seed = since.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(32);
+    // A multiplicative hash spreads time and process id over all bits.
+    (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+}
+
+fn write_hex(out: &mut [u8], mut n: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(n & 15) as usize];
+        n >>= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_and_the_public_host_are_served() {
+        let public = Some("post.example.com");
+        for good in [
+            "127.0.0.1",
+            "127.0.0.1:8000",
+            "localhost:1",
+            "LOCALHOST",
+            "[::1]",
+            "[::1]:8000",
+            "post.example.com:443",
+        ] {
+            assert!(is_allowed_host(good, public), "{good}");
+        }
+        for bad in [
+            "",
+            "evil.com",
+            "evil.com:8000",
+            "127.0.0.1.evil.com",
+            "localhost.evil.com",
+            "::1",
+            "[::1",
+            "127.0.0.1:x",
+            "localhost:",
+            ":8000",
+        ] {
+            assert_eq!(is_allowed_host(bad, public), bad == "localhost:", "{bad}");
+        }
+        assert!(!is_allowed_host("post.example.com", None));
+    }
 }

@@ -5,15 +5,19 @@
 //! `{"detail": …}`; everything under `/v1` answers problem+json.
 
 mod config;
+mod detail;
 mod error;
 mod guard;
+mod input;
 pub mod metrics;
 mod openapi;
 mod operations;
 pub mod problem;
+mod responses;
 mod routes;
 mod schema;
 mod serve;
+mod sse;
 pub mod view;
 
 pub use config::{ApiConfig, Cors, HostRule};

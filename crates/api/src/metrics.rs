@@ -1,35 +1,386 @@
 //! Counters of this process, and the table of every metric that `/metrics` shows.
 
+use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use posthaste_core::State;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::Api;
+
+/// What a number means over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises; its name ends in `_total`.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+}
+
+/// A row of the metrics table.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it counts.
+    pub help: &'static str,
+}
+
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind, labels, help }
+}
+
+/// Every metric. `docs/METRICS.md` is generated from it.
+pub const METRICS: &[Metric] = &[
+    metric("posthaste_info", Kind::Gauge, &["version", "store"], "Always 1; the labels say what runs"),
+    metric("posthaste_tasks", Kind::Gauge, &["queue", "state"], "Tasks in the store"),
+    metric(
+        "posthaste_tasks_held",
+        Kind::Gauge,
+        &["queue"],
+        "Of the succeeded: held by the sandbox instead of sent",
+    ),
+    metric("posthaste_queue_paused", Kind::Gauge, &["queue"], "1 while the queue is paused"),
+    metric("posthaste_lanes_paused", Kind::Gauge, &["queue", "reason"], "Paused lanes and targets"),
+    metric("posthaste_accepted_total", Kind::Counter, &[], "Tasks accepted over HTTP by this process"),
+    metric(
+        "posthaste_http_requests_total",
+        Kind::Counter,
+        &["route", "status"],
+        "Requests answered by this process, by class of status",
+    ),
+    metric("posthaste_store_up", Kind::Gauge, &[], "1 when the store answers and takes writes"),
+    metric(
+        "posthaste_store_latency_seconds",
+        Kind::Gauge,
+        &[],
+        "How long the store took to answer this scrape",
+    ),
+    metric("posthaste_store_size_bytes", Kind::Gauge, &[], "Size of the store"),
+    metric("posthaste_worker_slots", Kind::Gauge, &[], "How many tasks this process runs at once"),
+    metric("posthaste_worker_running", Kind::Gauge, &[], "Handlers that run now"),
+    metric("posthaste_worker_prefetched", Kind::Gauge, &[], "Tasks claimed whose handler has not started"),
+    metric("posthaste_worker_unsettled", Kind::Gauge, &[], "Outcomes that are not stored yet"),
+    metric("posthaste_worker_claimed_total", Kind::Counter, &[], "Tasks claimed"),
+    metric(
+        "posthaste_worker_outcomes_total",
+        Kind::Counter,
+        &["outcome"],
+        "How attempts ended: succeeded, failed, retried, cancelled, expired, lease_lost, unknown_kind, released",
+    ),
+    metric("posthaste_worker_panics_total", Kind::Counter, &[], "Handlers that panicked"),
+    metric("posthaste_worker_timeouts_total", Kind::Counter, &[], "Handlers that ran into their timeout"),
+    metric("posthaste_worker_store_errors_total", Kind::Counter, &[], "Calls of the store that failed"),
+    metric("posthaste_process_resident_memory_bytes", Kind::Gauge, &[], "Resident memory of this process"),
+    metric("posthaste_process_cpu_seconds_total", Kind::Counter, &[], "Processor time of this process"),
+    metric("posthaste_process_open_fds", Kind::Gauge, &[], "Open file descriptors of this process"),
+    metric("posthaste_process_uptime_seconds", Kind::Gauge, &[], "How long this process has served"),
+];
 
 /// One value of a metric that another part of the program measures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Its name, one of the table's.
+    /// Its name, one of [`METRICS`].
     pub name: &'static str,
-    /// Its labels.
+    /// Its labels, those that the table names.
     pub labels: Vec<(&'static str, String)>,
     /// Its value.
     pub value: f64,
 }
 
+impl Sample {
+    /// A value without labels.
+    pub fn new(name: &'static str, value: f64) -> Self {
+        Self { name, labels: Vec::new(), value }
+    }
+
+    /// With a label.
+    #[must_use]
+    pub fn with(mut self, label: &'static str, value: impl Into<String>) -> Self {
+        self.labels.push((label, value.into()));
+        self
+    }
+}
+
 type Source = Box<dyn Fn(&mut Vec<Sample>) + Send + Sync>;
 
+/// The routes that are counted by name; all others are `other`, so that callers cannot make labels.
+const ROUTES: &[&str] = &[
+    "/notify/",
+    "/notify",
+    "/task_status/{task_id}",
+    "/health",
+    "/v1/tasks",
+    "/v1/tasks/{task_id}",
+    "/v1/tasks/{task_id}/attempts",
+    "/v1/tasks/{task_id}/cancel",
+    "/v1/tasks/{task_id}/events",
+    "/v1/tasks/{task_id}/message",
+    "/v1/tasks/{task_id}/retry",
+    "/v1/events",
+    "/v1/queues",
+    "/v1/queues/{queue}/pause",
+    "/v1/queues/{queue}/resume",
+    "/v1/queues/{queue}/lanes/{lane}/pause",
+    "/v1/queues/{queue}/lanes/{lane}/resume",
+    "/v1/lanes",
+    "/v1/workers",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/docs/",
+    "/docs/{*file}",
+    "/",
+    "/send",
+    "/tasks/{id}",
+    "/tasks/{id}/message",
+    "other",
+];
+const OTHER: usize = ROUTES.len() - 1;
+/// The classes of status, by their first digit less one.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// A route as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteIndex(usize);
+
+impl RouteIndex {
+    /// Of a pattern that a router matched.
+    pub(crate) fn of(pattern: Option<&str>) -> Self {
+        Self(pattern.and_then(|p| ROUTES.iter().position(|r| *r == p)).unwrap_or(OTHER))
+    }
+}
+
 /// Counters of this process.
-#[derive(Default)]
 pub(crate) struct Metrics {
     accepted: AtomicU64,
+    requests: [[AtomicU64; CLASSES.len()]; ROUTES.len()],
     sources: Mutex<Vec<Source>>,
+    started: std::time::Instant,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            accepted: AtomicU64::new(0),
+            requests: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
+            sources: Mutex::default(),
+            started: std::time::Instant::now(),
+        }
+    }
 }
 
 impl Metrics {
-    /// Asks `source` at each scrape, for example for the worker's numbers.
     pub(crate) fn register(&self, source: impl Fn(&mut Vec<Sample>) + Send + Sync + 'static) {
         self.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Box::new(source));
     }
 
     pub(crate) fn accepted(&self, n: u64) {
         self.accepted.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered(&self, route: RouteIndex, status: u16) {
+        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        self.requests[route.0][class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn own_samples(&self, out: &mut Vec<Sample>) {
+        out.push(Sample::new("posthaste_accepted_total", self.accepted.load(Ordering::Relaxed) as f64));
+        for (route, classes) in ROUTES.iter().zip(&self.requests) {
+            for (class, n) in CLASSES.iter().zip(classes) {
+                let n = n.load(Ordering::Relaxed);
+                if n > 0 {
+                    let sample = Sample::new("posthaste_http_requests_total", n as f64);
+                    out.push(sample.with("route", *route).with("status", *class));
+                }
+            }
+        }
+        for source in &*self.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            source(out);
+        }
+        process_samples(out);
+        out.push(Sample::new("posthaste_process_uptime_seconds", self.started.elapsed().as_secs_f64()));
+    }
+}
+
+/// The page for one scrape.
+pub(crate) async fn render(api: &Api) -> String {
+    let mut samples = Vec::new();
+    store_samples(api, &mut samples).await;
+    api.metrics().own_samples(&mut samples);
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Scrape(samples)));
+    let mut out = String::new();
+    encode(&mut out, &registry).expect("writing to a string does not fail");
+    out
+}
+
+async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
+    let health = api.health().await;
+    let up = health.problem.is_none() && health.writable;
+    let info = Sample::new("posthaste_info", 1.0).with("version", api.config().version);
+    out.push(info.with("store", &health.store));
+    out.push(Sample::new("posthaste_store_up", f64::from(u8::from(up))));
+    out.push(Sample::new("posthaste_store_latency_seconds", health.latency_us as f64 / 1e6));
+    out.push(Sample::new("posthaste_store_size_bytes", health.size_bytes as f64));
+    for q in api.queues().await.unwrap_or_default() {
+        let queue = q.queue.as_str();
+        for state in State::ALL {
+            let sample = Sample::new("posthaste_tasks", q.counts.of(state) as f64);
+            out.push(sample.with("queue", queue).with("state", state.as_str()));
+        }
+        out.push(Sample::new("posthaste_tasks_held", q.held as f64).with("queue", queue));
+        let paused = f64::from(u8::from(q.paused.is_some()));
+        out.push(Sample::new("posthaste_queue_paused", paused).with("queue", queue));
+    }
+    let mut paused = std::collections::BTreeMap::new();
+    for lane in api.lanes(None).await.unwrap_or_default() {
+        if let Some(pause) = lane.paused {
+            *paused.entry((lane.queue.to_string(), reason(pause.reason))).or_insert(0_u32) += 1;
+        }
+    }
+    for ((queue, reason), n) in paused {
+        let sample = Sample::new("posthaste_lanes_paused", f64::from(n));
+        out.push(sample.with("queue", queue).with("reason", reason));
+    }
+}
+
+fn reason(reason: posthaste_core::PauseReason) -> &'static str {
+    use posthaste_core::PauseReason as R;
+    match reason {
+        R::Manual => "manual",
+        R::Throttled => "throttled",
+        R::Misconfigured => "misconfigured",
+        R::Breaker => "breaker",
+    }
+}
+
+/// From `/proc`, where there is one.
+fn process_samples(out: &mut Vec<Sample>) {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}"));
+    if let Ok(status) = read("status") {
+        let kib = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+        out.extend(kib.map(|k| Sample::new("posthaste_process_resident_memory_bytes", k * 1024.0)));
+    }
+    if let Ok(stat) = read("stat") {
+        // The command in the second field may hold spaces; utime and stime are fields 14 and 15.
+        let after = stat.rsplit_once(')').map_or("", |s| s.1);
+        let ticks: f64 =
+            after.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
+        // USER_HZ is 100 on every Linux that user space can see.
+        out.push(Sample::new("posthaste_process_cpu_seconds_total", ticks / 100.0));
+    }
+    if let Ok(fds) = std::fs::read_dir("/proc/self/fd") {
+        out.push(Sample::new("posthaste_process_open_fds", fds.count() as f64));
+    }
+}
+
+/// Samples on their way into the text format.
+#[derive(Debug)]
+struct Scrape(Vec<Sample>);
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for m in METRICS {
+            let mut samples = self.0.iter().filter(|s| s.name == m.name).peekable();
+            if samples.peek().is_none() {
+                continue;
+            }
+            // The encoder appends what the format asks for.
+            let name = m.name.strip_suffix("_total").unwrap_or(m.name);
+            let kind = match m.kind {
+                Kind::Counter => ConstCounter::new(0.0).metric_type(),
+                Kind::Gauge => ConstGauge::new(0.0).metric_type(),
+            };
+            let mut family = encoder.encode_descriptor(name, m.help, None, kind)?;
+            for s in samples {
+                let labels: Vec<(&str, &str)> = s.labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
+                let labelled = family.encode_family(&labels)?;
+                match m.kind {
+                    Kind::Counter => ConstCounter::new(s.value).encode(labelled)?,
+                    Kind::Gauge => ConstGauge::new(s.value).encode(labelled)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The page, as Markdown.
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "<!-- Generated from crates/api/src/metrics.rs by `UPDATE_DOCS=1 cargo test -p posthaste-api metrics_page`. Do not edit. -->\n\
+         # Metrics\n\n\
+         `GET /metrics` answers OpenMetrics text for Prometheus. Counters are those of the process that answers and start\n\
+         at zero with it; what is in the store is the same from every process.\n\n\
+         | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for m in METRICS {
+        let kind = match m.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let labels = m.labels.iter().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(out, "| `{}` | {kind} | {labels} | {} |", m.name, m.help);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_page_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md");
+        let page = markdown();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).expect("docs/ is writable");
+        }
+        let stored = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            stored, page,
+            "docs/METRICS.md is stale: run UPDATE_DOCS=1 cargo test -p posthaste-api metrics_page"
+        );
+    }
+
+    #[test]
+    fn counters_end_in_total_and_gauges_do_not() {
+        for m in METRICS {
+            assert_eq!(m.name.ends_with("_total"), m.kind == Kind::Counter, "{}", m.name);
+        }
+    }
+
+    #[test]
+    fn samples_become_text_and_unknown_names_are_left_out() {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Scrape(vec![
+            Sample::new("posthaste_accepted_total", 3.0),
+            Sample::new("posthaste_tasks", 2.0).with("queue", "a\"b").with("state", "queued"),
+            Sample::new("no_such_metric", 1.0),
+        ])));
+        let mut out = String::new();
+        encode(&mut out, &registry).expect("writes");
+        assert!(out.contains("posthaste_accepted_total 3.0\n"), "{out}");
+        assert!(out.contains("posthaste_tasks{queue=\"a\\\"b\",state=\"queued\"} 2.0\n"), "{out}");
+        assert!(!out.contains("no_such_metric"), "{out}");
     }
 }

@@ -140,3 +140,54 @@ pub(crate) struct StateCounts {
     cancelled: u64,
     expired: u64,
 }
+
+/// A message that the sandbox held: what its recipient would have seen.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a type of notify, is never built")]
+pub(crate) struct HeldMessage {
+    /// The channel: `email`.
+    channel: String,
+    /// The sender, as `Name <address>`.
+    from: String,
+    /// The recipient.
+    to: String,
+    /// The subject; empty when there is none.
+    subject: String,
+    /// The text part.
+    text: String,
+    /// The HTML part, if the sender gave one; otherwise it is made from the text.
+    #[schema(nullable = false)]
+    html: Option<String>,
+    /// When it would have been sent.
+    date: Time,
+    /// Its `Message-ID`.
+    message_id: String,
+    /// Why it was held, as the end of a sentence.
+    reason: String,
+}
+
+/// A task changed state.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a type of core, is never built")]
+pub(crate) struct Event {
+    /// Which task.
+    id: Id,
+    /// Its kind.
+    kind: String,
+    /// Its queue.
+    queue: String,
+    /// The state it is in now.
+    state: State,
+    /// When, by the store's clock.
+    at: Time,
+    /// Its attempt number now.
+    attempt: u32,
+    /// Its generation now.
+    generation: u32,
+    /// The class of the failure that led here, if one did.
+    #[schema(nullable = false)]
+    class: Option<FailureClass>,
+    /// When the next try is due, if one is.
+    #[schema(nullable = false)]
+    next_at: Option<Time>,
+}

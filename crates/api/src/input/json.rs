@@ -1,0 +1,67 @@
+//! JSON bodies of `/v1`.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::body::{self, ContentType};
+use super::fields::Errors;
+use crate::{ApiError, FieldError};
+
+/// A body that was read but not understood yet.
+pub(crate) struct JsonBody(axum::body::Bytes);
+
+impl JsonBody {
+    /// Reads the body of a request that must say that it is JSON, or nothing.
+    pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, ApiError> {
+        let bytes = body::read(body).await?;
+        match ContentType::of(headers) {
+            ContentType::Json | ContentType::Absent => Ok(Self(bytes)),
+            ContentType::Form | ContentType::Multipart | ContentType::Other if bytes.is_empty() => {
+                Ok(Self(bytes))
+            }
+            ContentType::Form | ContentType::Multipart | ContentType::Other => {
+                Err(ApiError::UnsupportedMediaType)
+            }
+        }
+    }
+
+    /// The body as an object; an empty one as an object without fields where that is allowed.
+    pub(crate) fn optional_object(&self, errors: &mut Errors) -> Result<Value, ApiError> {
+        if self.0.is_empty() { Ok(Value::Object(Map::new())) } else { self.object(errors, None).map(|o| o.0) }
+    }
+
+    /// The body as an object. The field `verbatim` is left out and returned as text: its numbers
+    /// and the order of its fields are the caller's own.
+    pub(crate) fn object(
+        &self,
+        errors: &mut Errors,
+        verbatim: Option<&str>,
+    ) -> Result<(Value, Option<&RawValue>), ApiError> {
+        let raw = body::object(&self.0).map_err(|e| match e.kind {
+            "json_invalid" => ApiError::MalformedBody(e),
+            _ => ApiError::Invalid(vec![e]),
+        })?;
+        let mut map = Map::new();
+        let mut kept = None;
+        for (name, text) in raw.0 {
+            if verbatim == Some(name.as_str()) {
+                kept = Some(text);
+                continue;
+            }
+            match serde_json::from_str(text.get()) {
+                Ok(value) => {
+                    map.insert(name, value);
+                }
+                Err(_) => errors.push(unreadable(["body", &name])),
+            }
+        }
+        Ok((Value::Object(map), kept))
+    }
+}
+
+/// JSON by its grammar that still means nothing: a lone surrogate, a number beyond all bounds.
+pub(crate) fn unreadable<const N: usize>(loc: [&str; N]) -> FieldError {
+    FieldError::new(loc, "json_invalid", "Input holds a number out of range or text that is not Unicode")
+}

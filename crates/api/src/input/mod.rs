@@ -1,0 +1,10 @@
+//! Reading requests so that every mistake is named: bodies, fields, query strings, paths.
+
+pub(crate) mod body;
+pub(crate) mod fields;
+pub(crate) mod json;
+pub(crate) mod multipart;
+pub(crate) mod path;
+pub(crate) mod pause;
+pub(crate) mod query;
+pub(crate) mod retry;

@@ -1,0 +1,59 @@
+//! Parameters in the path.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use posthaste_core::{LaneKey, QueueName, Scope, TaskId};
+
+use crate::ApiError;
+
+/// The task that the path names.
+pub(crate) struct TaskPath(pub(crate) TaskId);
+
+impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let raw = Path::<String>::from_request_parts(parts, state).await.map_err(|e| undecodable(&e))?.0;
+        let id = raw.parse().map_err(|_| {
+            ApiError::field(["path", "task_id"], "uuid_parsing", "Input should be a valid UUID")
+        })?;
+        Ok(Self(id))
+    }
+}
+
+/// The queue that the path names.
+pub(crate) struct QueuePath(pub(crate) QueueName);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueuePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let raw = Path::<String>::from_request_parts(parts, state).await.map_err(|e| undecodable(&e))?.0;
+        queue(&raw).map(Self)
+    }
+}
+
+/// The lane that the path names; its `/` is written `%2F`.
+pub(crate) struct LanePath(pub(crate) Scope);
+
+impl<S: Send + Sync> FromRequestParts<S> for LanePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (q, lane) =
+            Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|e| undecodable(&e))?.0;
+        let lane: LaneKey = lane
+            .parse()
+            .map_err(|e| ApiError::field(["path", "lane"], "value_error", format!("A lane key {e}")))?;
+        Ok(Self(Scope::Lane(queue(&q)?, lane)))
+    }
+}
+
+fn queue(raw: &str) -> Result<QueueName, ApiError> {
+    raw.parse().map_err(|e| ApiError::field(["path", "queue"], "value_error", format!("A queue name {e}")))
+}
+
+fn undecodable(_: &PathRejection) -> ApiError {
+    ApiError::field(["path"], "string_unicode", "The path should be percent-encoded UTF-8")
+}

@@ -1,0 +1,60 @@
+//! Sets of error responses that operations share in the OpenAPI document.
+
+use utoipa::IntoResponses;
+
+use crate::error::ProblemBody;
+
+macro_rules! problem_responses {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $status:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(IntoResponses)]
+        #[expect(dead_code, reason = "describes responses, is never built")]
+        pub(crate) enum $name {
+            $($(#[$vdoc])* #[response(status = $status, content_type = "application/problem+json")] $variant(ProblemBody)),*
+        }
+    };
+}
+
+problem_responses!(
+    /// What every operation under `/v1` may answer.
+    Common {
+        /// The path or query string cannot be read.
+        Malformed = 400,
+        /// A wrong Host, or a page of another origin.
+        Forbidden = 403,
+        /// A field is not acceptable.
+        Invalid = 422,
+        /// A fault of the server; its log says more.
+        Internal = 500,
+        /// The store does not answer; nothing was changed. `Retry-After` says when to try again.
+        Unavailable = 503,
+    }
+);
+
+problem_responses!(
+    /// What operations with a body may answer besides.
+    WithBody {
+        /// The body took too long to arrive.
+        Timeout = 408,
+        /// The request is too large.
+        TooLarge = 413,
+        /// The content type is not `application/json`.
+        MediaType = 415,
+    }
+);
+
+problem_responses!(
+    /// What operations on one thing may answer besides.
+    OnOne {
+        /// There is no such thing.
+        NotFound = 404,
+    }
+);
+
+problem_responses!(
+    /// What operations that can come at the wrong moment may answer besides.
+    Conflicting {
+        /// Not in its present state; `type` says why.
+        Conflict = 409,
+    }
+);

@@ -1,0 +1,25 @@
+//! `GET /v1/events`: watch every task.
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+
+use crate::input::query;
+use crate::responses::Common;
+use crate::{Api, ApiError, sse};
+
+/// Watch every task
+///
+/// Server-sent events: `task` for each change of state, until the reader leaves. `missed` says that
+/// events were dropped because the reader was slow: read what you show again.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "events", operation_id = "watch_tasks",
+    responses(
+        (status = 200, description = "Events, `data` as the schema Event.", body = String, content_type = "text/event-stream"),
+        Common,
+    )
+)]
+pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
+    query::none(&uri)?;
+    Ok(sse::all(&api))
+}

@@ -1,0 +1,3 @@
+//! `/health`.
+
+pub(crate) mod get;

@@ -1,0 +1,26 @@
+//! `GET /metrics`: for Prometheus.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+
+use crate::{Api, ApiError};
+
+/// Metrics
+///
+/// OpenMetrics text; docs/METRICS.md explains each. While the store does not answer, what only it
+/// knows is left out and `posthaste_store_up` is 0.
+#[utoipa::path(
+    get, path = "/metrics", tag = "server", operation_id = "metrics",
+    responses(
+        (status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"),
+        (status = 403, description = "A wrong Host.", body = crate::ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "A fault of the server.", body = crate::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn handle(State(api): State<Api>) -> Result<Response, ApiError> {
+    let mut response = Response::new(crate::metrics::render(&api).await.into());
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}

@@ -1,0 +1,3 @@
+//! `/notify`.
+
+pub(crate) mod post;

@@ -1,0 +1,241 @@
+//! `POST /notify/`: the notification that existing clients send, and the hottest path there is.
+
+use std::borrow::Cow;
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use posthaste_notify::{EmailAddress, Notification};
+use serde_json::value::RawValue;
+
+use crate::detail::{Detail, DetailBody, ValidationDetailBody, json};
+use crate::input::body::{self, ContentType};
+use crate::input::query::{Decoded, pairs};
+use crate::{Api, ApiError, FieldError};
+
+/// The fields that are read; all others are ignored.
+const FIELDS: [&str; 3] = ["email", "message", "subject"];
+
+/// The answer to an accepted notification.
+#[derive(utoipa::ToSchema)]
+#[schema(as = NotifyAccepted, example = json!({
+    "message": "Email will be sent to dev@example.com", "task_id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58"
+}))]
+#[expect(dead_code, reason = "describes a body that is written by hand")]
+pub(crate) struct Accepted {
+    /// A sentence.
+    message: String,
+    /// The task's id: see `/task_status/{task_id}`.
+    #[schema(value_type = crate::schema::Id)]
+    task_id: String,
+}
+
+/// Send a notification
+///
+/// Stores an e-mail to be sent and answers at once; `/task_status/{task_id}` says what became of
+/// it. The fields may also come as a JSON body or a form, and query and body may be mixed (the query
+/// wins). Unknown fields are ignored. With no e-mail provider configured the message is held in the
+/// sandbox.
+#[utoipa::path(
+    post, path = "/notify/", tag = "notify", operation_id = "notify",
+    params(
+        ("email" = String, Query, format = "email", description = "The recipient.", example = "dev@example.com"),
+        ("message" = Option<String>, Query, description = "The text.", example = "Your export is ready.",
+            max_length = 10000),
+        ("subject" = Option<String>, Query, description = "The subject line.", example = "Hello",
+            max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
+    ),
+    responses(
+        (status = 200, description = "Stored.", body = Accepted),
+        (status = 403, description = "A page of another origin, or a wrong Host.", body = DetailBody),
+        (status = 408, description = "The body took too long to arrive.", body = DetailBody),
+        (status = 413, description = "The request is too large.", body = DetailBody),
+        (status = 422, description = "A field is not acceptable.", body = ValidationDetailBody),
+        (status = 500, description = "A fault of the server.", body = DetailBody),
+        (status = 503, description = "The store does not answer; nothing was stored.", body = DetailBody),
+    )
+)]
+pub(crate) async fn handle(State(api): State<Api>, request: Request) -> Response {
+    match notify(&api, request).await {
+        Ok(response) => response,
+        Err(e) => Detail(e).into_response(),
+    }
+}
+
+async fn notify(api: &Api, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let mut fields = Fields::default();
+    fields.read_body(&parts.headers, &body)?;
+    fields.read_query(parts.uri.query().unwrap_or_default());
+    let (notification, places) = fields.into_notification(!body.is_empty())?;
+    let email = notification.to.clone();
+    let task = api.notify(notification).await.map_err(|e| relocate(e, places))?;
+    Ok(json(StatusCode::OK, answer(email.as_str(), &task.id)))
+}
+
+fn answer(email: &str, id: &posthaste_core::TaskId) -> String {
+    let escaped = if email.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        Cow::Borrowed(email)
+    } else {
+        let quoted = serde_json::to_string(email).expect("text always serializes");
+        Cow::Owned(quoted[1..quoted.len() - 1].to_owned())
+    };
+    format!(r#"{{"message":"Email will be sent to {escaped}","task_id":"{id}"}}"#)
+}
+
+/// Where a field came from, as FastAPI names it.
+type Place = &'static str;
+
+/// The fields as they were found.
+#[derive(Default)]
+struct Fields<'a> {
+    found: [Option<(Place, Result<Cow<'a, str>, FieldError>)>; 3],
+}
+
+impl<'a> Fields<'a> {
+    fn read_query(&mut self, query: &'a str) {
+        self.read_pairs("query", query.as_bytes());
+    }
+
+    fn read_pairs(&mut self, place: Place, text: &'a [u8]) {
+        for (name, value) in pairs(text) {
+            if let Ok(name) = name {
+                self.set_decoded(place, &name, value);
+            }
+        }
+    }
+
+    fn set_decoded(&mut self, place: Place, name: &str, value: Decoded<'a>) {
+        self.set(place, name, || {
+            value.map_err(|_| {
+                let msg = "Input should be a valid string, unable to parse raw data as a unicode string";
+                FieldError::new([place, name], "string_unicode", msg)
+            })
+        });
+    }
+
+    /// The last one given wins; the query is read last.
+    fn set(&mut self, place: Place, name: &str, value: impl FnOnce() -> Result<Cow<'a, str>, FieldError>) {
+        if let Some(i) = FIELDS.iter().position(|f| *f == name) {
+            self.found[i] = Some((place, value()));
+        }
+    }
+
+    fn read_body(&mut self, headers: &HeaderMap, body: &'a Bytes) -> Result<(), ApiError> {
+        if body.is_empty() {
+            return Ok(());
+        }
+        match ContentType::of(headers) {
+            ContentType::Form => self.read_pairs("body", body),
+            ContentType::Json => self.read_json(body)?,
+            // A script that sends JSON.stringify(…) and names no type.
+            ContentType::Absent if body.trim_ascii_start().starts_with(b"{") => self.read_json(body)?,
+            ContentType::Multipart => self.read_multipart(headers, body),
+            ContentType::Absent | ContentType::Other => {}
+        }
+        Ok(())
+    }
+
+    fn read_json(&mut self, body: &'a Bytes) -> Result<(), ApiError> {
+        for (name, value) in body::object(body).map_err(ApiError::MalformedBody)?.0 {
+            self.read_json_field(&name, value);
+        }
+        Ok(())
+    }
+
+    fn read_json_field(&mut self, name: &str, value: &'a RawValue) {
+        // An optional field may be null; a null e-mail address is no address.
+        if value.get() == "null" && name != "email" {
+            return;
+        }
+        self.set("body", name, || {
+            if value.get().starts_with('"') {
+                serde_json::from_str::<Cow<'a, str>>(value.get()).map(|s| Cow::Owned(s.into_owned())).map_err(
+                    |_| {
+                        FieldError::new(
+                            ["body", name],
+                            "string_unicode",
+                            "Input should be a valid unicode string",
+                        )
+                    },
+                )
+            } else {
+                Err(FieldError::new(["body", name], "string_type", "Input should be a valid string"))
+            }
+        });
+    }
+
+    fn read_multipart(&mut self, headers: &HeaderMap, body: &'a Bytes) {
+        for (name, value) in crate::input::multipart::fields(headers, body) {
+            self.set("body", &name, || {
+                std::str::from_utf8(value).map(Cow::Borrowed).map_err(|_| {
+                    let msg = "Input should be a valid string, unable to parse raw data as a unicode string";
+                    FieldError::new(["body", &*name], "string_unicode", msg)
+                })
+            });
+        }
+    }
+
+    /// The notification, and where its fields came from.
+    fn into_notification(self, has_body: bool) -> Result<(Notification, [Place; 3]), ApiError> {
+        let default = if has_body { "body" } else { "query" };
+        let places = [0, 1, 2].map(|i| self.found[i].as_ref().map_or(default, |f| f.0));
+        let mut errors = Vec::new();
+        let [email, message, subject] = self.found.map(|f| f.map(|f| f.1));
+        let mut text = |found: Option<Result<Cow<'a, str>, FieldError>>| match found {
+            Some(Ok(t)) => Some(t),
+            Some(Err(e)) => {
+                errors.push(e);
+                None
+            }
+            None => None,
+        };
+        let email_given = email.is_some();
+        let (email, message, subject) = (text(email), text(message), text(subject));
+        let to = match email.map(|e| e.parse::<EmailAddress>()) {
+            Some(Ok(to)) => Some(to),
+            Some(Err(e)) => {
+                let msg = format!("value is not a valid email address: {e}");
+                errors.push(FieldError::new([places[0], "email"], "value_error", msg));
+                None
+            }
+            None => {
+                if !email_given {
+                    errors.push(FieldError::missing([default, "email"]));
+                }
+                None
+            }
+        };
+        match to {
+            Some(to) if errors.is_empty() => {
+                // An empty field of a form means that it was left out.
+                let given = |t: Option<Cow<'_, str>>| t.filter(|t| !t.is_empty()).map(Cow::into_owned);
+                let notification =
+                    Notification { subject: given(subject), message: given(message), ..Notification::to(to) };
+                Ok((notification, places))
+            }
+            _ => Err(ApiError::Invalid(errors)),
+        }
+    }
+}
+
+/// Puts field errors of the notification where the caller wrote the field.
+fn relocate(e: ApiError, places: [Place; 3]) -> ApiError {
+    match e {
+        ApiError::Invalid(errors) => ApiError::Invalid(
+            errors
+                .into_iter()
+                .map(|mut e| {
+                    let name = e.loc.last().cloned();
+                    if let Some(i) = FIELDS.iter().position(|f| name == Some((*f).into())) {
+                        e.loc = vec![places[i].into(), FIELDS[i].into()];
+                    }
+                    e
+                })
+                .collect(),
+        ),
+        other => other,
+    }
+}

@@ -1,0 +1,23 @@
+//! `GET /v1/queues`: every queue with its tasks by state.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use crate::detail::json_of;
+use crate::input::query;
+use crate::responses::Common;
+use crate::view::{List, QueueView};
+use crate::{Api, ApiError};
+
+/// List queues
+///
+/// Every queue that was ever used, with its tasks by state and its pause.
+#[utoipa::path(
+    get, path = "/v1/queues", tag = "queues", operation_id = "list_queues",
+    responses((status = 200, description = "The queues.", body = List<QueueView>), Common)
+)]
+pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
+    query::none(&uri)?;
+    Ok(json_of(StatusCode::OK, &List { data: api.queues().await? }))
+}

@@ -1,0 +1,5 @@
+//! `/v1/queues`.
+
+pub(crate) mod list;
+pub(crate) mod pause;
+pub(crate) mod resume;

@@ -1,0 +1,97 @@
+//! `GET /task_status/{task_id}`: what became of a notification, for pollers of the old wire.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use posthaste_core::{State as TaskState, TaskId};
+use posthaste_notify::result_sentence;
+use serde::Serialize;
+
+use crate::detail::{Detail, DetailBody, json_of};
+use crate::{Api, ApiError, TaskView};
+
+/// What became of a task.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = TaskStatus, example = json!({
+    "task_id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "status": "completed",
+    "result": "Notification sent to dev@example.com"
+}))]
+pub(crate) struct StatusBody {
+    /// The task.
+    #[schema(value_type = crate::schema::Id)]
+    task_id: TaskId,
+    /// Where it is.
+    #[schema(value_type = StatusWord)]
+    status: StatusWord,
+    /// What it did, once it is completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    result: Option<String>,
+    /// Why it failed, once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+}
+
+/// Where a task is, in the words of the old wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = TaskStatusWord)]
+pub(crate) enum StatusWord {
+    /// Scheduled, queued, running or waiting for another try.
+    #[serde(rename = "in progress")]
+    InProgress,
+    /// Succeeded.
+    #[serde(rename = "completed")]
+    Completed,
+    /// Failed, cancelled or expired.
+    #[serde(rename = "failed")]
+    Failed,
+}
+
+/// Status of a notification
+///
+/// `in progress` until it is final, then `completed` with a sentence in `result` or `failed` with a
+/// sentence in `error`.
+#[utoipa::path(
+    get, path = "/task_status/{task_id}", tag = "notify", operation_id = "task_status",
+    params(("task_id" = crate::schema::Id, Path, description = "The id that `/notify/` answered.",
+        example = "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58")),
+    responses(
+        (status = 200, description = "The task.", body = StatusBody),
+        (status = 403, description = "A wrong Host or an origin that is not allowed.", body = DetailBody),
+        (status = 404, description = "No such task.", body = DetailBody),
+        (status = 500, description = "A fault of the server.", body = DetailBody),
+        (status = 503, description = "The store does not answer.", body = DetailBody),
+    )
+)]
+pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Response {
+    match status(&api, &uri).await {
+        Ok(body) => json_of(StatusCode::OK, &body),
+        Err(e) => Detail(e).into_response(),
+    }
+}
+
+async fn status(api: &Api, uri: &Uri) -> Result<StatusBody, ApiError> {
+    let unknown = || ApiError::NotFound { what: "there is no such task".into() };
+    let raw = uri.path().strip_prefix("/task_status/").unwrap_or_default();
+    let id: TaskId = raw.parse().map_err(|_| unknown())?;
+    Ok(describe(api.task_brief(id).await?.ok_or_else(unknown)?))
+}
+
+fn describe(task: TaskView) -> StatusBody {
+    let (status, result, error) = match task.state {
+        TaskState::Scheduled | TaskState::Queued | TaskState::Running | TaskState::Retrying => {
+            (StatusWord::InProgress, None, None)
+        }
+        TaskState::Succeeded => {
+            let sentence = task.result.as_ref().and_then(result_sentence);
+            (StatusWord::Completed, Some(sentence.unwrap_or_else(|| "The task succeeded".into())), None)
+        }
+        TaskState::Failed | TaskState::Cancelled | TaskState::Expired => {
+            let sentence = task.error.map(|e| e.message).filter(|m| !m.is_empty());
+            let fallback = || format!("The task is {}", task.state);
+            (StatusWord::Failed, None, Some(sentence.unwrap_or_else(fallback)))
+        }
+    };
+    StatusBody { task_id: task.id, status, result, error }
+}

@@ -1,0 +1,3 @@
+//! `/task_status`.
+
+pub(crate) mod get;

@@ -1,0 +1,358 @@
+//! `POST /v1/tasks`: enqueue a task of any kind.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use posthaste_core::limits::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_SCHEDULE_AHEAD, MAX_UNIQUE_HOLD};
+use posthaste_core::{Due, IdempotencyKey, Json, Kind, NewTask, Priority, Unique, UniqueHold};
+use posthaste_notify::Notification;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::detail::json_of;
+use crate::input::fields::{Errors, Object, id, integer, key, parsed, time, word};
+use crate::input::json::{JsonBody, unreadable};
+use crate::input::{query, retry};
+use crate::responses::{Common, Conflicting, WithBody};
+use crate::view::EnqueuedView;
+use crate::{Api, ApiError, FieldError, schema};
+
+/// The header that makes repeats of a request answer as the first did.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header of an answer that was given before.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// A task to be enqueued.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewTask, example = json!({
+    "kind": "report.build", "payload": { "month": "2026-01" }, "queue": "reports", "priority": "high",
+    "delay_ms": 5000, "retry": { "max_failures": 3 }
+}))]
+#[expect(dead_code, reason = "describes a body that is read by hand")]
+pub(crate) struct NewTaskBody {
+    /// Selects the handler.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
+    kind: String,
+    /// What the handler gets: any JSON up to 256 KiB, kept as it is written. Of kind `notify`:
+    /// `{"channel": "email", "to", "subject"?, "message"?, "html"?, "provider"?}`.
+    payload: Value,
+    /// Where it waits; `default` if left out.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
+    queue: Option<String>,
+    /// Its lane, `target` or `target/tenant`.
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9._:@-]{1,127}(/[A-Za-z0-9._:@-]{1,127})?$"
+    )]
+    lane: Option<String>,
+    /// Whose task it is.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
+    tenant: Option<String>,
+    /// How urgent; `normal` if left out.
+    #[schema(value_type = Option<schema::Priority>)]
+    priority: Option<String>,
+    /// When it is ready; a time that has passed is now. Not together with `delay_ms`; at most 366
+    /// days ahead.
+    #[schema(value_type = Option<schema::Time>)]
+    due_at: Option<String>,
+    /// How long after it was accepted it is ready, in milliseconds.
+    #[schema(maximum = 31_622_400_000_i64)]
+    delay_ms: Option<u64>,
+    /// When it is of no use any more.
+    #[schema(value_type = Option<schema::Time>)]
+    expires_at: Option<String>,
+    /// Refuses a second task with the same tenant, kind and key while this one holds it.
+    unique: Option<UniqueBody>,
+    /// When it is tried again; what is left out is as the kind's default.
+    retry: Option<RetryBody>,
+    /// Its id; minted if left out.
+    #[schema(value_type = Option<schema::Id>)]
+    id: Option<String>,
+}
+
+/// A unique key.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes a body that is read by hand")]
+#[schema(as = Unique)]
+pub(crate) struct UniqueBody {
+    /// The key, at most 255 bytes, without control characters.
+    #[schema(min_length = 1, max_length = 63, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
+    key: String,
+    /// How long it is held, in milliseconds; until the task is final if left out.
+    #[schema(minimum = 1, maximum = 86_400_000)]
+    hold_ms: Option<u64>,
+}
+
+/// Parts of a retry policy.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes a body that is read by hand")]
+#[schema(as = RetryOverride)]
+pub(crate) struct RetryBody {
+    /// The try that brings the failures to this number is the last.
+    #[schema(minimum = 1, maximum = 100)]
+    max_failures: Option<u32>,
+    /// The delays between tries.
+    #[schema(value_type = Option<schema::Backoff>)]
+    backoff: Option<Value>,
+    /// Bounds tries that count nothing, and waiting in a paused lane, in milliseconds.
+    #[schema(minimum = 1, maximum = 2_419_200_000_i64)]
+    max_age_ms: Option<u64>,
+    /// How long one attempt may take, in milliseconds.
+    #[schema(minimum = 1, maximum = 86_400_000)]
+    timeout_ms: Option<u64>,
+    /// What to do when a message may or may not have been sent.
+    #[schema(value_type = Option<schema::OnAmbiguous>)]
+    on_ambiguous: Option<String>,
+}
+
+/// Enqueue a task
+///
+/// Stores a task of any kind; durable when it answers. With an `Idempotency-Key` a repeat within 24
+/// hours answers as the first request did, with `Idempotency-Replayed: true`, and stores nothing;
+/// the same key with another body answers 422. While another task holds its unique key nothing is
+/// stored: the answer is 200 with that task's id and `duplicate: true`.
+#[utoipa::path(
+    post, path = "/v1/tasks", tag = "tasks", operation_id = "create_task",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\x21-\\x7e]+$",
+        description = "Makes repeats of this request safe: any text of at most 255 visible ASCII characters.")),
+    request_body(content = NewTaskBody, content_type = "application/json"),
+    responses(
+        (status = 202, description = "Stored, now or by the first request with this key.", body = EnqueuedView,
+            headers(
+                ("Location" = String, description = "The task."),
+                ("Idempotency-Replayed" = Option<String>, description = "`true` when the key was used before."),
+            )),
+        (status = 200, description = "Another task holds the unique key; nothing was stored.", body = EnqueuedView,
+            headers(("Location" = String, description = "That task."))),
+        Common, WithBody, Conflicting,
+    )
+)]
+pub(crate) async fn handle(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    query::none(&parts.uri)?;
+    let body = JsonBody::read(&parts.headers, body).await?;
+    let mut errors = Errors::default();
+    let key = idempotency_key(&parts.headers, &mut errors);
+    let (value, payload) = body.object(&mut errors, Some("payload"))?;
+    let task = read_task(&value, payload, &mut errors);
+    let Some(task) = errors.into_result(task)? else {
+        // A missing part was reported above, so this cannot be reached.
+        return Err(ApiError::Internal);
+    };
+    let idempotency = key.map(|key| IdempotencyKey {
+        tenant: task.tenant.clone(),
+        operation: "tasks.create",
+        key,
+        fingerprint: fingerprint(&value, payload),
+    });
+    let answer = api.enqueue(task, idempotency).await?;
+    let status =
+        if answer.task.duplicate && !answer.replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut response = json_of(status, &answer.task);
+    let headers = response.headers_mut();
+    let location = HeaderValue::try_from(format!("/v1/tasks/{}", answer.task.id));
+    headers.insert(header::LOCATION, location.expect("a UUID is plain ASCII"));
+    if answer.replayed {
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// The key of the request, if it has one.
+fn idempotency_key(headers: &HeaderMap, errors: &mut Errors) -> Option<String> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let value = values.next()?;
+    let text = value.to_str().ok().filter(|t| {
+        !t.is_empty() && t.len() <= MAX_KEY_BYTES && t.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+    });
+    match text {
+        Some(t) if values.next().is_none() => Some(t.to_owned()),
+        _ => {
+            let msg = format!("Give it once, as 1 to {MAX_KEY_BYTES} visible ASCII characters");
+            errors.push(FieldError::new(["header", "Idempotency-Key"], "value_error", msg));
+            None
+        }
+    }
+}
+
+/// The task; `None` only if something was reported.
+fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut Errors) -> Option<NewTask> {
+    let mut o = Object::new(value, vec!["body".into()], errors)?;
+    let kind: Option<Kind> = o.required(errors, "kind", parsed);
+    o.value("payload");
+    let payload = read_payload(payload, errors);
+    let mut task = base(kind, payload, errors);
+    let mut scratch = NewTask::new(Kind::notify(), Json::from_trusted("null".into()));
+    // Every field is read even if there is no task to put it in, so that all errors are named.
+    let t = task.as_mut().unwrap_or(&mut scratch);
+    if let Some(queue) = o.optional(errors, "queue", parsed) {
+        t.queue = queue;
+    }
+    if let Some(lane) = o.optional(errors, "lane", parsed) {
+        t.lane = Some(lane);
+    }
+    t.tenant = o.optional(errors, "tenant", parsed);
+    t.priority = o.optional(errors, "priority", word(&Priority::ALL, Priority::as_str)).unwrap_or_default();
+    t.due = read_due(&mut o, errors);
+    t.expires_at = o.optional(errors, "expires_at", time);
+    t.unique = o.object(errors, "unique").and_then(|u| read_unique(u, errors));
+    if let Some(r) = o.object(errors, "retry") {
+        t.policy = retry::override_policy(t.policy.clone(), r, errors);
+    }
+    t.id = o.optional(errors, "id", id);
+    o.finish(errors);
+    task
+}
+
+fn read_due(o: &mut Object<'_>, errors: &mut Errors) -> Due {
+    let ahead = u64::try_from(MAX_SCHEDULE_AHEAD.as_millis()).unwrap_or(u64::MAX);
+    let at = o.optional(errors, "due_at", time);
+    let delay = o.optional(errors, "delay_ms", integer(0, ahead));
+    match (at, delay) {
+        (Some(_), Some(_)) => {
+            errors.push(FieldError::new(o.loc("delay_ms"), "value_error", "Give either due_at or delay_ms"));
+            Due::Now
+        }
+        (Some(at), None) => Due::At(at),
+        (None, Some(0) | None) => Due::Now,
+        (None, Some(ms)) => Due::After(Duration::from_millis(ms)),
+    }
+}
+
+fn read_unique(mut o: Object<'_>, errors: &mut Errors) -> Option<Unique> {
+    let most = u64::try_from(MAX_UNIQUE_HOLD.as_millis()).unwrap_or(u64::MAX);
+    let key = o.required(errors, "key", key);
+    let hold = o.optional(errors, "hold_ms", integer(1, most));
+    o.finish(errors);
+    let hold = hold.map_or(UniqueHold::UntilFinal, |ms| UniqueHold::For(Duration::from_millis(ms)));
+    key.map(|key| Unique { key, hold })
+}
+
+fn read_payload(payload: Option<&RawValue>, errors: &mut Errors) -> Option<Json> {
+    let Some(raw) = payload else {
+        errors.push(FieldError::missing(["body", "payload"]));
+        return None;
+    };
+    if raw.get().len() > MAX_PAYLOAD_BYTES {
+        let msg = format!("The payload should be at most {MAX_PAYLOAD_BYTES} bytes of JSON");
+        errors.push(FieldError::new(["body", "payload"], "too_large", msg));
+        return None;
+    }
+    // What no reader could take apart must not be stored: handlers parse it again.
+    if serde_json::from_str::<Value>(raw.get()).is_err() {
+        errors.push(unreadable(["body", "payload"]));
+        return None;
+    }
+    Some(Json::from_trusted(raw.get().to_owned()))
+}
+
+/// A task of the kind with its payload and every default of the kind.
+fn base(kind: Option<Kind>, payload: Option<Json>, errors: &mut Errors) -> Option<NewTask> {
+    let (kind, payload) = (kind?, payload?);
+    if kind != Kind::notify() {
+        return Some(NewTask::new(kind, payload));
+    }
+    let notification = read_notification(&payload, errors)?;
+    Some(notification.into_task())
+}
+
+/// The payload of a `notify` task, checked field by field.
+fn read_notification(payload: &Json, errors: &mut Errors) -> Option<Notification> {
+    let value: Value = payload.parse().ok()?;
+    let mut found = Errors::default();
+    let mut o = match Object::new(&value, vec!["body".into(), "payload".into()], &mut found) {
+        Some(o) => o,
+        None => {
+            errors.0.append(&mut found.0);
+            return None;
+        }
+    };
+    o.required(&mut found, "channel", word(&["email"], |w| w));
+    let to = o.required(&mut found, "to", |v| {
+        crate::input::fields::text(v)?
+            .parse()
+            .map_err(|e| ("value_error", format!("value is not a valid email address: {e}")))
+    });
+    let text = |v: &Value| crate::input::fields::text(v).map(str::to_owned);
+    let subject = o.optional(&mut found, "subject", text);
+    let message = o.optional(&mut found, "message", text);
+    let html = o.optional(&mut found, "html", text);
+    let provider = o.optional(&mut found, "provider", parsed);
+    o.finish(&mut found);
+    let notification = to.map(|to| Notification { to, subject, message, html, provider });
+    if let Some(Err(problems)) = notification.as_ref().map(Notification::check) {
+        for p in problems {
+            found.push(FieldError::new(["body", "payload", p.field], "value_error", p.problem));
+        }
+    }
+    let good = found.0.is_empty();
+    errors.0.append(&mut found.0);
+    notification.filter(|_| good)
+}
+
+/// SHA-256 of the body in canonical form: names sorted, no white space between tokens. The payload
+/// goes in as parsed too, so that a client which writes it in another order repeats the request.
+fn fingerprint(value: &Value, payload: Option<&RawValue>) -> [u8; 32] {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    text.push('\n');
+    if let Some(Ok(payload)) = payload.map(|p| serde_json::from_str::<Value>(p.get())) {
+        canonical(&payload, &mut text);
+    }
+    Sha256::digest(text.as_bytes()).into()
+}
+
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(k, _)| k.as_str());
+            out.push('{');
+            for (i, (k, v)) in entries.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::String(k.clone()).to_string());
+                out.push(':');
+                canonical(v, out);
+            }
+            out.push('}');
+        }
+        Value::Array(list) => {
+            out.push('[');
+            for (i, v) in list.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                canonical(v, out);
+            }
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_names_does_not_change_the_fingerprint() {
+        let print = |text: &str, payload: &str| {
+            let raw: Box<RawValue> = serde_json::from_str(payload).expect("JSON");
+            fingerprint(&serde_json::from_str(text).expect("JSON"), Some(&raw))
+        };
+        let a = print(r#"{"a":1,"b":{"c":[1,2],"d":null}}"#, r#"{"x":1,"y":2}"#);
+        assert_eq!(a, print(r#"{ "b": {"d":null,"c":[1,2]}, "a": 1 }"#, r#"{"y":2, "x":1}"#));
+        assert_ne!(a, print(r#"{"a":1,"b":{"c":[2,1],"d":null}}"#, r#"{"x":1,"y":2}"#));
+        assert_ne!(a, print(r#"{"a":1,"b":{"c":[1,2],"d":null}}"#, r#"{"x":1,"y":3}"#));
+    }
+}

@@ -1,0 +1,61 @@
+//! `GET /v1/tasks`: list tasks, newest first.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use posthaste_core::State as TaskState;
+use posthaste_core::broker::{Bodies, ListFilter, ListRequest};
+use posthaste_core::limits::{DEFAULT_PAGE, MAX_PAGE};
+
+use crate::detail::json_of;
+use crate::input::query::{Query, parsed};
+use crate::responses::Common;
+use crate::view::TaskPage;
+use crate::{Api, ApiError, schema};
+
+/// List tasks
+///
+/// Newest first, without payloads, results and logs. All given conditions hold. A page may be
+/// shorter than `limit`, even empty, although more follows: go on while there is a `next_cursor`.
+#[utoipa::path(
+    get, path = "/v1/tasks", tag = "tasks", operation_id = "list_tasks",
+    params(
+        ("state" = Option<Vec<schema::State>>, Query, description = "In one of these states; repeat it, or separate by commas."),
+        ("kind" = Option<String>, Query, description = "Of this kind.", min_length = 1, max_length = 128,
+            pattern = "^[A-Za-z0-9._:@-]+$"),
+        ("queue" = Option<String>, Query, description = "In this queue.", min_length = 1, max_length = 128,
+            pattern = "^[A-Za-z0-9._:@-]+$"),
+        ("batch" = Option<schema::Id>, Query, description = "Of this batch."),
+        ("limit" = Option<u32>, Query, description = "At most this many; 50 if left out.", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+    ),
+    responses((status = 200, description = "A page.", body = TaskPage), Common)
+)]
+pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
+    let page = api.tasks(read(&uri)?).await?;
+    Ok(json_of(StatusCode::OK, &page))
+}
+
+fn read(uri: &Uri) -> Result<ListRequest, ApiError> {
+    let mut q = Query::of(uri);
+    let mut states = Vec::new();
+    for word in q.all("state").iter().flat_map(|v| v.split(',')) {
+        match word.parse::<TaskState>() {
+            Ok(state) => states.push(state),
+            Err(e) => q.refuse("state", "enum", format!("{word:?} is {e}")),
+        }
+    }
+    let filter = ListFilter {
+        states,
+        kind: q.one("kind", parsed),
+        queue: q.one("queue", parsed),
+        batch: q
+            .one("batch", |s| s.parse().map_err(|_| ("uuid_parsing", "Input should be a valid UUID".into()))),
+    };
+    let limit = q.one("limit", |s| match s.parse::<usize>() {
+        Ok(n) if (1..=MAX_PAGE).contains(&n) => Ok(n),
+        _ => Err(("range_error", format!("Input should be 1 to {MAX_PAGE}"))),
+    });
+    let cursor = q.one("cursor", |s| Ok(s.to_owned()));
+    q.finish(ListRequest { filter, cursor, limit: limit.unwrap_or(DEFAULT_PAGE), bodies: Bodies::Omit })
+}
