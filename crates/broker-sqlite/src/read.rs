@@ -100,12 +100,13 @@ pub(crate) struct Reader<'a> {
     presets: &'a Presets,
 }
 
-const COLUMNS: &str = "t.seq, t.rand, k.text, q.text, l.target, l.tenant, t.prio, t.state, t.gen, t.attempt, \
-     t.failures, t.flags, t.policy, t.created, t.due, t.expires, t.finished, t.error, t.ext, \
+const COLUMNS: &str = "t.seq, t.rand, k.text, q.text, l.target, l.tenant, t.prio, coalesce(o.state, 0), t.gen, \
+     coalesce(o.attempt, t.attempt), coalesce(o.failures, t.failures), t.flags, t.policy, t.created, t.due, \
+     t.expires, o.finished, CASE WHEN o.state IS NULL THEN t.error ELSE o.error END, t.ext, \
      r.attempt, r.at, r.worker, r.flags, d.retrying";
 const JOINS: &str = "FROM task t JOIN name k ON k.id = t.kind JOIN lane l ON l.id = t.lane \
      JOIN name q ON q.id = l.queue LEFT JOIN run r ON r.seq = t.seq \
-     LEFT JOIN due d ON d.at = t.due AND d.seq = t.seq";
+     LEFT JOIN due d ON d.at = t.due AND d.seq = t.seq LEFT JOIN outcome o ON o.seq = t.seq";
 
 impl Reader<'_> {
     pub(crate) fn get(&self, ids: &[TaskId]) -> Done<Vec<Option<Task>>> {
@@ -137,7 +138,7 @@ impl Reader<'_> {
     }
 
     fn task(&self, seq: i64, bodies: Bodies) -> Done<Option<Task>> {
-        let tail = if bodies == Bodies::Include { ", t.payload, t.result" } else { "" };
+        let tail = if bodies == Bodies::Include { ", t.payload, o.result" } else { "" };
         let mut stmt = self.db.prepare_cached(&format!("SELECT {COLUMNS}{tail} {JOINS} WHERE t.seq = ?1"))?;
         let mut rows = stmt.query([seq])?;
         rows.next()?.map(|r| self.task_of(r, bodies)).transpose()
@@ -207,12 +208,28 @@ impl Reader<'_> {
     pub(crate) fn attempts(&self, id: TaskId) -> Done<Option<Vec<Attempt>>> {
         let Some(seq) = self.find(id)? else { return Ok(None) };
         let mut stmt = self.db.prepare_cached(
-            "SELECT t.log, t.gen, r.attempt, r.at, r.worker, r.flags FROM task t LEFT JOIN run r ON r.seq = t.seq \
-             WHERE t.seq = ?1",
+            "SELECT coalesce(o.log, t.log), t.gen, r.attempt, r.at, r.worker, r.flags, o.attempt, o.started, o.worker, \
+             o.finished, o.log IS NULL AND o.started IS NOT NULL \
+             FROM task t LEFT JOIN run r ON r.seq = t.seq LEFT JOIN outcome o ON o.seq = t.seq WHERE t.seq = ?1",
         )?;
         let mut rows = stmt.query([seq])?;
         let Some(r) = rows.next()? else { return Ok(None) };
         let mut log = log_parse(r.get::<_, Option<String>>(0)?.as_deref())?;
+        if r.get(10)? {
+            // The commonest history has one line, kept as columns.
+            log.push(Attempt {
+                generation: r.get(1)?,
+                attempt: r.get(6)?,
+                started_at: Timestamp::from_millis(r.get(7)?),
+                ended_at: Some(Timestamp::from_millis(r.get(9)?)),
+                worker: WorkerId::new(r.get::<_, String>(8)?).map_err(|e| Fail::Corrupt(e.to_string()))?,
+                outcome: AttemptOutcome::Succeeded,
+                class: None,
+                message: None,
+                code: None,
+                counted: false,
+            });
+        }
         if let Some(attempt) = r.get::<_, Option<u32>>(2)? {
             log.push(Attempt {
                 generation: r.get(1)?,
@@ -282,7 +299,7 @@ impl Reader<'_> {
             let mut all = Vec::new();
             for state in &f.states {
                 all.extend(self.seqs(
-                    "SELECT seq FROM task WHERE state = ?3 AND state > 4 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+                    "SELECT seq FROM outcome WHERE state = ?3 AND state > 4 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
                     (before, n as i64, state.code()),
                 )?);
             }

@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 
 /// Bits of `task.flags`.
 pub(crate) mod flag {
-    /// Its success was held by the sandbox; a record goes with it.
-    pub(crate) const HELD: i64 = 1;
     /// It belongs to a batch.
     pub(crate) const BATCH: i64 = 2;
     /// It holds a unique key until it is final.

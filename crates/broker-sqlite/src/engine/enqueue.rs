@@ -132,9 +132,9 @@ impl Tx<'_> {
         let prio = usize::from(t.priority.code());
         self.db
             .prepare_cached(
-                "INSERT INTO task (seq, rand, kind, lane, prio, state, gen, attempt, failures, ended, rescues, \
+                "INSERT INTO task (seq, rand, kind, lane, prio, gen, attempt, failures, ended, rescues, \
                  flags, policy, created, due, first_due, ord, expires, ext, payload) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, 1, 0, 0, 0, 0, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, 0, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(rusqlite::params![
                 seq,

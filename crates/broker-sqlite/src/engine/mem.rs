@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::series::Point;
 use super::{Done, Fail};
 use crate::ids::{Minter, id_of};
-use crate::row::{Ext, flag, run_flag};
+use crate::row::{Ext, flag};
 
 /// Levels of priority.
 pub(crate) const PRIOS: usize = 4;
@@ -32,7 +32,7 @@ pub(crate) struct Run {
     pub(crate) generation: u32,
     pub(crate) started_at: Timestamp,
     pub(crate) worker: WorkerId,
-    /// Bits of [`run_flag`].
+    /// Bits of [`crate::row::run_flag`].
     pub(crate) flags: i64,
     /// Bits of [`flag`].
     pub(crate) task_flags: i64,

@@ -4,7 +4,7 @@ use posthaste_core::broker::{Cancelled, Retried};
 use posthaste_core::{EndReason, State, TaskEnd, TaskId, Timestamp};
 
 use super::enqueue::id_of_columns;
-use super::mem::retention_class;
+use super::settle::Ended;
 use super::{Done, Fail, Happened, Tx};
 use crate::row::{Ext, flag, run_flag, unique_key};
 
@@ -26,9 +26,10 @@ pub(crate) struct Resting {
     pub(crate) unique: Option<String>,
 }
 
-const RESTING: &str = "SELECT t.rand, t.kind, t.lane, t.prio, t.state, t.gen, t.attempt, t.flags, t.due, t.ord, \
+const RESTING: &str = "SELECT t.rand, t.kind, t.lane, t.prio, coalesce(o.state, 0), t.gen, coalesce(o.attempt, t.attempt), t.flags, t.due, t.ord, \
      t.expires, t.parked, t.ext, n.text, d.retrying \
-     FROM task t JOIN name n ON n.id = t.kind LEFT JOIN due d ON d.at = t.due AND d.seq = t.seq WHERE t.seq = ?1";
+     FROM task t JOIN name n ON n.id = t.kind LEFT JOIN due d ON d.at = t.due AND d.seq = t.seq \
+     LEFT JOIN outcome o ON o.seq = t.seq WHERE t.seq = ?1";
 
 impl Tx<'_> {
     /// The state of a task, if it is there.
@@ -126,27 +127,23 @@ impl Tx<'_> {
                 .execute((key, t.seq))?;
         }
         // What the last try said stays; the reason is new.
-        let mut end: TaskEnd = self
+        let (error, log, failures): (Option<String>, Option<String>, u32) = self
             .db
-            .prepare_cached("SELECT error FROM task WHERE seq = ?1")?
-            .query_row([t.seq], |r| r.get::<_, Option<String>>(0))?
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or(TaskEnd { reason: None, class: None, message: String::new(), code: None });
+            .prepare_cached("SELECT error, log, failures FROM task WHERE seq = ?1")?
+            .query_row([t.seq], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        let mut end: TaskEnd = error.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(TaskEnd {
+            reason: None,
+            class: None,
+            message: String::new(),
+            code: None,
+        });
         end.reason = Some(why);
         if end.message.is_empty() || to == State::Cancelled {
             message.clone_into(&mut end.message);
         }
-        self.db
-            .prepare_cached(
-                "UPDATE task SET state = ?2, finished = ?3, keep = ?4, error = ?5, parked = NULL WHERE seq = ?1",
-            )?
-            .execute((
-                t.seq,
-                i64::from(to.code()),
-                self.now.as_millis(),
-                retention_class(to).map(|c| c as i64),
-                serde_json::to_string(&end)?,
-            ))?;
+        let error = Some(serde_json::to_string(&end)?);
+        let ended = Ended { seq: t.seq, state: to, attempt: t.attempt, failures, token: None, error, log };
+        self.insert_outcome(&ended)?;
         self.count(t.lane, Some(t.state), Some(to));
         self.point(t.lane, |s| match to {
             State::Cancelled => s.cancelled += 1,
@@ -190,11 +187,12 @@ impl Tx<'_> {
         let generation = t.generation + 1;
         self.db
             .prepare_cached(
-                "UPDATE task SET state = 0, gen = ?2, attempt = 0, failures = 0, ended = 0, rescues = 0, due = ?3, \
-                 first_due = ?3, ord = ?3, expires = ?4, parked = NULL, finished = NULL, keep = NULL, error = NULL, \
-                 log = coalesce(log, '[]') WHERE seq = ?1",
+                "UPDATE task SET gen = ?2, attempt = 0, failures = 0, ended = 0, rescues = 0, due = ?3, \
+                 first_due = ?3, ord = ?3, expires = ?4, parked = NULL, error = NULL, \
+                 log = (SELECT log FROM outcome WHERE seq = ?1) WHERE seq = ?1",
             )?
             .execute((seq, generation, now, expires_at.map(Timestamp::as_millis)))?;
+        self.db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute([seq])?;
         if let Some(e) = expires_at {
             self.insert_expiry(e.as_millis(), seq, 0)?;
         }

@@ -15,7 +15,7 @@ use rusqlite::OptionalExtension;
 use super::mem::{Run, retention_class};
 use super::series::bucket;
 use super::{Done, Fail, Happened, Tx};
-use crate::row::{Ext, cut, flag, log_append, log_entry, run_flag, unique_key};
+use crate::row::{Ext, cut, flag, log_append, run_flag, unique_key};
 
 /// What ending a try needs of the row.
 pub(crate) struct Facet {
@@ -86,13 +86,15 @@ impl Tx<'_> {
 
     fn settled_before(&mut self, lease: &LeaseRef) -> Done<Settled> {
         let Some(seq) = self.find(lease.task)? else { return Ok(Settled::LeaseLost) };
-        let token: Option<Vec<u8>> = self
+        let tokens: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = self
             .db
-            .prepare_cached("SELECT token FROM task WHERE seq = ?1")?
-            .query_row([seq], |r| r.get(0))
-            .optional()?
-            .flatten();
-        Ok(if token.as_deref() == Some(&lease.token.to_bytes()[..]) {
+            .prepare_cached(
+                "SELECT o.token, t.token FROM task t LEFT JOIN outcome o ON o.seq = t.seq WHERE t.seq = ?1",
+            )?
+            .query_row([seq], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        let last = tokens.and_then(|(of_end, of_try)| of_end.or(of_try));
+        Ok(if last.as_deref() == Some(&lease.token.to_bytes()[..]) {
             Settled::AlreadySettled
         } else {
             Settled::LeaseLost
@@ -101,44 +103,37 @@ impl Tx<'_> {
 
     fn succeed(&mut self, seq: i64, result: Option<Json>, kept: Option<Kept>) -> Done<State> {
         let run = self.end_run(seq)?;
-        let attempt = self.attempt_of(
-            &run,
-            Told { outcome: AttemptOutcome::Succeeded, class: None, message: None, code: None },
-            false,
-        );
-        let mut flags = run.task_flags;
         if let Some(kept) = &kept {
-            flags |= flag::HELD;
             self.upsert_record(kept.kind, &run.id.to_string(), kept.body.as_str())?;
             self.mem.count_held(run.lane, 1);
         }
         // A plain task needs no look at its row: one statement ends it.
-        let log = if run.fresh {
-            format!("[{}]", log_entry(&attempt))
+        let (log, failures) = if run.fresh && run.task_flags & flag::UNIQUE == 0 {
+            (None, 0)
         } else {
             let facet = self.facet(seq)?;
             self.leave_waiting_marks(seq, &run, &facet)?;
-            log_append(facet.log.as_deref(), &attempt)?
+            let told = Told { outcome: AttemptOutcome::Succeeded, class: None, message: None, code: None };
+            let attempt = self.attempt_of(&run, told, false);
+            (Some(log_append(facet.log.as_deref(), &attempt)?), facet.failures)
         };
         self.db
             .prepare_cached(
-                "UPDATE task SET state = ?2, attempt = ?3, finished = ?4, keep = 0, token = ?5, log = ?6, \
-                 result = ?7, flags = ?8, error = NULL WHERE seq = ?1",
+                "INSERT INTO outcome (seq, state, keep, finished, attempt, failures, held, started, worker, token, log, \
+                 result) VALUES (?1, 4, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute((
                 seq,
-                i64::from(State::Succeeded.code()),
-                run.attempt,
                 self.now.as_millis(),
+                run.attempt,
+                failures,
+                i64::from(kept.is_some()),
+                run.started_at.as_millis(),
+                run.worker.as_str(),
                 run.token.to_bytes(),
                 log,
                 result.as_ref().map(Json::as_str),
-                flags,
             ))?;
-        if run.fresh && flags & flag::UNIQUE != 0 {
-            let facet = self.facet(seq)?;
-            self.free_unique(seq, &facet)?;
-        }
         self.count(run.lane, Some(State::Running), Some(State::Succeeded));
         let held = kept.is_some();
         let took = bucket(self.now.since(run.started_at));
@@ -264,30 +259,41 @@ impl Tx<'_> {
             Some((log, error)) => (Some(log), error.or_else(|| facet.error.clone())),
             None => (facet.log.clone(), facet.error.clone()),
         };
-        let place = self.place(seq, &run, facet, &v, to)?;
-        self.db
-            .prepare_cached(
-                "UPDATE task SET state = ?2, attempt = ?3, failures = failures + ?4, ended = ended + ?5, \
-                 rescues = rescues + ?6, due = coalesce(?7, due), ord = ?8, parked = ?9, finished = ?10, keep = ?11, \
-                 token = coalesce(?12, token), error = ?13, log = ?14 WHERE seq = ?1",
-            )?
-            .execute(rusqlite::params![
+        // Only an outcome makes a repeat `already settled`; a rescued worker is told it lost.
+        let token = class.is_some().then(|| run.token.to_bytes());
+        if to.is_final() {
+            self.leave_waiting_marks(seq, &run, facet)?;
+            self.insert_outcome(&Ended {
                 seq,
-                if to.is_final() { i64::from(to.code()) } else { 0 },
-                run.attempt,
-                u32::from(v.counted),
-                ended,
-                rescued,
-                place.due,
-                place.ord,
-                place.parked,
-                to.is_final().then(|| self.now.as_millis()),
-                retention_class(to).map(|c| c as i64),
-                // Only an outcome makes a repeat `already settled`; a rescued worker is told it lost.
-                class.is_some().then(|| run.token.to_bytes().to_vec()),
+                state: to,
+                attempt: run.attempt,
+                failures: facet.failures + u32::from(v.counted),
+                token,
                 error,
                 log,
-            ])?;
+            })?;
+        } else {
+            let place = self.place(seq, &run, facet, &v, to)?;
+            self.db
+                .prepare_cached(
+                    "UPDATE task SET attempt = ?2, failures = failures + ?3, ended = ended + ?4, \
+                     rescues = rescues + ?5, due = coalesce(?6, due), ord = ?7, parked = ?8, \
+                     token = coalesce(?9, token), error = ?10, log = ?11 WHERE seq = ?1",
+                )?
+                .execute((
+                    seq,
+                    run.attempt,
+                    u32::from(v.counted),
+                    ended,
+                    rescued,
+                    place.due,
+                    place.ord,
+                    place.parked,
+                    token,
+                    error,
+                    log,
+                ))?;
+        }
         self.count(run.lane, Some(State::Running), Some(to));
         let took = bucket(self.now.since(run.started_at));
         self.point(run.lane, |s| {
@@ -304,12 +310,8 @@ impl Tx<'_> {
         Ok(to)
     }
 
-    /// Puts a task that left its run where it waits, or cleans up behind one that ended.
+    /// Puts a task that left its run where it waits.
     fn place(&mut self, seq: i64, run: &Run, facet: &Facet, v: &Verdict, to: State) -> Done<Place> {
-        if to.is_final() {
-            self.leave_waiting_marks(seq, run, facet)?;
-            return Ok(Place { due: None, ord: 0, parked: None });
-        }
         if let Some(e) = facet.expires {
             self.insert_expiry(e.as_millis(), seq, 0)?;
         }
@@ -360,6 +362,27 @@ impl Tx<'_> {
         self.db
             .prepare_cached("DELETE FROM expiry WHERE at = ?1 AND seq = ?2 AND why = ?3")?
             .execute((at, seq, why))?;
+        Ok(())
+    }
+
+    /// Stores how a task ended other than in success.
+    pub(crate) fn insert_outcome(&mut self, e: &Ended) -> Done<()> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO outcome (seq, state, keep, finished, attempt, failures, held, token, error, log) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9)",
+            )?
+            .execute((
+                e.seq,
+                e.state.code(),
+                retention_class(e.state).map(|c| c as i64),
+                self.now.as_millis(),
+                e.attempt,
+                e.failures,
+                e.token,
+                &e.error,
+                e.log.as_deref().unwrap_or("[]"),
+            ))?;
         Ok(())
     }
 
@@ -468,4 +491,15 @@ struct Place {
     due: Option<i64>,
     ord: i64,
     parked: Option<i64>,
+}
+
+/// How a task ended other than in success.
+pub(crate) struct Ended {
+    pub(crate) seq: i64,
+    pub(crate) state: State,
+    pub(crate) attempt: u32,
+    pub(crate) failures: u32,
+    pub(crate) token: Option<[u8; 16]>,
+    pub(crate) error: Option<String>,
+    pub(crate) log: Option<String>,
 }

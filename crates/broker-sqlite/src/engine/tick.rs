@@ -177,8 +177,8 @@ impl Tx<'_> {
 
     fn finished(&mut self, class: usize, until: Option<Timestamp>, limit: usize) -> Done<Vec<Finished>> {
         let mut stmt = self.db.prepare_cached(
-            "SELECT seq, rand, lane, state, flags, ext FROM task WHERE keep = ?1 AND finished <= ?2 \
-             ORDER BY finished LIMIT ?3",
+            "SELECT o.seq, t.rand, t.lane, o.state, t.flags, t.ext, o.held FROM outcome o JOIN task t ON t.seq = o.seq \
+             WHERE o.keep = ?1 AND o.finished <= ?2 ORDER BY o.finished LIMIT ?3",
         )?;
         let until = until.map_or(i64::MAX, Timestamp::as_millis);
         let rows = stmt.query_map((class as i64, until, limit as i64), |r| {
@@ -189,6 +189,7 @@ impl Tx<'_> {
                 state: r.get(3)?,
                 flags: r.get(4)?,
                 ext: r.get(5)?,
+                held: r.get(6)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -199,7 +200,7 @@ impl Tx<'_> {
         let id = id_of_columns(row.seq, row.rand, row.flags, row.ext.as_deref())?;
         let lane = usize::try_from(row.lane - 1).map_err(|_| Fail::Corrupt("task.lane".into()))?;
         let state = State::from_code(row.state).ok_or_else(|| Fail::Corrupt("task.state".into()))?;
-        if row.flags & flag::HELD != 0 {
+        if row.held {
             self.delete_held(id)?;
             self.mem.count_held(lane, -1);
         }
@@ -213,6 +214,7 @@ impl Tx<'_> {
                 .prepare_cached("DELETE FROM batch_task WHERE batch = ?1 AND seq = ?2")?
                 .execute((batch.as_bytes(), row.seq))?;
         }
+        self.db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute([row.seq])?;
         self.db.prepare_cached("DELETE FROM task WHERE seq = ?1")?.execute([row.seq])?;
         self.count(lane, Some(state), None);
         Ok(())
@@ -227,4 +229,5 @@ struct Finished {
     state: u8,
     flags: i64,
     ext: Option<String>,
+    held: bool,
 }

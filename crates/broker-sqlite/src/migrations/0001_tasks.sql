@@ -1,6 +1,7 @@
 -- Where a task is, is told by presence: a row in `run` is running, in `due` is scheduled or
--- retrying, in `ready` is queued; `task.state` is written when it ends. So the row with the payload
--- is written at enqueue and at the end of a try only.
+-- retrying, in `ready` is queued, in `outcome` is final. So the row with the payload is written at
+-- enqueue, and again only when a try ends without ending the task; a success appends to `outcome`
+-- and grows no row in the middle of a full page.
 
 -- Kinds and queues, interned.
 CREATE TABLE name (
@@ -33,7 +34,6 @@ CREATE TABLE task (
   kind INTEGER NOT NULL,
   lane INTEGER NOT NULL,
   prio INTEGER NOT NULL,
-  state INTEGER NOT NULL,         -- state code when final, else 0
   gen INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
   failures INTEGER NOT NULL,
@@ -47,17 +47,30 @@ CREATE TABLE task (
   ord INTEGER NOT NULL,           -- place in its lane: ms when it became ready; negative: put to the front
   expires INTEGER,                -- ms
   parked INTEGER,                 -- ms: when parking has lasted too long
-  finished INTEGER,               -- ms
-  keep INTEGER,                   -- retention class once final: 0 succeeded, cancelled, expired; 1 failed
-  token BLOB,                     -- the last token that settled it
-  error TEXT,                     -- JSON
-  log TEXT,                       -- JSON, the attempts
+  token BLOB,                     -- the last token that settled a try
+  error TEXT,                     -- JSON, of the last failed try
+  log TEXT,                       -- JSON, the attempts until the last one that ended the task
   ext TEXT,                       -- JSON, what few tasks have
-  payload TEXT NOT NULL,
+  payload TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE outcome (
+  seq INTEGER PRIMARY KEY,
+  state INTEGER NOT NULL,         -- state code, a final one
+  keep INTEGER NOT NULL,          -- retention class: 0 succeeded, cancelled, expired; 1 failed
+  finished INTEGER NOT NULL,      -- ms
+  attempt INTEGER NOT NULL,
+  failures INTEGER NOT NULL,
+  held INTEGER NOT NULL,          -- 1: held by the sandbox, a record goes with it
+  started INTEGER,                -- ms, of the attempt that succeeded
+  worker TEXT,                    -- of the attempt that succeeded
+  token BLOB,                     -- the token that settled it
+  error TEXT,                     -- JSON
+  log TEXT,                       -- JSON, all attempts; null: none but the one that succeeded
   result TEXT
 ) STRICT;
-CREATE INDEX task_keep ON task (keep, finished) WHERE keep IS NOT NULL;
-CREATE INDEX task_ended ON task (state) WHERE state > 4;
+CREATE INDEX outcome_keep ON outcome (keep, finished);
+CREATE INDEX outcome_ended ON outcome (state) WHERE state > 4;
 
 CREATE TABLE foreign_id (
   id BLOB PRIMARY KEY,
