@@ -1,0 +1,287 @@
+//! The pages over a real store, through the guard, as a browser would ask for them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use posthaste_api::{Api, ApiConfig, guard};
+use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
+use posthaste_core::broker::{ClaimRequest, SettleRequest, Settlement};
+use posthaste_core::{
+    Broker, Failure, FailureClass, Json, Kept, Outcome, QueueName, RecordKind, Store, TaskId, Timestamp,
+    WorkerId,
+};
+use posthaste_notify::HeldMessage;
+use posthaste_testkit::{Fault, FaultStore, Method};
+use tower::ServiceExt;
+
+const HOST: &str = "127.0.0.1:8000";
+
+struct Pages {
+    store: Arc<SqliteStore>,
+    faults: Arc<FaultStore>,
+    app: Router,
+    _dir: tempfile::TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+impl Pages {
+    async fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteConfig::new(dir.path())).await.unwrap();
+        let faults = FaultStore::new(store.clone());
+        let api = Api::new(faults.clone() as Arc<dyn Store>, ApiConfig::default());
+        let app = guard(api.router().merge(posthaste_dashboard::router(api.clone())), &api);
+        Self { store, faults, app, _dir: dir }
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Request::get(path).header("host", HOST).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, form: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::post(path)
+            .header("host", HOST)
+            .header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+
+    /// Sends by the form and answers the task's id.
+    async fn send(&self, form: &str) -> TaskId {
+        let answer = self.post("/send", form, &[]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        let to = answer.header(header::LOCATION);
+        to.strip_prefix("/tasks/").unwrap().parse().unwrap()
+    }
+
+    /// Claims the only task and ends it.
+    async fn end(&self, outcome: Outcome) {
+        let claim = ClaimRequest {
+            worker: WorkerId::new("w").unwrap(),
+            queues: vec![QueueName::default()],
+            max: 1,
+            start: 1,
+            lease: posthaste_core::limits::LEASE,
+            per_target: None,
+            held: vec![],
+        };
+        let claimed = self.store.claim(claim).await.unwrap();
+        assert_eq!(claimed.len(), 1);
+        let settlements = vec![Settlement { lease: claimed[0].lease, outcome }];
+        self.store.settle(SettleRequest { settlements, ..SettleRequest::default() }).await.unwrap();
+    }
+
+    async fn held(&self, html: Option<&str>) -> TaskId {
+        let id = self.send("email=dev%40example.com&subject=Hi&message=One%0D%0Atwo").await;
+        let held = HeldMessage {
+            channel: "email".into(),
+            from: "Posthaste <posthaste@localhost>".into(),
+            to: "dev@example.com".into(),
+            subject: "Hi".into(),
+            text: "One\ntwo".into(),
+            html: html.map(Into::into),
+            date: Timestamp::from_millis(1_795_383_000_000),
+            message_id: "<1@localhost>".into(),
+            reason: "no e-mail provider is configured".into(),
+        };
+        let kept = Kept { kind: RecordKind::SandboxMessage, body: Json::from_value(&held).unwrap() };
+        let result = serde_json::json!({"message": "Notification held in the sandbox", "sandbox": true});
+        self.end(Outcome::Success { result: Some(Json::from(result)), kept: Some(kept) }).await;
+        id
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_is_strict_about_what_it_loads_and_never_cached() {
+    let pages = Pages::open().await;
+    let answer = pages.get("/").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let csp = answer.header(header::CONTENT_SECURITY_POLICY);
+    assert!(csp.contains("default-src 'self'") && csp.contains("frame-ancestors 'none'"), "{csp}");
+    assert!(!csp.contains("unsafe"), "{csp}");
+    assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
+    assert!(answer.body.contains("Nothing here yet"));
+    assert!(answer.body.contains("no e-mail provider is configured"));
+}
+
+#[tokio::test]
+async fn every_asset_of_the_page_is_there_and_cached_for_ever() {
+    let pages = Pages::open().await;
+    let page = pages.get("/").await.body.replace("&#x2f;", "/");
+    let mut found = 0;
+    for path in page.split('"').filter(|part| part.starts_with("/assets/")) {
+        let answer = pages.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert!(answer.header(header::CACHE_CONTROL).contains("immutable"), "{path}");
+        assert!(!answer.header(header::ETAG).is_empty(), "{path}");
+        found += 1;
+    }
+    assert_eq!(found, 3);
+    assert_eq!(pages.get("/assets/other-0.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_form_without_script_leads_to_the_page_of_its_task() {
+    let pages = Pages::open().await;
+    let id = pages.send("email=dev%40example.com&subject=Hi+there&message=").await;
+    let page = pages.get(&format!("/tasks/{id}")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("dev@example.com") && page.body.contains("Hi there"));
+    assert!(page.body.contains("<noscript><meta http-equiv=\"refresh\""));
+    let overview = pages.get("/").await.body.replace("&#x2f;", "/");
+    assert!(overview.contains(&format!("/tasks/{id}")));
+}
+
+#[tokio::test]
+async fn a_refused_form_names_the_field_and_keeps_what_was_typed() {
+    let pages = Pages::open().await;
+    let answer = pages.post("/send", "email=nobody&message=kept+%3Cb%3E", &[]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.body.contains("must contain an @-sign"));
+    assert!(answer.body.contains("aria-invalid=\"true\""));
+    assert!(answer.body.contains("kept &lt;b&gt;"));
+    let long = format!("email=dev%40example.com&subject={}", "x".repeat(2000));
+    let answer = pages.post("/send", &long, &[]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.body.contains("The subject must be at most"));
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_changes_nothing() {
+    let pages = Pages::open().await;
+    let id = pages.send("email=dev%40example.com").await;
+    for path in ["/send".to_owned(), format!("/tasks/{id}/cancel"), format!("/tasks/{id}/retry")] {
+        for headers in [
+            vec![("origin", "http://evil.example")],
+            vec![("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1:8000")],
+        ] {
+            let answer = pages.post(&path, "email=dev%40example.com", &headers).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {headers:?}");
+        }
+    }
+    assert_eq!(pages.faults.begun(Method::Enqueue), 1);
+    assert_eq!(pages.faults.begun(Method::Cancel), 0);
+    let own = [("origin", "http://127.0.0.1:8000"), ("sec-fetch-site", "same-origin")];
+    let answer = pages.post(&format!("/tasks/{id}/cancel"), "", &own).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_said_and_takes_nothing_that_was_typed() {
+    let pages = Pages::open().await;
+    for method in [Method::Enqueue, Method::List, Method::Get] {
+        pages.faults.always(method, Fault::Fail);
+    }
+    let answer = pages.post("/send", "email=dev%40example.com&message=keep+me", &[]).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!answer.header(header::RETRY_AFTER).is_empty());
+    for text in ["The store does not answer", "dev@example.com", "keep me"] {
+        assert!(answer.body.contains(text), "{text}");
+    }
+    let fragment = pages.get("/fragments/overview").await;
+    assert_eq!(fragment.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(fragment.body.starts_with("<div id=\"overview\""));
+    let task = pages.get("/tasks/0198f7a0-0000-7000-8000-000000000001").await;
+    assert_eq!(task.status, StatusCode::SERVICE_UNAVAILABLE);
+    pages.faults.heal();
+    assert_eq!(pages.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_with_its_reason_and_can_be_retried_once() {
+    let pages = Pages::open().await;
+    let id = pages.send("email=nobody%40example.com").await;
+    let failure = Failure::new(FailureClass::Suppress, "no such user here").with_code("550 5.1.1");
+    pages.end(Outcome::Failure(failure)).await;
+    let page = pages.get(&format!("/tasks/{id}")).await.body;
+    for text in
+        ["The recipient does not exist", "no such user here", "550 5.1.1", "Attempt 1 failed", "Retry"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains("http-equiv"), "a final page does not reload itself");
+    let retry = format!("/tasks/{id}/retry");
+    assert_eq!(pages.post(&retry, "", &[]).await.status, StatusCode::SEE_OTHER);
+    let again = pages.post(&retry, "", &[]).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    assert!(again.body.contains("only failed, cancelled and expired tasks can be retried"));
+    let listed = pages.get("/?state=queued").await.body;
+    assert!(listed.contains("nobody@example.com"));
+}
+
+#[tokio::test]
+async fn a_held_message_is_framed_without_rights() {
+    let pages = Pages::open().await;
+    let id = pages.held(Some("<h1>Hi</h1><script>alert(1)</script>")).await;
+    let page = pages.get(&format!("/tasks/{id}/message")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains(" sandbox "), "the frame has no rights at all");
+    assert!(!page.body.contains("<script>alert"), "the page holds none of the message's HTML");
+    let frame = pages.get(&format!("/tasks/{id}/message/html")).await;
+    let csp = frame.header(header::CONTENT_SECURITY_POLICY);
+    for rule in ["default-src 'none'", "style-src 'unsafe-inline'", "img-src data:", "sandbox"] {
+        assert!(csp.contains(rule), "{csp}");
+    }
+    assert!(!csp.contains("script") && !csp.contains("allow-"), "{csp}");
+    assert!(frame.body.contains("<h1>Hi</h1>"));
+    let raw = pages.get(&format!("/tasks/{id}/message/raw")).await;
+    assert!(raw.header(header::CONTENT_TYPE).starts_with("text/plain"));
+    assert!(raw.body.contains("Subject: Hi"));
+}
+
+#[tokio::test]
+async fn text_is_shown_in_the_frame_as_simple_html() {
+    let pages = Pages::open().await;
+    let id = pages.held(None).await;
+    let frame = pages.get(&format!("/tasks/{id}/message/html")).await;
+    assert!(frame.body.contains("One<br>\ntwo"), "{}", frame.body);
+    let task = pages.get(&format!("/tasks/{id}")).await.body.replace("&#x2f;", "/");
+    assert!(task.contains(&format!("/tasks/{id}/message")));
+}
+
+#[tokio::test]
+async fn what_is_not_there_has_a_page_too() {
+    let pages = Pages::open().await;
+    for path in [
+        "/tasks/nonsense",
+        "/tasks/0198f7a0-0000-7000-8000-000000000001",
+        "/tasks/nonsense/message",
+        "/tasks/0198f7a0-0000-7000-8000-000000000001/message",
+        "/tasks/0198f7a0-0000-7000-8000-000000000001/message/html",
+        "/fragments/tasks/nonsense",
+    ] {
+        let answer = pages.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.body.contains("Back to the overview"), "{path}");
+    }
+    assert_eq!(pages.get("/?state=nonsense&cursor=").await.status, StatusCode::OK);
+    let cursor = pages.get("/?cursor=nonsense").await;
+    assert_eq!(cursor.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(cursor.body.contains("cursor"));
+}
