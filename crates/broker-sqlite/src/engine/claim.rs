@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use posthaste_core::broker::ClaimRequest;
 use posthaste_core::limits::MAX_CLAIM;
-use posthaste_core::{Claimed, Json, LaneKey, LeaseRef, LeaseToken, PauseReason, Priority, State, Timestamp};
+use posthaste_core::{
+    Claimed, EndReason, Json, LaneKey, LeaseRef, LeaseToken, PauseReason, Priority, State, Timestamp,
+};
 use rand::RngExt;
 
 use super::enqueue::id_of_columns;
@@ -110,10 +112,26 @@ impl Tx<'_> {
                 let Some(row) = fetched.get_mut(&(*lane, *prio)).and_then(VecDeque::pop_front) else {
                     break;
                 };
+                // Its time passed since the last sweep: it is not handed out any more.
+                if row.expires.is_some_and(|e| e <= self.now.as_millis()) {
+                    self.expire_fetched(row.seq, *lane)?;
+                    continue;
+                }
                 let started = out.len() < request.start;
                 let claimed = self.start(row, *lane, *prio, request, token, started)?;
                 out.push(claimed);
             }
+        }
+        Ok(())
+    }
+
+    fn expire_fetched(&mut self, seq: i64, lane: usize) -> Done<()> {
+        if let Some(t) = self.resting(seq)? {
+            self.end_waiting(&t, State::Expired, EndReason::Expired, "expired before it could be run")?;
+        }
+        let target = &mut self.mem.targets[self.mem.lanes[lane].target];
+        if target.probe == Some(i64::MIN) {
+            target.probe = None;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Storing new tasks.
 
+use std::time::Duration;
+
 use posthaste_core::broker::{EnqueueReply, Enqueued};
 use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
 use posthaste_core::{BrokerError, Due, IdempotencyKey, State, TaskId, Timestamp, UniqueHold};
@@ -85,13 +87,16 @@ impl Tx<'_> {
                 return Err(Fail::Caller(BrokerError::IdExists { id }));
             }
         }
-        if let Due::At(t) = p.task.due
-            && t.since(self.now) > MAX_SCHEDULE_AHEAD
-        {
+        let (field, ahead) = match p.task.due {
+            Due::Now => ("due_at", Duration::ZERO),
+            Due::At(t) => ("due_at", t.since(self.now)),
+            Due::After(d) => ("delay_ms", d),
+        };
+        if ahead > MAX_SCHEDULE_AHEAD {
             let days = MAX_SCHEDULE_AHEAD.as_secs() / 86_400;
             return Err(Fail::Caller(BrokerError::invalid(
                 index,
-                "due_at",
+                field,
                 format!("must be at most {days} days ahead"),
             )));
         }
@@ -124,7 +129,7 @@ impl Tx<'_> {
         let due = match t.due {
             Due::Now => now,
             Due::At(at) => at.as_millis().max(now),
-            Due::After(d) => self.now.plus(d.min(MAX_SCHEDULE_AHEAD)).as_millis(),
+            Due::After(d) => self.now.plus(d).as_millis(),
         };
         let scheduled = due > now;
         // What is ready at once is ordered by the row's own time, which never goes back.

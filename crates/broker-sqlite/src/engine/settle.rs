@@ -433,7 +433,14 @@ impl Tx<'_> {
 
     fn end_run(&mut self, seq: i64) -> Done<Run> {
         self.db.prepare_cached("DELETE FROM run WHERE seq = ?1")?.execute([seq])?;
-        self.mem.run_ended(seq).ok_or_else(|| Fail::Corrupt("a run has vanished".into()))
+        let run = self.mem.run_ended(seq).ok_or_else(|| Fail::Corrupt("a run has vanished".into()))?;
+        // A place that became free is news to whoever found the lane full.
+        let lane = &self.mem.lanes[run.lane];
+        let own = &self.mem.lanes[self.mem.targets[lane.target].lane];
+        if lane.settings.limits.concurrency.or(own.settings.limits.concurrency).is_some() {
+            self.effects.wake = true;
+        }
+        Ok(run)
     }
 
     pub(crate) fn set_run_flag(&mut self, seq: i64, bit: i64) -> Done<()> {
