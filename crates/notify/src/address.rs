@@ -141,7 +141,9 @@ impl FromStr for EmailAddress {
         check_local(local)?;
         check_domain(domain)?;
         let at = u16::try_from(local.len()).expect("at most 64");
-        Ok(Self { text: text.into(), at })
+        let address = Self { text: text.into(), at };
+        // Punycode can be longer than what was typed.
+        if address.to_wire().len() > MAX_ADDRESS { Err(AddressError::TooLong) } else { Ok(address) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use posthaste_core::limits::MAX_NAME_BYTES;
 use posthaste_core::{LaneKey, Name};
 
+use crate::channels::email::SmtpTimeouts;
 use crate::{EmailAddress, Mailbox, SmtpUrl};
 
 /// The provider that `POSTHASTE_SMTP_URL` configures and that a notification without one uses.
@@ -15,6 +16,9 @@ const LANE_PREFIX: &str = "email:";
 
 /// Longest name of a provider, so that its lane's name is valid.
 pub const MAX_PROVIDER_NAME: usize = MAX_NAME_BYTES - LANE_PREFIX.len();
+
+/// Connections to one provider at a time, unless it is told otherwise.
+pub const DEFAULT_CONNECTIONS: usize = 10;
 
 /// Why a configuration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +50,10 @@ pub struct EmailProvider {
     pub from: Mailbox,
     /// A certificate authority to trust beside the public ones, as PEM.
     pub trust: Option<String>,
+    /// Most connections at a time.
+    pub connections: usize,
+    /// How long each step of a dialogue may take.
+    pub timeouts: SmtpTimeouts,
 }
 
 impl EmailProvider {
@@ -57,7 +65,14 @@ impl EmailProvider {
         if name.as_str().len() > MAX_PROVIDER_NAME {
             return Err(ConfigError::ProviderName { name });
         }
-        Ok(Self { name, url, from, trust: None })
+        Ok(Self {
+            name,
+            url,
+            from,
+            trust: None,
+            connections: DEFAULT_CONNECTIONS,
+            timeouts: SmtpTimeouts::default(),
+        })
     }
 }
 

@@ -19,7 +19,7 @@ pub mod smtp_url;
 
 pub use address::{AddressError, EmailAddress};
 pub use config::{ConfigError, EmailProvider, NotifyConfig, RecipientPattern, Sandbox};
-pub use handler::NotifyHandler;
+pub use handler::{NotifyHandler, Suppression};
 pub use held::HeldMessage;
 pub use mailbox::{Mailbox, MailboxError};
 pub use notification::{FieldProblem, Notification};

@@ -52,7 +52,7 @@ pub enum Action {
     Accept,
     /// This answer, lines separated by `\n` (`451 4.3.0 later`). After `421` it hangs up.
     Reply(String),
-    /// These bytes as they are.
+    /// These bytes as they are; the dialogue goes on as after an answer with their first digit.
     Raw(Vec<u8>),
     /// Hang up without an answer.
     Cut,
@@ -504,7 +504,8 @@ impl Session {
             Action::Raw(bytes) => {
                 s.write_all(&bytes).await?;
                 s.flush().await?;
-                return Ok(Next::Refused);
+                let positive = matches!(bytes.first(), Some(b'2' | b'3'));
+                return Ok(if positive { Next::Go } else { Next::Refused });
             }
             Action::Cut => return Ok(Next::Close),
             Action::Hang => {

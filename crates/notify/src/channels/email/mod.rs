@@ -1,0 +1,141 @@
+//! E-mail by SMTP: `lettre` builds the message and speaks the protocol, this module drives it
+//! command by command and says what each answer means.
+
+pub mod classes;
+mod connection;
+mod line_stream;
+pub mod message;
+mod pool;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use posthaste_core::{Failure, FailureClass, Name};
+use posthaste_worker::{Context, MarkError};
+
+pub use self::connection::SmtpTimeouts;
+use self::connection::{Budget, Envelope};
+use self::message::{Draft, Parts, build};
+use self::pool::Pool;
+use super::{Channel, ChannelLimits, Receipt};
+use crate::config::DEFAULT_PROVIDER;
+use crate::notification::{MAX_BODY, MAX_SUBJECT};
+use crate::{EmailAddress, EmailProvider, Mailbox, Notification, NotifyConfig};
+
+/// E-mail by SMTP.
+pub struct EmailChannel {
+    providers: BTreeMap<Name, Provider>,
+}
+
+struct Provider {
+    name: Name,
+    from: Mailbox,
+    pool: Arc<Pool>,
+}
+
+impl EmailChannel {
+    /// With the providers of `config`; connects when the first message needs it.
+    pub fn new(config: &NotifyConfig) -> Self {
+        let provider =
+            |p: &EmailProvider| Provider { name: p.name.clone(), from: p.from.clone(), pool: Pool::new(p) };
+        Self { providers: config.providers.iter().map(|(name, p)| (name.clone(), provider(p))).collect() }
+    }
+
+    fn provider(&self, named: Option<&Name>) -> Result<&Provider, Failure> {
+        let found = match named {
+            Some(name) => self.providers.get(name),
+            None => self.providers.values().find(|p| p.name.as_str() == DEFAULT_PROVIDER),
+        };
+        found.ok_or_else(|| Failure::new(FailureClass::Misconfigured, self.no_provider(named)))
+    }
+
+    fn no_provider(&self, named: Option<&Name>) -> String {
+        let known: Vec<&str> = self.providers.keys().map(Name::as_str).collect();
+        match (named, known.is_empty()) {
+            (_, true) => "No e-mail provider is configured: set POSTHASTE_SMTP_URL.".to_owned(),
+            (Some(name), false) => {
+                format!("No e-mail provider is named {name}; configured: {}.", known.join(", "))
+            }
+            (None, false) => {
+                format!("No e-mail provider is named default; configured: {}.", known.join(", "))
+            }
+        }
+    }
+
+    /// Connects to a provider and signs in, without sending anything: for `posthaste doctor`.
+    ///
+    /// # Errors
+    /// The failure that a message would end in.
+    pub async fn probe(&self, provider: &Name, within: Duration) -> Result<(), Failure> {
+        let provider = self.provider(Some(provider))?;
+        let server = &provider.pool.server;
+        let budget = Budget::of_attempt(within * 2, &server.timeouts);
+        let connection = server.connect(budget).await.map_err(|r| r.into_failure(&server.name()))?;
+        connection.quit().await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Channel for EmailChannel {
+    fn kind(&self) -> &'static str {
+        "email"
+    }
+
+    fn check_address(&self, address: &str) -> Result<(), String> {
+        address.parse::<EmailAddress>().map(drop).map_err(|e| e.to_string())
+    }
+
+    fn limits(&self) -> ChannelLimits {
+        ChannelLimits { subject: MAX_SUBJECT, body: MAX_BODY }
+    }
+
+    async fn send(&self, message: &Notification, attempt: &Context) -> Result<Receipt, Failure> {
+        let provider = self.provider(message.provider.as_ref())?;
+        let Provider { name, from, pool } = provider;
+        let task = attempt.task();
+        let parts = Parts::of(message);
+        let draft =
+            Draft { task: task.lease.task, from, to: &message.to, parts: &parts, date: SystemTime::now() };
+        let content = build(draft).map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
+        let envelope = Envelope {
+            from: from.address.to_wire(),
+            to: message.to.to_wire(),
+            from_needs_utf8: from.address.needs_smtputf8(),
+            to_needs_utf8: message.to.needs_smtputf8(),
+            eight_bit: !content.is_ascii(),
+        };
+        let server = &pool.server;
+        let budget = Budget::of_attempt(task.policy.timeout, &server.timeouts);
+        let mut lent = tokio::select! {
+            biased;
+            () = attempt.cancellation().cancelled() => return Err(cancelled()),
+            lent = pool.open(&envelope, budget) => lent.map_err(|r| r.into_failure(&server.name()))?,
+        };
+        attempt.mark().await.map_err(|e| not_marked(&e))?;
+        // From here on it is finished, whatever the cancellation says: half a message helps nobody.
+        let sent = lent.connection().data(&content, &server.timeouts).await;
+        let response = sent.map_err(|r| r.into_failure(&server.name()))?;
+        let text: Vec<&str> = response.message().collect();
+        Ok(Receipt {
+            provider: name.to_string(),
+            code: response.code().to_string(),
+            response: connection::clean(&text.join(" ")),
+        })
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new(FailureClass::Transient, "The attempt was cancelled before anything was sent.")
+}
+
+fn not_marked(e: &MarkError) -> Failure {
+    let class = match e {
+        // Nobody reads this one: the lease is somebody else's.
+        MarkError::LeaseLost => FailureClass::Transient,
+        MarkError::StoreUnavailable => FailureClass::Unavailable,
+    };
+    Failure::new(class, format!("Nothing was sent: {e}."))
+}

@@ -1,0 +1,7 @@
+//! The notify handler against real SMTP servers, one binary so that it links once.
+
+mod answers;
+mod common;
+mod message;
+mod sandbox;
+mod tls;
