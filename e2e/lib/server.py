@@ -1,5 +1,6 @@
 """Starts and ends the server under test: the built binary, `posthaste up`."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -15,6 +16,9 @@ from .client import Client
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("POSTHASTE_BIN") or ROOT / "target" / "debug" / "posthaste")
+
+
+_LOGS = itertools.count(1)
 
 
 def free_port():
@@ -61,7 +65,7 @@ class Posthaste:
         self.port = port or free_port()
         self.env, self.args = dict(env or {}), list(args)
         self.process = None
-        self.log_path = self.directory / "posthaste.log"
+        self.log_path = self.directory / f"posthaste-{next(_LOGS)}.log"
         self.ready_line = None
         if config is not None:
             (self.directory / "posthaste.toml").write_text(config)
