@@ -91,8 +91,9 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
     };
     stop_serving.cancel();
     let now = worker.abort_handle();
+    let serving = failed.is_none();
     let graceful = async {
-        if failed.is_none() {
+        if serving {
             finish(&mut server, &now).await;
         }
         let report = worker.shutdown().await;
@@ -176,6 +177,7 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
         auth_off: config.auth_off,
         open_notify: config.open_notify,
         provider_configured: !config.notify.providers.is_empty(),
+        sandbox: config.notify.sandbox == posthaste_notify::Sandbox::On,
         version: VERSION,
     }
 }

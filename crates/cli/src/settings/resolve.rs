@@ -203,7 +203,7 @@ fn read_file(
         };
         let text = plain(value).ok_or_else(|| ConfigError::Value {
             name: key.clone(),
-            value: if s.secret { "…".to_owned() } else { value.to_string() },
+            value: if s.secret { "…".to_owned() } else { value.type_str().to_owned() },
             from: shown.clone(),
             problem: format!("must be {}", s.unit),
         })?;

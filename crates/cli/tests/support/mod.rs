@@ -1,0 +1,89 @@
+//! Runs the real binary in a directory of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// A start or stop that takes longer has hung.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary in `dir`, with nothing of the caller's environment that it reads.
+pub fn posthaste(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(dir).args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub fn run(dir: &Path, args: &[&str]) -> Output {
+    posthaste(dir, args).output().expect("the binary runs")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A running server; killed when dropped.
+pub struct Up {
+    child: Option<Child>,
+    pub url: String,
+}
+
+impl Up {
+    /// Starts one on a free port with its store in `dir`, and waits for its ready line.
+    pub fn start(dir: &Path, args: &[&str]) -> Self {
+        let mut command = posthaste(dir, &["up", "--addr", "127.0.0.1:0"]);
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let lines = lines(child.stdout.take().expect("piped"));
+        let line = lines.recv_timeout(PATIENCE).expect("a ready line");
+        let url = line.strip_prefix("Posthaste is ready: ").expect("the ready line").to_owned();
+        Self { child: Some(child), url }
+    }
+
+    /// The port of its address.
+    pub fn addr(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// SIGTERM; its output once it has ended.
+    pub fn terminate(mut self) -> Output {
+        let child = self.child.take().expect("stopped once");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
+        child.wait_with_output().expect("it ends")
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Lines as they come, on a thread of their own, so that a test can wait with a limit.
+fn lines(stdout: ChildStdout) -> Receiver<String> {
+    let (tx, rx) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if tx.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    rx
+}
