@@ -14,7 +14,7 @@ mod cases;
 mod clock;
 mod harness;
 mod rig;
-// pub mod wrong;
+pub mod wrong;
 
 use std::future::Future;
 use std::pin::Pin;

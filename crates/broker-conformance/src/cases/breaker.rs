@@ -60,7 +60,10 @@ pub(crate) async fn throttled_pauses_until_the_latest_time(r: &mut Rig) {
     assert_eq!(r.fail_as(&second, wait(10)).await, State::Queued);
     assert_eq!(r.task(first.lease.task).await.failures, 0);
     let neighbour = r.put(in_lane("b")).await;
-    assert_eq!(r.ids(10).await, [neighbour], "the whole target is paused, and no other");
+    let flows = r.claim(10).await;
+    let got: Vec<_> = flows.iter().map(|c| c.lease.task).collect();
+    assert_eq!(got, [neighbour], "the whole target is paused, and no other");
+    r.done(&flows[0]).await;
     r.pass(secs(12)).await;
     let mut other = claim_of(10);
     other.worker = worker("w2");
@@ -91,7 +94,10 @@ pub(crate) async fn throttled_in_the_default_lane_pauses_it(r: &mut Rig) {
     r.put_n(2, &task()).await;
     r.fail(&r.take().await, FailureClass::Throttled).await;
     let laned = r.put(in_lane("a")).await;
-    assert_eq!(r.ids(10).await, [laned]);
+    let flows = r.take().await;
+    assert_eq!(flows.lease.task, laned);
+    assert!(r.claim(10).await.is_empty());
+    r.done(&flows).await;
     r.pass(DEFAULT_THROTTLE + secs(1)).await;
     assert_eq!(r.claim(10).await.len(), 2);
 }
