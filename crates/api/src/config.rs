@@ -35,6 +35,8 @@ pub struct ApiConfig {
     pub open_notify: bool,
     /// Whether a provider is configured, so that a notification leaves the machine.
     pub provider_configured: bool,
+    /// Whether every message is held for people to look at instead of being sent: shown on every page.
+    pub sandbox: bool,
     /// The version of the program.
     pub version: &'static str,
 }
@@ -47,6 +49,7 @@ impl Default for ApiConfig {
             auth_off: false,
             open_notify: false,
             provider_configured: false,
+            sandbox: true,
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -246,7 +246,7 @@ fn full_overview() -> Overview {
 }
 
 fn config() -> ApiConfig {
-    ApiConfig { version: "0.0.0", provider_configured: true, ..ApiConfig::default() }
+    ApiConfig { version: "0.0.0", provider_configured: true, sandbox: false, ..ApiConfig::default() }
 }
 
 /// As the page has it, with asset names that do not change with every edit of an asset.
@@ -286,7 +286,7 @@ fn overview_with_everything() {
 
 #[test]
 fn overview_with_nothing_in_the_sandbox() {
-    let sandbox = ApiConfig { provider_configured: false, auth_off: true, ..config() };
+    let sandbox = ApiConfig { provider_configured: false, sandbox: true, auth_off: true, ..config() };
     let overview = present::overview(read(vec![], None, vec![]), &Asked::default(), at(0));
     check("overview_empty", "index.html", &index(&sandbox, send::empty_form(), overview));
 }
@@ -352,7 +352,14 @@ fn a_held_message() {
         message_id: "<019ab000-0000-7000-8000-000000000001@localhost>".into(),
         reason: "no e-mail provider is configured".into(),
     };
-    let message = present::message(id(1), &held, at(0));
+    let mut message = present::message(id(1), &held, at(0));
+    assert!(
+        message.raw.contains("Message-ID: <019ab000") && message.raw.contains("text/html"),
+        "{}",
+        message.raw
+    );
+    // Its boundary is drawn anew each time.
+    message.raw = "From: Posthaste <posthaste@localhost>\nSubject: <b>".into();
     let page = MessagePage { chrome: chrome(&config(), &message.subject), message };
     check("message", "message.html", &page);
     insta::assert_snapshot!("message_frame", present::frame_html(&held));

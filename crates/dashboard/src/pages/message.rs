@@ -40,7 +40,7 @@ pub(crate) async fn html(State(api): State<Api>, Path(id): Path<String>) -> Resp
 /// The source.
 pub(crate) async fn raw(State(api): State<Api>, Path(id): Path<String>) -> Response {
     match find(&api, &id).await {
-        Ok((_, held)) => render::plain(present::raw_source(&held)),
+        Ok((id, held)) => render::plain(present::raw_source(id, &held)),
         Err(response) => *response,
     }
 }

@@ -1,7 +1,10 @@
 //! A held message as its recipient would see it.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use posthaste_core::{TaskId, Timestamp};
 use posthaste_notify::HeldMessage;
+use posthaste_notify::channels::email::message::{Draft, Parts, build};
 
 use crate::view::{Fact, Message};
 use crate::words;
@@ -27,7 +30,7 @@ pub(crate) fn message(id: TaskId, held: &HeldMessage, now: Timestamp) -> Message
         frame_href: format!("{task_href}/message/html"),
         size: frame_size(held),
         text: held.text.clone(),
-        raw: raw_source(held),
+        raw: raw_source(id, held),
         raw_href: format!("{task_href}/message/raw"),
         task_href,
     }
@@ -56,11 +59,26 @@ fn frame_size(held: &HeldMessage) -> &'static str {
     }
 }
 
-/// The message as source: its headers and text.
-pub(crate) fn raw_source(held: &HeldMessage) -> String {
-    let HeldMessage { from, to, message_id, .. } = held;
-    format!(
-        "From: {from}\nTo: {to}\nSubject: {}\nDate: {}\nMessage-ID: {message_id}\n\n{}\n",
-        held.subject, held.date, held.text
-    )
+/// The message as it would have gone over the wire, built again from what was held; the boundary
+/// between its parts is drawn anew each time.
+pub(crate) fn raw_source(id: TaskId, held: &HeldMessage) -> String {
+    let built = (|| {
+        let from = held.from.parse().ok()?;
+        let to = held.to.parse().ok()?;
+        let parts = Parts { subject: held.subject.clone(), text: held.text.clone(), html: held.html.clone() };
+        let ms = u64::try_from(held.date.as_millis()).ok()?;
+        let draft = Draft {
+            task: id,
+            from: &from,
+            to: &to,
+            parts: &parts,
+            date: UNIX_EPOCH + Duration::from_millis(ms),
+        };
+        build(draft).ok()
+    })();
+    match built {
+        Some(bytes) => String::from_utf8_lossy(&bytes).replace("\r\n", "\n"),
+        // Held by a version that checked less: its fields are better than nothing.
+        None => format!("From: {}\nTo: {}\nSubject: {}\n\n{}\n", held.from, held.to, held.subject, held.text),
+    }
 }

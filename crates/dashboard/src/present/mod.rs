@@ -35,12 +35,20 @@ fn banners(config: &ApiConfig) -> Vec<Banner> {
                    Whoever reaches it can send and read messages.",
         });
     }
-    if !config.provider_configured {
-        out.push(Banner {
-            tone: Tone::Info,
-            title: "Sandbox",
-            text: "no e-mail provider is configured, messages are held here. Set POSTHASTE_SMTP_URL to send them.",
-        });
+    let sandbox = |text| Banner { tone: Tone::Info, title: "Sandbox", text };
+    match (config.sandbox, config.provider_configured) {
+        (true, false) => out.push(sandbox(
+            "no e-mail provider is configured, messages are held here. Set POSTHASTE_SMTP_URL to send them.",
+        )),
+        (true, true) => out
+            .push(sandbox("messages are held here instead of being sent, because POSTHASTE_SANDBOX is on.")),
+        (false, false) => out.push(Banner {
+            tone: Tone::Warn,
+            title: "No e-mail provider",
+            text: "messages wait until one is configured. Set POSTHASTE_SMTP_URL to send them, \
+                   or POSTHASTE_SANDBOX=on to hold them here.",
+        }),
+        (false, true) => {}
     }
     out
 }
