@@ -22,6 +22,9 @@ mod stats;
 mod stopping;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{QueueWeight, WorkerConfig};
 pub use handler::{Context, Handler, MarkError, Marker, Registry};
 pub use stats::WorkerStats;

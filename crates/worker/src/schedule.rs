@@ -320,28 +320,32 @@ impl Times {
         })
     }
 
+    /// The whole second of `at`: ticks are whole seconds, and a search that starts within one may
+    /// answer with the next where a clock goes back.
     fn zoned(&self, at: Timestamp) -> Option<Zoned> {
-        let at = jiff::Timestamp::from_millisecond(at.as_millis()).ok()?;
+        let at = jiff::Timestamp::from_second(at.as_millis().div_euclid(1_000)).ok()?;
         Some(at.to_zoned(self.zone.clone()))
     }
 
     /// The first tick after `at`.
     pub(crate) fn after(&self, at: Timestamp) -> Option<Timestamp> {
         let next = self.cron.find_next_occurrence(&self.zoned(at)?, false).ok()?;
-        Some(Timestamp::from_millis(next.timestamp().as_millisecond()))
+        Some(Timestamp::from_millis(next.timestamp().as_millisecond())).filter(|t| *t > at)
     }
 
-    /// The last tick at or before `at`.
-    fn up_to(&self, at: Timestamp) -> Option<Timestamp> {
-        let last = self.cron.find_previous_occurrence(&self.zoned(at)?, true).ok()?;
-        Some(Timestamp::from_millis(last.timestamp().as_millisecond()))
+    /// The last tick before `at`, or at it.
+    fn before(&self, at: Timestamp, inclusive: bool) -> Option<Timestamp> {
+        let last = self.cron.find_previous_occurrence(&self.zoned(at)?, inclusive).ok()?;
+        let last = Timestamp::from_millis(last.timestamp().as_millisecond());
+        // Only ever back, so that a walk ends.
+        (last < at || (inclusive && last == at)).then_some(last)
     }
 
     /// The ticks after `last_run` and up to `now`, as the policy wants them. Walks back from now, so
     /// that a long absence costs no more than a short one.
     pub(crate) fn due(&self, last_run: Timestamp, now: Timestamp, missed: MissedPolicy) -> Due {
         let mut run = Vec::new();
-        let latest = self.up_to(now).filter(|t| *t > last_run);
+        let latest = self.before(now, true).filter(|t| *t > last_run);
         let mut tick = latest;
         while let Some(at) = tick.filter(|t| *t > last_run && run.len() < MAX_MISSED_TICKS) {
             let on_time = now.since(at) <= SCHEDULE_ON_TIME;
@@ -355,10 +359,95 @@ impl Times {
                 break;
             }
             run.push(at);
-            // Ticks are whole seconds, so the one before is up to a millisecond earlier.
-            tick = self.up_to(Timestamp::from_millis(at.as_millis() - 1));
+            tick = self.before(at, false);
         }
         run.reverse();
         Due { run, latest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn berlin(cron: &str) -> Times {
+        Times::new(cron, "Europe/Berlin").expect("valid")
+    }
+
+    /// All ticks in between, walked forward.
+    fn forward(times: &Times, from: Timestamp, until: Timestamp) -> Vec<String> {
+        std::iter::successors(times.after(from), |t| times.after(*t))
+            .take_while(|t| *t <= until)
+            .map(|t| t.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_fixed_time_in_the_hour_that_does_not_exist_runs_right_after_it() {
+        // On 2026-03-29 the clocks of Berlin go from 02:00 to 03:00, which is 01:00 UTC.
+        let times = berlin("30 2 * * *");
+        let ticks = forward(&times, at("2026-03-28T00:00:00Z"), at("2026-03-30T12:00:00Z"));
+        assert_eq!(
+            ticks,
+            ["2026-03-28T01:30:00.000Z", "2026-03-29T01:00:00.000Z", "2026-03-30T00:30:00.000Z"]
+        );
+    }
+
+    #[test]
+    fn a_fixed_time_in_the_hour_that_comes_twice_runs_once() {
+        // On 2026-10-25 they go from 03:00 back to 02:00, which is 01:00 UTC.
+        let times = berlin("30 2 * * *");
+        let ticks = forward(&times, at("2026-10-24T12:00:00Z"), at("2026-10-26T12:00:00Z"));
+        assert_eq!(ticks, ["2026-10-25T00:30:00.000Z", "2026-10-26T01:30:00.000Z"]);
+    }
+
+    #[test]
+    fn an_interval_runs_in_both_of_the_hours_that_come_twice_and_not_in_the_missing_one() {
+        let times = berlin("*/30 * * * *");
+        let autumn = forward(&times, at("2026-10-24T23:45:00Z"), at("2026-10-25T02:00:00Z"));
+        assert_eq!(autumn.len(), 5, "{autumn:?}");
+        let spring = forward(&times, at("2026-03-29T00:45:00Z"), at("2026-03-29T02:00:00Z"));
+        assert_eq!(
+            spring,
+            ["2026-03-29T01:00:00.000Z", "2026-03-29T01:30:00.000Z", "2026-03-29T02:00:00.000Z"]
+        );
+    }
+
+    #[test]
+    fn what_is_due_is_what_a_walk_forward_finds() {
+        for cron in ["30 2 * * *", "*/20 * * * *", "0 */2 * * *", "15 1,2,3 * * *", "0 0 3 25 10 *"] {
+            let times = berlin(cron);
+            for (from, until) in [
+                ("2026-03-28T12:00:00Z", "2026-03-29T12:00:00Z"),
+                ("2026-10-24T12:00:00Z", "2026-10-25T12:00:00Z"),
+                ("2026-06-01T00:00:00.500Z", "2026-06-01T23:59:59.999Z"),
+            ] {
+                let (from, until) = (at(from), at(until));
+                let due = times.due(from, until, MissedPolicy::RunAll);
+                let run: Vec<String> = due.run.iter().map(Timestamp::to_string).collect();
+                assert_eq!(run, forward(&times, from, until), "{cron} from {from}");
+                assert_eq!(due.latest, due.run.last().copied());
+            }
+        }
+    }
+
+    #[test]
+    fn ticks_on_time_run_under_every_policy_even_when_several_came_at_once() {
+        let times = Times::new("* * * * * *", "UTC").expect("valid");
+        let (from, now) = (at("2026-01-31T12:00:00Z"), at("2026-01-31T12:00:05.400Z"));
+        for missed in [MissedPolicy::Skip, MissedPolicy::RunOnce, MissedPolicy::RunAll] {
+            assert_eq!(times.due(from, now, missed).run.len(), 5);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_runs_nothing_again() {
+        let times = Times::new("* * * * *", "UTC").expect("valid");
+        let due = times.due(at("2026-01-31T12:10:00Z"), at("2026-01-31T11:10:00Z"), MissedPolicy::RunAll);
+        assert_eq!(due, Due { run: Vec::new(), latest: None });
     }
 }

@@ -15,10 +15,10 @@ use crate::calls::Ended;
 use crate::driver::Driver;
 use crate::running::Running;
 
-/// Of the grace, or of a second signal, this long is kept for telling the store.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The end of the grace, or this long after a second signal, is kept for telling the store.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Handlers whose future is not dropped by then block their thread; it is decided without them.
-const DROPPED_WITHIN: Duration = Duration::from_millis(300);
+const DROPPED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a shutdown did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub(crate) struct Stopping {
 
 impl Stopping {
     fn new(now: Instant, grace: Duration) -> Self {
-        let end_at = now + grace;
-        let kill_at = end_at - LAST_WORDS.min(grace / 5);
+        let kill_at = now + (grace - LAST_WORDS.min(grace / 5));
+        let end_at = (now + grace).max(kill_at + LAST_WORDS);
         Self { report: ShutdownReport::default(), kill_at, force_at: None, end_at }
     }
 

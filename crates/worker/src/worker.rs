@@ -90,7 +90,8 @@ impl Worker {
 
     /// Stops claiming, gives back what has not started, lets running handlers go on for the grace
     /// of the configuration, then drops them: what is not marked is given back, what is marked is
-    /// settled as `ambiguous`. Returns within the grace, whatever the store does.
+    /// settled as `ambiguous`. Returns as soon as all is stored, and whatever the store does within
+    /// the grace (within two seconds of a shorter one).
     ///
     /// Not cancel safe: dropped, it goes on as a second signal would.
     pub async fn shutdown(mut self) -> ShutdownReport {

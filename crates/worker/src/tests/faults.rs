@@ -1,0 +1,158 @@
+//! The store fails, hangs or loses its answers, and the runtime is blocked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use posthaste_core::{Broker, NewTask, Outcome, State};
+use posthaste_testkit::{Fault, Method, task};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{Rig, at_once, eager, gated, handler};
+use crate::{Registry, Worker, WorkerConfig};
+
+/// A handler that counts its runs and ends at once.
+fn counting() -> (Registry, Arc<AtomicUsize>) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = runs.clone();
+    let registry = handler(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async { Outcome::done() }
+    });
+    (registry, runs)
+}
+
+#[tokio::test]
+async fn outcomes_outlive_a_store_that_fails_for_a_while() {
+    let rig = Rig::new().await;
+    let (registry, runs) = counting();
+    let ids = rig.enqueue_all((0..50).map(|n| task("t", json!(n))).collect()).await;
+    // The first call claims, the following ones would store what came of it.
+    for n in 2..8 {
+        rig.store.at(Method::Settle, n, Fault::Fail);
+    }
+    let worker = rig.worker(registry, eager(4, 6)).await;
+    rig.store.wait_ended(Method::Settle, 7).await;
+    let stats = worker.stats();
+    assert!(stats.claimed <= 10, "held back while outcomes wait: {stats:?}");
+    for id in ids {
+        rig.until_state(id, State::Succeeded).await;
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 50);
+    assert!(worker.stats().store_errors >= 6);
+    assert_eq!(worker.shutdown().await.left, 0);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_no_second_run() {
+    let rig = Rig::new().await;
+    let (registry, runs) = counting();
+    let worker = rig.worker(registry, eager(1, 0)).await;
+    // The claim comes back, the settle that follows does not.
+    rig.store.wait_ended(Method::Settle, 1).await;
+    rig.store.at(Method::Settle, 2, Fault::LoseReply);
+    let id = rig.enqueue(task("t", json!(null))).await;
+    rig.until_state(id, State::Succeeded).await;
+    rig.store.wait_ended(Method::Settle, 4).await;
+    let stats = worker.stats();
+    assert_eq!((stats.succeeded, stats.lease_lost, runs.load(Ordering::SeqCst)), (1, 0, 1));
+    assert_eq!(worker.shutdown().await.left, 0);
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_is_given_up_and_sent_again() {
+    let rig = Rig::new().await;
+    let (registry, runs) = counting();
+    let ids = rig.enqueue_all((0..5).map(|n| task("t", json!(n))).collect()).await;
+    rig.store.at(Method::Settle, 2, Fault::Hang);
+    // The patience with a call is two thirds of a lease. The store's clock stands still meanwhile.
+    let config = WorkerConfig { lease: Duration::from_millis(90), ..eager(5, 0) };
+    let worker = rig.worker(registry, config).await;
+    for id in ids {
+        rig.until_state(id, State::Succeeded).await;
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 5);
+    assert_eq!(worker.shutdown().await.left, 0);
+}
+
+#[tokio::test]
+async fn a_release_that_fails_is_sent_again() {
+    let rig = Rig::new().await;
+    rig.store.at(Method::Release, 1, Fault::Fail);
+    let config = WorkerConfig { shutdown_grace: Duration::from_secs(5), ..eager(1, 1) };
+    let (registry, mut starts, _go) = gated();
+    let worker = rig.worker(registry, config).await;
+    let id = rig.enqueue(NewTask { policy: at_once(), ..task("t", json!(null)) }).await;
+    starts.recv().await.expect("it starts");
+    worker.abort_handle().cancel();
+    assert_eq!(worker.shutdown().await.released, 1);
+    assert_eq!(rig.task(id).await.state, State::Queued);
+}
+
+#[tokio::test]
+async fn a_worker_does_not_start_without_its_store() {
+    let rig = Rig::new().await;
+    rig.store.always(Method::Heartbeat, Fault::Fail);
+    let store = rig.store.clone();
+    assert!(Worker::start(store, Registry::new(), WorkerConfig::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_worker_serves_at_least_one_queue() {
+    let rig = Rig::new().await;
+    let config = WorkerConfig { queues: Vec::new(), ..WorkerConfig::default() };
+    assert!(Worker::start(rig.store.clone(), Registry::new(), config).await.is_err());
+}
+
+/// The whole runtime of the worker is one thread, and its handler blocks it for several leases.
+#[test]
+fn leases_outlive_a_blocked_runtime() {
+    let outside = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let rig = outside.block_on(Rig::new());
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Arc::new(std::sync::Mutex::new(gate));
+    let (started, mut starts) = mpsc::unbounded_channel();
+    let registry = handler(move |_| {
+        let (gate, started) = (gate.clone(), started.clone());
+        async move {
+            started.send(()).expect("the test listens");
+            gate.lock().expect("one at a time").recv().expect("the test opens the gate");
+            Outcome::done()
+        }
+    });
+    let (ready, worker) = tokio::sync::oneshot::channel();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let store = rig.store.clone();
+    let blocked = std::thread::spawn(move || {
+        let inside = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        inside.block_on(async move {
+            let worker = Worker::start(store, registry, WorkerConfig::default()).await.expect("starts");
+            let worker = Arc::new(worker);
+            assert!(ready.send(worker.clone()).is_ok());
+            let _ = ended.await;
+            let worker = Arc::into_inner(worker).expect("the test let go of it");
+            worker.shutdown().await
+        })
+    });
+    outside.block_on(async {
+        let worker = worker.await.expect("it starts");
+        let id = rig.enqueue(task("t", json!(null))).await;
+        starts.recv().await.expect("the handler blocks");
+        for _ in 0..12 {
+            rig.clock.advance(Duration::from_secs(5));
+            let n = rig.store.ended(Method::Extend);
+            worker.keep_now();
+            rig.store.wait_ended(Method::Extend, n + 1).await;
+            assert_eq!(rig.store.tick().await.expect("ticks").rescued, 0);
+        }
+        let running = rig.task(id).await;
+        assert_eq!((running.state, running.attempt), (State::Running, 1));
+        open.send(()).expect("the handler waits");
+        let done = rig.until_state(id, State::Succeeded).await;
+        assert_eq!(done.attempt, 1);
+        drop(worker);
+        end.send(()).expect("the other thread waits");
+    });
+    assert_eq!(blocked.join().expect("it stops").left, 0);
+}
