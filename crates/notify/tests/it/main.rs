@@ -2,6 +2,7 @@
 
 mod answers;
 mod common;
+mod delivery;
 mod message;
 mod sandbox;
 mod tls;
