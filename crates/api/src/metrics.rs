@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use posthaste_core::State;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -311,16 +311,26 @@ impl Collector for Scrape {
                 Kind::Gauge => ConstGauge::new(0.0).metric_type(),
             };
             let mut family = encoder.encode_descriptor(name, m.help, None, kind)?;
+            if m.labels.is_empty() {
+                // An empty set of labels would be written as `{}`.
+                if let Some(s) = samples.next() {
+                    encode_value(m.kind, s.value, family)?;
+                }
+                continue;
+            }
             for s in samples {
                 let labels: Vec<(&str, &str)> = s.labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
-                let labelled = family.encode_family(&labels)?;
-                match m.kind {
-                    Kind::Counter => ConstCounter::new(s.value).encode(labelled)?,
-                    Kind::Gauge => ConstGauge::new(s.value).encode(labelled)?,
-                }
+                encode_value(m.kind, s.value, family.encode_family(&labels)?)?;
             }
         }
         Ok(())
+    }
+}
+
+fn encode_value(kind: Kind, value: f64, to: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+    match kind {
+        Kind::Counter => ConstCounter::new(value).encode(to),
+        Kind::Gauge => ConstGauge::new(value).encode(to),
     }
 }
 

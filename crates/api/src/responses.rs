@@ -18,8 +18,6 @@ macro_rules! problem_responses {
 problem_responses!(
     /// What every operation under `/v1` may answer.
     Common {
-        /// The path or query string cannot be read.
-        Malformed = 400,
         /// A wrong Host, or a page of another origin.
         Forbidden = 403,
         /// A field is not acceptable.
@@ -34,6 +32,8 @@ problem_responses!(
 problem_responses!(
     /// What operations with a body may answer besides.
     WithBody {
+        /// The body is not JSON; `errors` says from which byte on.
+        Malformed = 400,
         /// The body took too long to arrive.
         Timeout = 408,
         /// The request is too large.

@@ -220,6 +220,9 @@ fn json_invalid(at: usize, why: &str) -> FieldError {
 
 /// The byte that a parse error points at.
 fn offset(text: &str, e: &serde_json::Error) -> usize {
+    if e.is_eof() {
+        return text.len();
+    }
     let before: usize = text.split_inclusive('\n').take(e.line().saturating_sub(1)).map(str::len).sum();
     (before + e.column().saturating_sub(1)).min(text.len())
 }

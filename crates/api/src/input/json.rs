@@ -17,11 +17,9 @@ impl JsonBody {
     pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, ApiError> {
         let bytes = body::read(body).await?;
         match ContentType::of(headers) {
-            ContentType::Json | ContentType::Absent => Ok(Self(bytes)),
-            ContentType::Form | ContentType::Multipart | ContentType::Other if bytes.is_empty() => {
-                Ok(Self(bytes))
-            }
-            ContentType::Form | ContentType::Multipart | ContentType::Other => {
+            ContentType::Json => Ok(Self(bytes)),
+            _ if bytes.is_empty() => Ok(Self(bytes)),
+            ContentType::Form | ContentType::Multipart | ContentType::Absent | ContentType::Other => {
                 Err(ApiError::UnsupportedMediaType)
             }
         }

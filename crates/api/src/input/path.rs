@@ -14,7 +14,8 @@ impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let raw = Path::<String>::from_request_parts(parts, state).await.map_err(|e| undecodable(&e))?.0;
+        let raw =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|e| undecodable("task_id", &e))?.0;
         let id = raw.parse().map_err(|_| {
             ApiError::field(["path", "task_id"], "uuid_parsing", "Input should be a valid UUID")
         })?;
@@ -29,7 +30,8 @@ impl<S: Send + Sync> FromRequestParts<S> for QueuePath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let raw = Path::<String>::from_request_parts(parts, state).await.map_err(|e| undecodable(&e))?.0;
+        let raw =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|e| undecodable("queue", &e))?.0;
         queue(&raw).map(Self)
     }
 }
@@ -41,8 +43,10 @@ impl<S: Send + Sync> FromRequestParts<S> for LanePath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let (q, lane) =
-            Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|e| undecodable(&e))?.0;
+        let (q, lane) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|e| undecodable("lane", &e))?
+            .0;
         let lane: LaneKey = lane
             .parse()
             .map_err(|e| ApiError::field(["path", "lane"], "value_error", format!("A lane key {e}")))?;
@@ -54,6 +58,6 @@ fn queue(raw: &str) -> Result<QueueName, ApiError> {
     raw.parse().map_err(|e| ApiError::field(["path", "queue"], "value_error", format!("A queue name {e}")))
 }
 
-fn undecodable(_: &PathRejection) -> ApiError {
-    ApiError::field(["path"], "string_unicode", "The path should be percent-encoded UTF-8")
+fn undecodable(field: &'static str, _: &PathRejection) -> ApiError {
+    ApiError::field(["path", field], "string_unicode", "It should be percent-encoded UTF-8")
 }

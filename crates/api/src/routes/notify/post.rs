@@ -88,10 +88,13 @@ fn answer(email: &str, id: &posthaste_core::TaskId) -> String {
 /// Where a field came from, as FastAPI names it.
 type Place = &'static str;
 
+/// The text of a field, or what is wrong with it.
+type Found<'a> = Result<Cow<'a, str>, FieldError>;
+
 /// The fields as they were found.
 #[derive(Default)]
 struct Fields<'a> {
-    found: [Option<(Place, Result<Cow<'a, str>, FieldError>)>; 3],
+    found: [Option<(Place, Found<'a>)>; 3],
 }
 
 impl<'a> Fields<'a> {
@@ -117,7 +120,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The last one given wins; the query is read last.
-    fn set(&mut self, place: Place, name: &str, value: impl FnOnce() -> Result<Cow<'a, str>, FieldError>) {
+    fn set(&mut self, place: Place, name: &str, value: impl FnOnce() -> Found<'a>) {
         if let Some(i) = FIELDS.iter().position(|f| *f == name) {
             self.found[i] = Some((place, value()));
         }
@@ -184,7 +187,7 @@ impl<'a> Fields<'a> {
         let places = [0, 1, 2].map(|i| self.found[i].as_ref().map_or(default, |f| f.0));
         let mut errors = Vec::new();
         let [email, message, subject] = self.found.map(|f| f.map(|f| f.1));
-        let mut text = |found: Option<Result<Cow<'a, str>, FieldError>>| match found {
+        let mut text = |found: Option<Found<'a>>| match found {
             Some(Ok(t)) => Some(t),
             Some(Err(e)) => {
                 errors.push(e);

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use posthaste_core::limits::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_SCHEDULE_AHEAD, MAX_UNIQUE_HOLD};
-use posthaste_core::{Due, IdempotencyKey, Json, Kind, NewTask, Priority, Unique, UniqueHold};
+use posthaste_core::{Due, IdempotencyKey, Json, Kind, NewTask, Priority, Timestamp, Unique, UniqueHold};
 use posthaste_notify::Notification;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -214,7 +214,14 @@ fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut Errors) -> 
 
 fn read_due(o: &mut Object<'_>, errors: &mut Errors) -> Due {
     let ahead = u64::try_from(MAX_SCHEDULE_AHEAD.as_millis()).unwrap_or(u64::MAX);
-    let at = o.optional(errors, "due_at", time);
+    let at = o.optional(errors, "due_at", |v| {
+        let at = time(v)?;
+        if at > wall_clock().plus(MAX_SCHEDULE_AHEAD) {
+            let days = MAX_SCHEDULE_AHEAD.as_secs() / (24 * 3600);
+            return Err(("range_error", format!("It should be at most {days} days ahead")));
+        }
+        Ok(at)
+    });
     let delay = o.optional(errors, "delay_ms", integer(0, ahead));
     match (at, delay) {
         (Some(_), Some(_)) => {
@@ -225,6 +232,12 @@ fn read_due(o: &mut Object<'_>, errors: &mut Errors) -> Due {
         (None, Some(0) | None) => Due::Now,
         (None, Some(ms)) => Due::After(Duration::from_millis(ms)),
     }
+}
+
+/// This machine's clock, which is near enough to the store's for a bound of a year.
+fn wall_clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn read_unique(mut o: Object<'_>, errors: &mut Errors) -> Option<Unique> {

@@ -1,0 +1,94 @@
+//! OpenAPI, its page, metrics.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::harness::{Server, json};
+
+#[tokio::test]
+async fn the_openapi_document_is_as_reviewed() {
+    let s = Server::start().await;
+    let reply = s.get("/openapi.json").await;
+    assert_eq!(reply.headers()["content-type"], "application/json");
+    let mut document = json(reply).await;
+    assert_eq!(document["openapi"], "3.1.0");
+    document["info"]["version"] = "[version]".into();
+    insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_json_snapshot!("openapi", document);
+    });
+}
+
+#[test]
+fn every_operation_is_described_with_its_errors() {
+    let document = serde_json::to_value(posthaste_api::openapi()).unwrap();
+    let mut ids = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, op) in operations.as_object().unwrap() {
+            let name = format!("{method} {path}");
+            assert!(op["summary"].is_string() && op["operationId"].is_string(), "{name}");
+            assert!(ids.insert(op["operationId"].as_str().unwrap().to_owned()), "{name}");
+            let responses = op["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|s| s.starts_with('2')), "{name}");
+            assert!(responses.contains_key("403"), "{name}");
+            assert!(
+                responses.values().all(|r| r["description"].as_str().is_some_and(|d| !d.is_empty())),
+                "{name}"
+            );
+            if path.starts_with("/v1/") {
+                assert!(responses.contains_key("422") && responses.contains_key("503"), "{name}");
+            }
+        }
+    }
+    assert_eq!(document["paths"]["/notify/"]["post"]["parameters"][0]["required"], Value::Bool(true));
+}
+
+#[tokio::test]
+async fn the_documentation_page_needs_nothing_from_elsewhere() {
+    let s = Server::start().await;
+    let page = s.get("/docs").await;
+    assert_eq!(page.url().path(), "/docs/");
+    let html = page.text().await.unwrap();
+    let mut files: Vec<&str> =
+        html.split(['"', '\'']).filter(|t| t.ends_with(".js") || t.ends_with(".css")).collect();
+    files.sort_unstable();
+    assert!(files.iter().any(|f| f.ends_with("swagger-ui-bundle.js")), "{html}");
+    for file in files {
+        assert!(!file.contains("//"), "{file}");
+        let reply = s.get(&format!("/docs/{}", file.trim_start_matches("./"))).await;
+        assert_eq!(reply.status(), 200, "{file}");
+    }
+    let setup = s.get("/docs/swagger-initializer.js").await.text().await.unwrap();
+    assert!(setup.contains("/openapi.json"), "{setup}");
+    // The policy of the page forbids scripts in it.
+    for script in html.split("<script").skip(1) {
+        assert!(script.split('>').next().unwrap().contains("src="), "{script}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_those_of_the_table() {
+    let s = Server::start().await;
+    s.api.register_metrics(|out| {
+        out.push(posthaste_api::metrics::Sample::new("posthaste_worker_slots", 64.0))
+    });
+    s.post("/notify/?email=a@example.com").await;
+    s.get("/nothing").await;
+    let reply = s.get("/metrics").await;
+    assert!(reply.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    let text = reply.text().await.unwrap();
+    for line in [
+        "posthaste_accepted_total 1.0",
+        "posthaste_tasks{queue=\"default\",state=\"queued\"} 1.0",
+        "posthaste_http_requests_total{route=\"/notify/\",status=\"2xx\"} 1.0",
+        "posthaste_http_requests_total{route=\"other\",status=\"4xx\"} 1.0",
+        "posthaste_store_up 1.0",
+        "posthaste_worker_slots 64.0",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+    }
+    for name in text.lines().filter(|l| !l.starts_with('#')).map(|l| l.split(['{', ' ']).next().unwrap()) {
+        assert!(posthaste_api::metrics::METRICS.iter().any(|m| m.name == name), "{name}");
+    }
+}

@@ -1,0 +1,77 @@
+//! A store that does not answer: 503 with `Retry-After`, nothing revealed; and what stays up.
+
+use posthaste_testkit::fault::{Fault, Method};
+use serde_json::json;
+
+use crate::harness::{Server, json, problem};
+
+#[tokio::test]
+async fn a_store_that_is_down_is_503_with_retry_after() {
+    let s = Server::start().await;
+    let id = s.task().await;
+    for method in [
+        Method::Enqueue,
+        Method::Get,
+        Method::List,
+        Method::Counts,
+        Method::Attempts,
+        Method::Pause,
+        Method::Resume,
+        Method::Cancel,
+        Method::Retry,
+        Method::Lanes,
+        Method::Workers,
+        Method::GetRecord,
+    ] {
+        s.faults.always(method, Fault::Fail);
+    }
+    for (method, path) in [
+        ("GET", "/v1/tasks".to_owned()),
+        ("GET", format!("/v1/tasks/{id}")),
+        ("GET", format!("/v1/tasks/{id}?wait=1s")),
+        ("GET", format!("/v1/tasks/{id}/attempts")),
+        ("GET", format!("/v1/tasks/{id}/events")),
+        ("GET", format!("/v1/tasks/{id}/message")),
+        ("POST", format!("/v1/tasks/{id}/cancel")),
+        ("POST", format!("/v1/tasks/{id}/retry")),
+        ("GET", "/v1/queues".to_owned()),
+        ("GET", "/v1/lanes".to_owned()),
+        ("GET", "/v1/workers".to_owned()),
+        ("POST", "/v1/queues/q/pause".to_owned()),
+        ("POST", "/v1/queues/q/resume".to_owned()),
+        ("POST", "/v1/queues/q/lanes/a/pause".to_owned()),
+        ("POST", "/v1/queues/q/lanes/a/resume".to_owned()),
+    ] {
+        let reply = s.request(method, &path).send().await.unwrap();
+        assert_eq!(reply.headers()["retry-after"], "1", "{method} {path}");
+        let body = problem(reply, 503, "store-unavailable").await;
+        assert_eq!(body["detail"], "The store does not answer; nothing was accepted. Try again.");
+    }
+    let reply = s.post_json("/v1/tasks", json!({ "kind": "work", "payload": 1 })).await;
+    problem(reply, 503, "store-unavailable").await;
+    for (method, path) in
+        [("POST", "/notify/?email=a@example.com".to_owned()), ("GET", format!("/task_status/{id}"))]
+    {
+        let reply = s.request(method, &path).send().await.unwrap();
+        assert_eq!((reply.status().as_u16(), reply.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+        assert!(json(reply).await["detail"].is_string());
+    }
+    let metrics = s.get("/metrics").await;
+    assert_eq!(metrics.status(), 200);
+    assert_eq!(s.get("/health").await.status(), 200);
+    s.faults.heal();
+    assert_eq!(s.post("/notify/?email=a@example.com").await.status(), 200);
+    let page = json(s.get("/v1/tasks").await).await;
+    assert_eq!(page["data"].as_array().unwrap().len(), 2, "what was refused was not stored");
+}
+
+#[tokio::test]
+async fn liveness_and_readiness_follow_the_store() {
+    let s = Server::start().await;
+    assert_eq!(json(s.get("/healthz").await).await, json!({ "status": "ok" }));
+    let ready = s.get("/readyz").await;
+    assert_eq!(ready.status(), 200);
+    let body = json(ready).await;
+    assert_eq!((&body["status"], &body["store"]), (&json!("ready"), &json!("sqlite")));
+    assert!(body["latency_us"].is_u64());
+}

@@ -1,0 +1,149 @@
+//! A server of its own for each test.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthaste_api::{Api, ApiConfig, guard, serve};
+use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
+use posthaste_core::broker::{ClaimRequest, SettleRequest, Settled, Settlement};
+use posthaste_core::{
+    Claimed, Failure, FailureClass, Json, Kept, Outcome, QueueName, RecordKind, Store, WorkerId,
+};
+use posthaste_testkit::fault::FaultStore;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) api: Api,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) faults: Arc<FaultStore>,
+    pub(crate) client: Client,
+    pub(crate) serving: JoinHandle<std::io::Result<()>>,
+    _dir: TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.api.closing().cancel();
+    }
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(ApiConfig::default()).await
+    }
+
+    pub(crate) async fn with(config: ApiConfig) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = SqliteStore::open(SqliteConfig::new(dir.path())).await.unwrap();
+        let faults = FaultStore::new(store.clone());
+        let api = Api::new(faults.clone(), config);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = guard(api.router(), &api);
+        let serving = tokio::spawn(serve(listener, router, api.closing().clone()));
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { url, api, store, faults, client, serving, _dir: dir }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request("GET", path).send().await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str) -> Response {
+        self.request("POST", path).send().await.unwrap()
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: Value) -> Response {
+        self.request("POST", path).json(&body).send().await.unwrap()
+    }
+
+    /// Enqueues a task of kind `work` and returns its id.
+    pub(crate) async fn task(&self) -> String {
+        let reply = self.post_json("/v1/tasks", serde_json::json!({ "kind": "work", "payload": {} })).await;
+        assert_eq!(reply.status(), 202);
+        json(reply).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Claims the next task as a worker would.
+    pub(crate) async fn claim(&self) -> Claimed {
+        let request = ClaimRequest {
+            worker: WorkerId::new("test:1:a").unwrap(),
+            queues: vec![QueueName::default()],
+            max: 1,
+            start: 1,
+            lease: Duration::from_secs(60),
+            per_target: None,
+            held: vec![],
+        };
+        self.store.claim(request).await.unwrap().into_iter().next().expect("a task is queued")
+    }
+
+    pub(crate) async fn settle(&self, task: &Claimed, outcome: Outcome) {
+        let settlements = vec![Settlement { lease: task.lease, outcome }];
+        let reply = self.store.settle(SettleRequest { settlements, ..Default::default() }).await.unwrap();
+        assert!(matches!(reply.settled[0], Settled::Settled(_)), "{reply:?}");
+    }
+
+    /// Runs the next task to success.
+    pub(crate) async fn succeed(&self, result: Value) {
+        let task = self.claim().await;
+        self.settle(&task, Outcome::result(Json::from(result))).await;
+    }
+
+    /// Runs the next task to a final failure.
+    pub(crate) async fn fail(&self, message: &str) {
+        let task = self.claim().await;
+        let failure = Failure::new(FailureClass::Permanent, message).with_code("550 5.7.1");
+        self.settle(&task, Outcome::Failure(failure)).await;
+    }
+
+    /// Runs the next task to a message held by the sandbox.
+    pub(crate) async fn hold(&self, message: Value) {
+        let task = self.claim().await;
+        let kept = Kept { kind: RecordKind::SandboxMessage, body: Json::from(message) };
+        let result = Json::from(serde_json::json!({ "message": "Notification held", "sandbox": true }));
+        self.settle(&task, Outcome::Success { result: Some(result), kept: Some(kept) }).await;
+    }
+}
+
+pub(crate) async fn json(response: Response) -> Value {
+    let text = response.text().await.unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("not JSON ({e}): {text}"))
+}
+
+/// The problem of a response under `/v1`, after checking its form.
+pub(crate) async fn problem(response: Response, status: u16, slug: &str) -> Value {
+    let found = response.status();
+    let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+    let body = json(response).await;
+    assert_eq!(found, status, "{body}");
+    assert_eq!(kind, "application/problem+json");
+    assert_eq!(body["type"], format!("urn:posthaste:error:{slug}"), "{body}");
+    assert_eq!(body["status"], status);
+    assert!(body["title"].is_string() && body["detail"].is_string());
+    body
+}
+
+/// Where the errors of a problem or of FastAPI's form are, dotted.
+pub(crate) fn locs(body: &Value) -> Vec<String> {
+    let list = body["errors"].as_array().or_else(|| body["detail"].as_array()).cloned().unwrap_or_default();
+    list.iter()
+        .map(|e| {
+            assert!(e["msg"].is_string() && e["type"].is_string(), "{e}");
+            let loc = e["loc"].as_array().unwrap();
+            loc.iter()
+                .map(|l| l.as_str().map_or_else(|| l.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(".")
+        })
+        .collect()
+}
