@@ -9,7 +9,7 @@ use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::limits::Retention;
 use posthaste_core::{Clock, OffsetClock, Store, Timestamp};
 
-pub struct Sqlite;
+pub(crate) struct Sqlite;
 
 struct Open {
     dir: tempfile::TempDir,
