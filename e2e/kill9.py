@@ -73,7 +73,7 @@ def run(checks):
     parser.add_argument("--quick", action="store_true")
     scale = QUICK if parser.parse_args().quick else FULL
     # What each life may accept at once; the rest of the time a trickle keeps accepts in progress.
-    burst = int(scale["total"] * 0.92 / (scale["kills"] + 1))
+    burst = int(scale["total"] * 0.6 / (scale["kills"] + 1))
 
     with Scratch() as directory, SinkProcess(directory, delay_ms=5) as sink:
         server = Posthaste(directory, env={
@@ -84,7 +84,7 @@ def run(checks):
         })
         with server:
             server.start()
-            load = Load(server.port, notification, connections=48, trickle=60)
+            load = Load(server.port, notification, connections=48, trickle=600)
             load.start()
             held, slowest_start = [], 0.0
             for number in range(1, scale["kills"] + 1):
@@ -133,7 +133,7 @@ def account(checks, client, accepted, delivered, held, load):
                   and tasks[i]["state"] == "succeeded"][:5], [])
     unknown = [i for i in delivered if i not in tasks]
     checks.equal("delivered ids that the store does not know", unknown[:5], [])
-    extra = [i for i in tasks if i not in set(accepted)]
+    extra = set(tasks) - set(accepted)
     checks.at_most("stored without an answer that reached the client", len(extra), load.unanswered)
     duplicates = sum(n - 1 for n in delivered.values())
     checks.at_most("duplicates in the sink (leases held at the kills)", duplicates, sum(held))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The README's commands, as they stand there, against a server on a port of its own.
 
-Every `curl` line of the block marked `quickstart` in README.md is run by a shell; what follows is
+Every `curl` line of the blocks marked `quickstart` in README.md is run by a shell; what follows is
 what a reader would do next: poll the id until it is done.
 """
 
@@ -16,10 +16,10 @@ from lib.server import ROOT, Posthaste, Scratch, wait_until
 
 def commands():
     text = (ROOT / "README.md").read_text("utf-8")
-    block = re.search(r"<!-- quickstart -->\n+```sh\n(.*?)```", text, re.DOTALL)
-    if not block:
+    blocks = re.findall(r"<!-- quickstart -->\n+```sh\n(.*?)```", text, re.DOTALL)
+    if not blocks:
         raise AssertionError("README.md has no block marked <!-- quickstart -->")
-    lines = block.group(1).replace("\\\n", " ").splitlines()
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [line for line in lines if line.startswith("curl ")]
 
 

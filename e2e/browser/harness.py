@@ -128,8 +128,8 @@ class StaticSite:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                found = self.path == "/"
-                self.send_response(200 if found else 404)
+                found = self.path.split("?")[0] == "/"
+                self.send_response(200 if found else 204)  # browsers ask for an icon
                 self.send_header("content-type", "text/html; charset=utf-8")
                 self.end_headers()
                 self.wfile.write(body if found else b"")

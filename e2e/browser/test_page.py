@@ -64,6 +64,7 @@ def test_send_and_open_the_held_message(case):
     expect(page.locator(".row .badge").first).to_have_text("Succeeded")
     expect(page.locator(".tile.s-succeeded .tile-value")).to_have_text("1")
     assert not loads, f"the page was loaded again: {loads}"
+    expect(page.get_by_label("E-mail address")).to_have_value("")
     case.shot(page, "overview-sent")
 
     page.get_by_role("link", name="Open the held message").click()
@@ -106,7 +107,10 @@ def test_html_of_a_held_message_has_no_rights(case):
 
 
 def test_failure_says_why_and_can_be_retried(case):
-    sink = case.mail({"nobody@example.com": "550 5.1.1 <nobody@example.com>: no such user here"})
+    sink = case.mail({
+        "nobody@example.com": "550 5.1.1 <nobody@example.com>: no such user here",
+        "closed@example.com": "550 5.7.1 <closed@example.com>: not allowed",
+    })
     server = case.server({"POSTHASTE_SMTP_URL": sink.url, "POSTHASTE_EMAIL_FROM": "Shop <shop@example.com>"})
     page = case.page()
     page.goto(server.url)
@@ -123,10 +127,18 @@ def test_failure_says_why_and_can_be_retried(case):
     sent.get_by_role("link", name="Details").click()
     expect(page.get_by_text("Attempt 1 failed")).to_be_visible()
     case.shot(page, "task-failed")
+
+    # An address that does not exist stays suppressed; another refusal may be mended and retried.
+    page.goto(server.url)
+    send(page, "closed@example.com", "Welcome", "Hello")
+    expect(badge(page, "Failed")).to_be_visible()
+    expect(sent).to_contain_text("Refused for good")
+    sent.get_by_role("link", name="Details").click()
+    expect(page.get_by_text("Attempt 1 failed")).to_be_visible()
     sink.rcpt.clear()
     page.get_by_role("button", name="Retry").click()
     expect(page.locator(".status .badge")).to_have_text("Succeeded")
-    expect(page.get_by_text("Notification sent to nobody@example.com").first).to_be_visible()
+    expect(page.get_by_text("Notification sent to closed@example.com").first).to_be_visible()
     expect(page.get_by_text("Attempt 1 of generation 2 succeeded")).to_be_visible()
     assert len(sink.messages) == 1 and "Subject: Welcome" in sink.messages[0]
 

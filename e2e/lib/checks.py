@@ -20,7 +20,9 @@ class Checks:
             self.failed += 1
         line = f"{'ok   ' if ok else 'FAIL '} {what}"
         if detail != "" and detail is not None:
-            line += f" ({detail})"
+            detail = str(detail)
+            # What passed is told in short, what failed in full.
+            line += f" ({detail if not ok or len(detail) < 200 else detail[:197] + '...'})"
         print(line, flush=True)
         return ok
 

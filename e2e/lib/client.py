@@ -64,15 +64,15 @@ class Client:
 
     def counts(self):
         """Tasks by state over all queues."""
-        total = {}
+        total = dict.fromkeys(STATES, 0)
         reply = self.get("/v1/queues")
         if reply.status != 200:
             raise OSError(f"/v1/queues answered {reply!r}")
         body = reply.json()
-        for queue in body["data"] if isinstance(body, dict) else body:
-            states = queue.get("counts") or queue.get("by_state") or queue
+        for queue in body["data"]:
+            states = queue["counts"]
             for state in STATES:
-                total[state] = total.get(state, 0) + int(states.get(state, 0) or 0)
+                total[state] += int(states.get(state, 0) or 0)
         return total
 
     def all_tasks(self, page=200, limit=200_000):

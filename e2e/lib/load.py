@@ -56,6 +56,10 @@ class Load:
             if not self._may_send():
                 await asyncio.sleep(0.005)
                 continue
+            if writer is not None and (reader.at_eof() or writer.is_closing()):
+                # The server went away while nothing was asked: nothing is lost with it.
+                writer.transport.abort()
+                reader = writer = None
             if writer is None:
                 try:
                     reader, writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -49,11 +49,14 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
     std::fs::create_dir_all(dir).map_err(|e| io_error(dir, &e))?;
     let lock = lock(dir)?;
     let file = dir.join(FILE);
-    let mut db = connect(&file).map_err(|e| sql_error(dir, &file, &e))?;
+    let mut db = Connection::open(&file).map_err(|e| sql_error(dir, &file, &e))?;
+    // Looked at before anything is set: some settings write, and a store of a newer program is left
+    // as it is.
     let found = schema::found(&db).map_err(|e| sql_error(dir, &file, &e))?;
     if found > schema::known() {
         return Err(OpenError::NewerVersion { dir: dir.into(), found, known: schema::known() });
     }
+    configure(&db).map_err(|e| sql_error(dir, &file, &e))?;
     check_ours(&db, found).map_err(|e| match e {
         CheckError::Sql(e) => sql_error(dir, &file, &e),
         CheckError::Foreign => {
@@ -82,16 +85,14 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open(file)?;
+fn configure(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
     // auto_vacuum only takes effect before the first table is made; later it is a no-op.
     db.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
          PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0; \
          PRAGMA busy_timeout = 5000;",
-    )?;
-    Ok(db)
+    )
 }
 
 enum CheckError {
