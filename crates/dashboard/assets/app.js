@@ -6,14 +6,15 @@
 const POLL_MS = 2000; // when a stream is not to be had
 const REFRESH_GAP_MS = 700; // a busy server is not asked more often than this
 const BURST = 100; // events in one second beyond which the overview polls instead of listening
-const BURST_REST_MS = 20000;
+const REST_MS = 20000; // before a stream is tried again
 
 const find = (selector, root = document) => root.querySelector(selector);
 
 // ---- Times: relative ones tick, absolute ones are shown in the reader's own time zone. ----
 
+const two = "2-digit";
 const absolute = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  day: "numeric", month: "short", year: "numeric", hour: two, minute: two, second: two, timeZoneName: "short",
 });
 
 function relative(ms) {
@@ -26,8 +27,7 @@ function relative(ms) {
 // The server's clock decides: its Date header tells how far this device's clock is off.
 let skew = 0;
 function learnClock(response) {
-  const date = Date.parse(response.headers.get("date") || "");
-  const off = date - Date.now();
+  const off = Date.parse(response.headers.get("date") || "") - Date.now();
   if (Number.isFinite(off)) skew = Math.abs(off) > 5000 ? off : 0;
 }
 
@@ -85,8 +85,7 @@ function swap(old, html) {
 async function fetchFragment(url) {
   const response = await fetch(url, { headers: { accept: "text/html" }, cache: "no-store" });
   learnClock(response);
-  const html = (response.headers.get("content-type") || "").startsWith("text/html");
-  if (!html) throw new Error(`${url} answered ${response.status}`);
+  if (!response.headers.get("content-type")?.startsWith("text/html")) throw new Error(`${url}: ${response.status}`);
   return { text: await response.text(), ok: response.ok };
 }
 
@@ -113,8 +112,9 @@ function single(work, gap) {
 // server over all tabs, and background tabs must not use them up.
 function stream(url, { onEvent, onOpen, onDown }) {
   let source = null;
+  let ended = false;
   const open = () => {
-    if (source || document.hidden) return;
+    if (source || ended || document.hidden) return;
     source = new EventSource(url);
     source.addEventListener("task", onEvent);
     source.addEventListener("missed", onEvent);
@@ -122,7 +122,9 @@ function stream(url, { onEvent, onOpen, onDown }) {
     source.onerror = () => {
       onDown();
       // The browser tries again by itself unless the server refused the stream.
-      if (source && source.readyState === EventSource.CLOSED) shut();
+      if (!source || source.readyState !== EventSource.CLOSED) return;
+      shut();
+      setTimeout(open, REST_MS);
     };
   };
   const shut = () => {
@@ -136,6 +138,7 @@ function stream(url, { onEvent, onOpen, onDown }) {
     reopen: open,
     rest: shut,
     close() {
+      ended = true;
       document.removeEventListener("visibilitychange", seen);
       shut();
     },
@@ -148,7 +151,7 @@ const watches = new Map();
 
 function watchTask(root) {
   const id = root.dataset.task;
-  if (watches.has(id)) watches.get(id)();
+  watches.get(id)?.();
   if (root.dataset.final === "true") return;
   let timer = null;
   let known = "";
@@ -235,7 +238,7 @@ function watchOverview() {
       if (++count > BURST) {
         events.rest();
         poll();
-        setTimeout(events.reopen, BURST_REST_MS);
+        setTimeout(events.reopen, REST_MS);
       } else {
         refresh();
       }
@@ -325,8 +328,9 @@ function enhanceForm() {
         body: JSON.stringify(body),
       });
       const answer = await response.json().catch(() => null);
-      if (response.ok && answer) await showSent(answer.task_id);
-      else showRefusal(response.status, answer);
+      if (!response.ok || !answer) return showRefusal(response.status, answer);
+      for (const input of form.querySelectorAll("input, textarea")) input.value = "";
+      showSent(answer.task_id).catch(() => announce("Accepted."));
     } catch {
       formProblem("The server does not answer, so it is not known whether this was accepted: look at the list before you send again. What you typed is still here.");
     } finally {
@@ -339,10 +343,7 @@ function enhanceForm() {
 async function showSent(id) {
   const box = find("#sent");
   const url = `/fragments/tasks/${id}?view=card`;
-  for (const old of box.querySelectorAll("[data-task]")) {
-    const stop = watches.get(old.dataset.task);
-    if (stop) stop();
-  }
+  for (const old of box.querySelectorAll("[data-task]")) watches.get(old.dataset.task)?.();
   box.replaceChildren(document.createElement("article"));
   box.hidden = false;
   const root = swap(box.firstElementChild, (await fetchFragment(url)).text);

@@ -22,11 +22,11 @@ use crate::settings::typed::{LogConfig, ServerConfig};
 use crate::settings::{self};
 
 /// The version that logs, workers and metrics name.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Arguments of `posthaste up`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     settings: ServerFlags,
 }
@@ -35,7 +35,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Configuration, address or store; each says what to do.
-pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     let settings = settings::load(file, args.settings.0)?;
     let config = ServerConfig::new(&settings)?;
     logs::start(&LogConfig::new(&settings)?)?;
@@ -64,7 +64,8 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
     let dyn_store: Arc<dyn Store> = store.clone();
 
     let api = Api::new(Arc::clone(&dyn_store), api_config(&config));
-    let registry = Registry::new().with(Kind::notify(), Arc::new(NotifyHandler::new(config.notify.clone())));
+    let notify = NotifyHandler::new(config.notify.clone()).with_suppressions(store.clone());
+    let registry = Registry::new().with(Kind::notify(), Arc::new(notify));
     let worker = Worker::start(dyn_store, registry, worker_config(&config)).await?;
     let router = posthaste_api::guard(api.router().merge(posthaste_dashboard::router(api.clone())), &api);
     let stop_serving = api.closing().clone();
@@ -80,6 +81,8 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
     if config.auth_off && !address.ip().is_loopback() {
         tracing::warn!("POSTHASTE_AUTH=off: anybody who reaches {address} may send and read");
     }
+    // The store is open: /healthz must not wait for somebody to ask whether it answers.
+    api.started().await;
     announce(out, address)?;
 
     let failed = tokio::select! {
@@ -161,7 +164,7 @@ async fn open(config: &ServerConfig) -> anyhow::Result<Arc<SqliteStore>> {
 
 /// What cannot be used now may be usable later (75); what is damaged or newer will not mend by
 /// itself (1).
-pub fn store_error(error: OpenError) -> anyhow::Error {
+pub(crate) fn store_error(error: OpenError) -> anyhow::Error {
     match error {
         OpenError::Locked { .. } | OpenError::ReadOnly { .. } | OpenError::Io { .. } => {
             Stop::StoreBusy(error.to_string()).into()
@@ -174,7 +177,7 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
     ApiConfig {
         cors_origins: config.cors.clone(),
         allowed_hosts: config.hosts.clone(),
-        auth_off: config.auth_off,
+        auth_off: config.auth_off && !config.addr.ip().is_loopback(),
         open_notify: config.open_notify,
         provider_configured: !config.notify.providers.is_empty(),
         sandbox: config.notify.sandbox == posthaste_notify::Sandbox::On,
