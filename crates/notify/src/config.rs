@@ -1,6 +1,7 @@
 //! What the program is told about channels: providers, senders, the sandbox.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use posthaste_core::limits::MAX_NAME_BYTES;
 use posthaste_core::{LaneKey, Name};
@@ -16,9 +17,6 @@ const LANE_PREFIX: &str = "email:";
 
 /// Longest name of a provider, so that its lane's name is valid.
 pub const MAX_PROVIDER_NAME: usize = MAX_NAME_BYTES - LANE_PREFIX.len();
-
-/// Connections to one provider at a time, unless it is told otherwise.
-pub const DEFAULT_CONNECTIONS: usize = 10;
 
 /// Why a configuration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,12 +50,17 @@ pub struct EmailProvider {
     pub trust: Option<String>,
     /// Most connections at a time.
     pub connections: usize,
+    /// Messages after which a connection is closed: some servers count them and complain.
+    pub messages_per_connection: u32,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
     /// How long each step of a dialogue may take.
     pub timeouts: SmtpTimeouts,
 }
 
 impl EmailProvider {
-    /// A provider that trusts the public certificate authorities.
+    /// A provider that trusts the public certificate authorities and is used over at most 10
+    /// connections, each kept for 15 s and 100 messages.
     ///
     /// # Errors
     /// [`ConfigError::ProviderName`].
@@ -70,7 +73,9 @@ impl EmailProvider {
             url,
             from,
             trust: None,
-            connections: DEFAULT_CONNECTIONS,
+            connections: 10,
+            messages_per_connection: 100,
+            idle: Duration::from_secs(15),
             timeouts: SmtpTimeouts::default(),
         })
     }

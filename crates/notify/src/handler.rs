@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use posthaste_core::{
-    Expect, Failure, FailureClass, Json, Kept, Outcome, RecordKind, Records, TaskId, Timestamp,
+    Expect, Failure, FailureClass, Json, Kept, Outcome, Record, RecordKind, Records, TaskId, Timestamp,
 };
 use posthaste_worker::{Context, Handler};
 use serde::{Deserialize, Serialize};
@@ -66,12 +66,18 @@ impl NotifyHandler {
         }
         // Every payload is an e-mail by now; `read` refused other channels.
         let channel = self.channels.iter().find(|c| c.kind() == "email").expect("in the registry");
-        self.refuse_suppressed(&notification.to).await?;
+        let task = cx.task().lease.task;
+        let lifted = self.refuse_suppressed(&notification.to, task).await?;
         match channel.send(&notification, cx).await {
-            Ok(receipt) => Ok(Outcome::result(json(&receipt.into_result(notification.to.as_str())))),
+            Ok(receipt) => {
+                if let Some(record) = lifted {
+                    self.lift(task, record).await;
+                }
+                Ok(Outcome::result(json(&receipt.into_result(notification.to.as_str()))))
+            }
             Err(failure) => {
                 if failure.class == FailureClass::Suppress {
-                    self.suppress(&notification.to, cx.task().lease.task, &failure).await;
+                    self.suppress(&notification.to, task, &failure).await;
                 }
                 Err(failure)
             }
@@ -109,15 +115,33 @@ impl NotifyHandler {
         Outcome::Success { result: Some(json(&result)), kept: Some(kept) }
     }
 
-    async fn refuse_suppressed(&self, to: &EmailAddress) -> Result<(), Failure> {
-        let Some(records) = &self.suppressions else { return Ok(()) };
+    /// Refuses an address that is remembered. The very task that found out may ask the server again:
+    /// it runs again only because a person retried it. Answers the record that a success would lift.
+    async fn refuse_suppressed(&self, to: &EmailAddress, task: TaskId) -> Result<Option<Record>, Failure> {
+        let Some(records) = &self.suppressions else { return Ok(None) };
         let record = records.get_record(RecordKind::Suppression, &to.suppression_name()).await;
         let record =
             record.map_err(|e| Failure::new(FailureClass::Unavailable, format!("Nothing was sent: {e}.")))?;
-        let Some(record) = record else { return Ok(()) };
-        let why =
-            record.body.parse::<Suppression>().map_or_else(|_| String::new(), |s| format!(": {}", s.reason));
-        Err(Failure::new(FailureClass::Suppress, format!("The address is suppressed{why}")))
+        let Some(record) = record else { return Ok(None) };
+        let Ok(found) = record.body.parse::<Suppression>() else {
+            return Err(Failure::new(FailureClass::Suppress, "The address is suppressed."));
+        };
+        if found.task == task {
+            return Ok(Some(record));
+        }
+        let why = format!(
+            "The address is suppressed: {}. Retry task {} to ask the server again.",
+            found.reason, found.task
+        );
+        Err(Failure { code: found.code, ..Failure::new(FailureClass::Suppress, why) })
+    }
+
+    async fn lift(&self, task: TaskId, record: Record) {
+        let Some(records) = &self.suppressions else { return };
+        let expect = Expect::Version(record.version);
+        if let Err(e) = records.delete_record(RecordKind::Suppression, &record.name, expect).await {
+            tracing::warn!(%task, error = %e, "the suppression of a working address could not be lifted");
+        }
     }
 
     async fn suppress(&self, to: &EmailAddress, task: TaskId, failure: &Failure) {

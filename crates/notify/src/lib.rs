@@ -6,6 +6,8 @@
 //! it ([`NotifyHandler`]). It stores nothing and decides no retry: it says which
 //! [class](posthaste_core::FailureClass) an attempt ended in, and the store does the rest.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic is how a test fails"))]
+
 pub mod address;
 pub mod channels;
 pub mod config;

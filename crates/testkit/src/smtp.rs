@@ -294,6 +294,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
     use tokio::net::TcpStream;

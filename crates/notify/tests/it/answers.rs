@@ -258,11 +258,11 @@ async fn a_kept_connection_that_the_server_closed_is_replaced_without_a_failure(
 }
 
 #[tokio::test]
-async fn a_connection_carries_a_hundred_messages_and_the_pool_is_bounded() {
+async fn the_pool_is_bounded_and_a_connection_carries_so_many_messages() {
     let sink = SmtpSink::start().await;
-    let one = EmailProvider { connections: 1, ..provider("default", &sink) };
-    let handler = Arc::new(NotifyHandler::new(config([one])));
-    let sends: Vec<_> = (0..101)
+    let narrow = EmailProvider { connections: 1, messages_per_connection: 10, ..provider("default", &sink) };
+    let handler = Arc::new(NotifyHandler::new(config([narrow])));
+    let sends: Vec<_> = (0..21)
         .map(|_| {
             let handler = Arc::clone(&handler);
             tokio::spawn(async move { sent(&handler, &note()).await })
@@ -271,10 +271,19 @@ async fn a_connection_carries_a_hundred_messages_and_the_pool_is_bounded() {
     for send in sends {
         send.await.unwrap();
     }
-    let messages = sink.messages();
-    assert_eq!(messages.len(), 101);
-    assert_eq!(messages.iter().filter(|m| m.connection == 1).count(), 100);
-    assert_eq!(sink.connections(), 2);
+    let by_connection = |n| sink.messages().iter().filter(|m| m.connection == n).count();
+    assert_eq!((by_connection(1), by_connection(2), by_connection(3)), (10, 10, 1));
+    assert_eq!(sink.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_unused_for_too_long_is_not_used_again() {
+    let sink = SmtpSink::start().await;
+    let restless = EmailProvider { idle: Duration::ZERO, ..provider("default", &sink) };
+    let handler = NotifyHandler::new(config([restless]));
+    sent(&handler, &note()).await;
+    sent(&handler, &note()).await;
+    assert_eq!((sink.connections(), sink.messages().len()), (2, 2));
 }
 
 #[tokio::test]

@@ -190,11 +190,18 @@ async fn an_address_that_does_not_exist_is_remembered() {
     assert_eq!(record.body.parse::<Suppression>().unwrap().task, id);
 
     let again = Notification { to: "Dev@Example.com".parse().unwrap(), ..note() };
-    let id = rig.send(again).await;
-    let error = rig.until_state(id, State::Failed).await.error.unwrap();
-    assert_eq!(error.reason, Some(EndReason::Suppressed));
-    assert!(error.message.contains("no such user"), "{}", error.message);
+    let second = rig.send(again.clone()).await;
+    let error = rig.until_state(second, State::Failed).await.error.unwrap();
+    assert_eq!((error.reason, error.code.as_deref()), (Some(EndReason::Suppressed), Some("550 5.1.1")));
+    assert!(error.message.contains("no such user") && error.message.contains(&id.to_string()));
     assert_eq!((sink.connections(), sink.reached(Stage::Rcpt)), (1, 1), "nobody was asked again");
+
+    // A person retries the task that found out, and the mailbox is there now.
+    rig.store.retry(&[id], None).await.unwrap();
+    rig.until_state(id, State::Succeeded).await;
+    assert_eq!(rig.store.get_record(RecordKind::Suppression, "dev@example.com").await.unwrap(), None);
+    let third = rig.send(again).await;
+    rig.until_state(third, State::Succeeded).await;
 }
 
 #[tokio::test]

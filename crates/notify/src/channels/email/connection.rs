@@ -191,7 +191,11 @@ impl Server {
 
     /// `host:port`, for people.
     pub(super) fn name(&self) -> String {
-        format!("{}:{}", self.url.host(), self.url.port())
+        let host = self.url.host();
+        if host.contains(':') {
+            return format!("[{host}]:{}", self.url.port());
+        }
+        format!("{host}:{}", self.url.port())
     }
 
     /// Connects, protects the connection as the URL says, signs in.

@@ -143,17 +143,19 @@ pub fn html_to_text(html: &str) -> String {
                 rest = after_closing(after, &name);
             }
             "br" | "p" | "div" | "li" | "tr" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "ul"
-            | "ol" => {
-                if !out.is_empty() && !out.ends_with('\n') {
-                    out.truncate(out.trim_end_matches(' ').len());
-                    out.push('\n');
-                }
-            }
+            | "ol" => break_line(&mut out),
             _ => {}
         }
     }
     push_text(&mut out, rest);
     out.trim().to_owned()
+}
+
+fn break_line(out: &mut String) {
+    if !out.is_empty() && !out.ends_with('\n') {
+        out.truncate(out.trim_end_matches(' ').len());
+        out.push('\n');
+    }
 }
 
 fn after_closing<'a>(text: &'a str, name: &str) -> &'a str {

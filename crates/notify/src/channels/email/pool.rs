@@ -10,15 +10,12 @@ use super::classes::{Answer, Phase};
 use super::connection::{Budget, Connection, Envelope, Refusal, Server};
 use crate::EmailProvider;
 
-/// How long an unused connection is kept.
-const IDLE: Duration = Duration::from_secs(15);
-/// Messages after which a connection is closed: some servers count them and complain.
-const MAX_MESSAGES: u32 = 100;
-
 /// The connections of one provider.
 pub(super) struct Pool {
     pub(super) server: Server,
     slots: Arc<Semaphore>,
+    idle: Duration,
+    messages_per_connection: u32,
     kept: Mutex<Kept>,
 }
 
@@ -34,6 +31,8 @@ impl Pool {
         Arc::new(Self {
             server: Server::new(provider),
             slots: Arc::new(Semaphore::new(provider.connections.max(1))),
+            idle: provider.idle,
+            messages_per_connection: provider.messages_per_connection,
             kept: Mutex::default(),
         })
     }
@@ -49,7 +48,8 @@ impl Pool {
         let (mut lent, reused) = self.lend(budget).await?;
         match lent.connection().mail(envelope, budget, t).await {
             Err(refusal) if reused && refusal.is_gone() => {
-                lent.connection = Some(self.server.connect(budget).await?);
+                // Boxed: it is large and rarely needed.
+                lent.connection = Some(Box::pin(self.server.connect(budget)).await?);
                 lent.connection().mail(envelope, budget, t).await?;
             }
             other => other?,
@@ -74,14 +74,15 @@ impl Pool {
                 return Ok((lent, true));
             }
         }
-        lent.connection = Some(self.server.connect(budget).await?);
+        // Boxed: it is large and rarely needed.
+        lent.connection = Some(Box::pin(self.server.connect(budget)).await?);
         Ok((lent, false))
     }
 
     fn take(&self) -> Option<Connection> {
         let mut kept = self.kept();
         while let Some(connection) = kept.idle.pop() {
-            if connection.idle_since.elapsed() < IDLE {
+            if connection.idle_since.elapsed() < self.idle {
                 return Some(connection);
             }
             retire(connection);
@@ -93,7 +94,7 @@ impl Pool {
         if !connection.is_usable() {
             return;
         }
-        if connection.messages >= MAX_MESSAGES {
+        if connection.messages >= self.messages_per_connection {
             return retire(connection);
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -102,19 +103,19 @@ impl Pool {
         kept.idle.push(connection);
         if !kept.reaping {
             kept.reaping = true;
-            runtime.spawn(reap(Arc::downgrade(self)));
+            runtime.spawn(reap(Arc::downgrade(self), self.idle));
         }
     }
 }
 
 /// Closes connections that nobody used for a while; ends when none is left or the pool is gone.
-async fn reap(pool: Weak<Pool>) {
+async fn reap(pool: Weak<Pool>, idle: Duration) {
     loop {
-        tokio::time::sleep(IDLE).await;
+        tokio::time::sleep(idle).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut kept = pool.kept();
         let (old, young) =
-            std::mem::take(&mut kept.idle).into_iter().partition(|c| c.idle_since.elapsed() >= IDLE);
+            std::mem::take(&mut kept.idle).into_iter().partition(|c| c.idle_since.elapsed() >= idle);
         kept.idle = young;
         kept.reaping = !kept.idle.is_empty();
         let go_on = kept.reaping;
