@@ -44,6 +44,11 @@ async fn run(shared: Arc<Shared>) {
     let mut turn = Instant::now();
     while let Some(task) = shared.board.next(finished.take(), waited) {
         waited = false;
+        // Cancelled, or lost, while it waited for its slot: the store knows what to make of it.
+        if task.cancel.is_cancelled() {
+            finished = Some(Done { task, end: End::Release });
+            continue;
+        }
         let began = Instant::now();
         let end = {
             let mut handler = None;
@@ -136,6 +141,10 @@ fn conclude(shared: &Shared, task: &Running, end: Result<Outcome, Stopped>) -> E
         false => what,
     };
     match end {
+        // Told to go by a shutdown, before its mark: its failure is no verdict on the task.
+        Ok(Outcome::Failure(_)) if !marked && task.cancel.is_cancelled() && shared.stop.is_cancelled() => {
+            End::Release
+        }
         Ok(outcome) => End::Outcome(fit(outcome)),
         Err(Stopped::Panicked(message)) => {
             add(&shared.counters.panicked, 1);
