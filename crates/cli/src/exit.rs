@@ -6,7 +6,7 @@ use crate::settings::resolve::ConfigError;
 
 /// An end other than success and plain failure.
 #[derive(Debug, thiserror::Error)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// Wrong usage or configuration: 2.
     #[error("{0}")]
     Usage(String),
@@ -37,7 +37,7 @@ impl Stop {
 }
 
 /// The exit code of a run; what went wrong is printed here, once.
-pub fn code(done: anyhow::Result<()>) -> ExitCode {
+pub(crate) fn code(done: anyhow::Result<()>) -> ExitCode {
     let Err(error) = done else { return ExitCode::SUCCESS };
     // `posthaste tasks list | head`: the reader has what it wanted.
     if error.chain().any(|e| {

@@ -15,15 +15,15 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which server; flattened into the verbs that talk to one.
 #[derive(Debug, Clone, clap::Args)]
-pub struct ServerArg {
+pub(crate) struct ServerArg {
     /// The server's URL [env: POSTHASTE_SERVER] [default: http:// and POSTHASTE_ADDR]
     #[arg(long, value_name = "URL")]
-    pub server: Option<String>,
+    pub(crate) server: Option<String>,
 }
 
 /// A running server.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub(crate) struct Server {
     base: Url,
     http: reqwest::Client,
 }
@@ -31,11 +31,11 @@ pub struct Server {
 /// The server answered something other than 2xx.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Refused {
+pub(crate) struct Refused {
     /// Its status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// What it said, in one sentence.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Server {
@@ -43,7 +43,7 @@ impl Server {
     ///
     /// # Errors
     /// A configuration that is refused.
-    pub fn find(arg: &ServerArg, file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn find(arg: &ServerArg, file: Option<&Path>) -> anyhow::Result<Self> {
         let flags = arg.server.clone().map(|url| ("server", url)).into_iter().collect();
         let base = typed::server_url(&settings::load(file, flags)?)?;
         Self::at(base)
@@ -53,14 +53,14 @@ impl Server {
     ///
     /// # Errors
     /// When the HTTP client cannot start.
-    pub fn at(base: Url) -> anyhow::Result<Self> {
+    pub(crate) fn at(base: Url) -> anyhow::Result<Self> {
         // A proxy of the environment would be asked for loopback, too.
         let http = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5)).build()?;
         Ok(Self { base, http })
     }
 
     /// Its URL.
-    pub fn base(&self) -> &Url {
+    pub(crate) fn base(&self) -> &Url {
         &self.base
     }
 
@@ -68,7 +68,7 @@ impl Server {
     ///
     /// # Errors
     /// A path that makes no URL; ids and cursors are checked or encoded before.
-    pub fn url(&self, path: &str) -> anyhow::Result<Url> {
+    pub(crate) fn url(&self, path: &str) -> anyhow::Result<Url> {
         Ok(self.base.join(path)?)
     }
 
@@ -76,7 +76,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Stop::Unreachable`], [`Refused`].
-    pub async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
         self.get_within(path, query, TIMEOUT).await
     }
 
@@ -84,7 +84,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Stop::Unreachable`], [`Refused`].
-    pub async fn get_within(
+    pub(crate) async fn get_within(
         &self,
         path: &str,
         query: &[(&str, String)],
@@ -97,7 +97,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Stop::Unreachable`], [`Refused`].
-    pub async fn post(
+    pub(crate) async fn post(
         &self,
         path: &str,
         body: Option<&Value>,
@@ -117,7 +117,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Stop::Unreachable`], [`Refused`].
-    pub async fn events(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+    pub(crate) async fn events(&self, path: &str) -> anyhow::Result<reqwest::Response> {
         let request = self.http.get(self.url(path)?).header("accept", "text/event-stream");
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         if response.status().is_success() {
@@ -187,7 +187,7 @@ fn refused(status: u16, text: &str) -> Refused {
 ///
 /// # Errors
 /// Those of `verb`, or of starting the runtime.
-pub fn block_on<T>(verb: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) fn block_on<T>(verb: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(verb)
 }
 

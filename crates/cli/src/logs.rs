@@ -10,7 +10,7 @@ use crate::settings::typed::LogConfig;
 ///
 /// # Errors
 /// A filter that cannot be read.
-pub fn start(config: &LogConfig) -> anyhow::Result<()> {
+pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|e| {
         anyhow::anyhow!("RUST_LOG = {:?}: {e}; for example info or posthaste_worker=debug", config.filter)
     })?;

@@ -29,7 +29,7 @@ const EXIT_CODES: &str = "Exit codes:
 /// them with retries, and shows what happened to each.
 #[derive(Debug, Parser)]
 #[command(name = "posthaste", version, after_help = EXIT_CODES, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The configuration file [env: POSTHASTE_CONFIG] [default: ./posthaste.toml if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,

@@ -6,18 +6,18 @@ use serde::Serialize;
 
 /// Where results go.
 #[derive(Debug, Clone, Copy)]
-pub struct Out {
+pub(crate) struct Out {
     json: bool,
 }
 
 impl Out {
     /// JSON or text.
-    pub fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         Self { json }
     }
 
     /// Whether JSON was asked for.
-    pub fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.json
     }
 
@@ -25,7 +25,7 @@ impl Out {
     ///
     /// # Errors
     /// When standard output is gone; a broken pipe counts as success of the program.
-    pub fn line(self, text: impl AsRef<str>) -> anyhow::Result<()> {
+    pub(crate) fn line(self, text: impl AsRef<str>) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_ref().as_bytes())?;
         out.write_all(b"\n")?;
@@ -36,7 +36,7 @@ impl Out {
     ///
     /// # Errors
     /// As [`Out::line`].
-    pub fn value(self, value: &impl Serialize) -> anyhow::Result<()> {
+    pub(crate) fn value(self, value: &impl Serialize) -> anyhow::Result<()> {
         let text = if std::io::stdout().is_terminal() {
             serde_json::to_string_pretty(value)?
         } else {
@@ -49,13 +49,13 @@ impl Out {
     ///
     /// # Errors
     /// As [`Out::line`].
-    pub fn either(self, value: &impl Serialize, text: impl AsRef<str>) -> anyhow::Result<()> {
+    pub(crate) fn either(self, value: &impl Serialize, text: impl AsRef<str>) -> anyhow::Result<()> {
         if self.json { self.value(value) } else { self.line(text) }
     }
 }
 
 /// Columns of equal width, two spaces between, no trailing blanks.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|h| h.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -76,7 +76,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Text from elsewhere without what a terminal would act on.
-pub fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

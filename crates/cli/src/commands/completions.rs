@@ -6,7 +6,7 @@ use crate::output::Out;
 
 /// Arguments of `posthaste completions`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// For which shell
     shell: clap_complete::Shell,
 }
@@ -15,7 +15,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When standard output is gone.
-pub fn run(args: Args, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, out: Out) -> anyhow::Result<()> {
     // Generated into memory: clap_complete panics when its writer fails, as a closed pipe does.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut crate::Cli::command(), "posthaste", &mut script);

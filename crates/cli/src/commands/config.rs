@@ -12,7 +12,7 @@ use crate::settings::{self};
 
 /// Arguments of `posthaste config`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Show every setting with its default, unit and names instead
     #[arg(long)]
     list: bool,
@@ -24,7 +24,7 @@ pub struct Args {
 ///
 /// # Errors
 /// A configuration that is refused.
-pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     if args.list {
         return list(out);
     }

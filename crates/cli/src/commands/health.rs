@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Arguments of `posthaste health`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArg,
     /// Ask whether the store answers now, too, not only whether the process serves
@@ -26,7 +26,7 @@ pub struct Args {
 ///
 /// # Errors
 /// As above.
-pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     let server = Server::find(&args.server, file)?;
     let path = if args.ready { "readyz" } else { "healthz" };
     let answer = block_on(server.get_within(path, &[], LIMIT));

@@ -1,11 +1,11 @@
 //! One file per verb.
 
-pub mod bench;
-pub mod completions;
-pub mod config;
-pub mod doctor;
-pub mod health;
-pub mod openapi;
-pub mod send;
-pub mod tasks;
-pub mod up;
+pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod health;
+pub(crate) mod openapi;
+pub(crate) mod send;
+pub(crate) mod tasks;
+pub(crate) mod up;

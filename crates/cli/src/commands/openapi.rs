@@ -6,6 +6,6 @@ use crate::output::Out;
 ///
 /// # Errors
 /// When standard output is gone.
-pub fn run(out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(out: Out) -> anyhow::Result<()> {
     out.line(posthaste_api::openapi().to_pretty_json()?)
 }

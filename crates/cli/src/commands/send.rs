@@ -16,7 +16,7 @@ use crate::settings::typed::parse_duration;
 
 /// Arguments of `posthaste send`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The recipient's e-mail address
     to: String,
     /// The subject line
@@ -49,7 +49,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// A field that is not acceptable (2), the server (1, 3), the end of the task (4).
-pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     let server = Server::find(&args.server, file)?;
     let body = body(&args)?;
     block_on(async {

@@ -8,7 +8,7 @@ use super::table::{Group, SETTINGS, Setting};
 
 /// Flags of the server's settings, as they were given.
 #[derive(Debug, Clone, Default)]
-pub struct ServerFlags(pub BTreeMap<&'static str, String>);
+pub(crate) struct ServerFlags(pub(crate) BTreeMap<&'static str, String>);
 
 impl clap::FromArgMatches for ServerFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {

@@ -1,9 +1,9 @@
 //! Configuration: flags over environment over posthaste.toml over defaults.
 
-pub mod flags;
-pub mod resolve;
-pub mod table;
-pub mod typed;
+pub(crate) mod flags;
+pub(crate) mod resolve;
+pub(crate) mod table;
+pub(crate) mod typed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const DEFAULT_FILE: &str = "posthaste.toml";
 ///
 /// # Errors
 /// A file that was named and cannot be read, or a configuration that is refused.
-pub fn load(file: Option<&Path>, flags: BTreeMap<&'static str, String>) -> anyhow::Result<Settings> {
+pub(crate) fn load(file: Option<&Path>, flags: BTreeMap<&'static str, String>) -> anyhow::Result<Settings> {
     // A variable that is not UTF-8 cannot be one of ours.
     let env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))

@@ -14,7 +14,7 @@ const PROVIDER_KEYS: &[&str] = &["url", "from", "ca_file"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A flag.
     Flag,
     /// The environment variable of the setting.
@@ -38,48 +38,48 @@ impl fmt::Display for Source {
 
 /// A value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
+pub(crate) struct Value {
     /// As text.
-    pub text: String,
+    pub(crate) text: String,
     /// Where it came from.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// A `[providers.<name>]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderTable {
+pub(crate) struct ProviderTable {
     /// Its secret URL.
-    pub url: String,
+    pub(crate) url: String,
     /// Its sender.
-    pub from: Option<String>,
+    pub(crate) from: Option<String>,
     /// A file with a certificate authority to trust.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// What is in force.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     values: BTreeMap<&'static str, Value>,
     /// Providers of the file, by name.
-    pub providers: BTreeMap<String, ProviderTable>,
+    pub(crate) providers: BTreeMap<String, ProviderTable>,
     /// What a person should know, one sentence each.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What settings are read from.
 #[derive(Debug, Default)]
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     /// Flags by key.
-    pub flags: BTreeMap<&'static str, String>,
+    pub(crate) flags: BTreeMap<&'static str, String>,
     /// The environment.
-    pub env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// The file and its text.
-    pub file: Option<(&'a Path, &'a str)>,
+    pub(crate) file: Option<(&'a Path, &'a str)>,
 }
 
 /// Why the configuration was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file is not TOML.
     #[error("{path}: {problem}")]
     Syntax {
@@ -121,17 +121,17 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 
 impl Settings {
     /// The value of a key of the table; empty when it is not set.
-    pub fn text(&self, key: &str) -> &str {
+    pub(crate) fn text(&self, key: &str) -> &str {
         &self.value(key).text
     }
 
     /// The value of a key of the table and where it came from.
-    pub fn value(&self, key: &str) -> &Value {
+    pub(crate) fn value(&self, key: &str) -> &Value {
         self.values.get(key).expect("every key of the table has a value, if an empty one")
     }
 
     /// An error about the value of a key.
-    pub fn refuse(&self, key: &str, problem: impl Into<String>) -> ConfigError {
+    pub(crate) fn refuse(&self, key: &str, problem: impl Into<String>) -> ConfigError {
         let s = super::table::setting(key);
         let value = self.value(key);
         ConfigError::Value {
@@ -147,7 +147,7 @@ impl Settings {
 ///
 /// # Errors
 /// [`ConfigError`]: an unknown key in the file, or a value that is not text, a number or a list.
-pub fn resolve(inputs: &Inputs<'_>) -> Result<Settings, ConfigError> {
+pub(crate) fn resolve(inputs: &Inputs<'_>) -> Result<Settings, ConfigError> {
     let mut out = Settings::default();
     let mut from_file = BTreeMap::new();
     if let Some((path, text)) = inputs.file {

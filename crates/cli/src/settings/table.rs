@@ -3,7 +3,7 @@
 
 /// Who uses a setting, and so which verbs take its flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub(crate) enum Group {
     /// Of the server: `up`, `doctor`, `config`.
     Server,
     /// Of the verbs that talk to a running server.
@@ -12,21 +12,21 @@ pub enum Group {
 
 /// One setting.
 #[derive(Debug)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its key in posthaste.toml, and its flag with `-` for `_`.
-    pub key: &'static str,
+    pub(crate) key: &'static str,
     /// Its name in the environment.
-    pub env: &'static str,
+    pub(crate) env: &'static str,
     /// What holds when nobody sets it; empty is "not set".
-    pub default: &'static str,
+    pub(crate) default: &'static str,
     /// What its value is: `address`, `duration`, `one of text, json` …
-    pub unit: &'static str,
+    pub(crate) unit: &'static str,
     /// What it does.
-    pub doc: &'static str,
+    pub(crate) doc: &'static str,
     /// Whether its value must not be shown.
-    pub secret: bool,
+    pub(crate) secret: bool,
     /// Who uses it.
-    pub group: Group,
+    pub(crate) group: Group,
 }
 
 const fn server(
@@ -40,7 +40,7 @@ const fn server(
 }
 
 /// The table.
-pub const SETTINGS: &[Setting] = &[
+pub(crate) const SETTINGS: &[Setting] = &[
     server(
         "addr",
         "POSTHASTE_ADDR",
@@ -178,19 +178,19 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// The setting of a key.
-pub fn setting(key: &str) -> &'static Setting {
+pub(crate) fn setting(key: &str) -> &'static Setting {
     SETTINGS.iter().find(|s| s.key == key).expect("keys named in code are in the table (tested by use)")
 }
 
 impl Setting {
     /// Its flag, without the dashes.
-    pub fn flag(&self) -> String {
+    pub(crate) fn flag(&self) -> String {
         self.key.replace('_', "-")
     }
 }
 
 /// The page docs/CONFIGURATION.md.
-pub fn markdown() -> String {
+pub(crate) fn markdown() -> String {
     use std::fmt::Write;
     let mut out = String::from(
         "<!-- Generated from crates/cli/src/settings/table.rs by `UPDATE_DOCS=1 cargo test -p posthaste-cli configuration`. Do not edit. -->\n\

@@ -15,40 +15,40 @@ use super::resolve::{ConfigError, Settings, Source};
 
 /// What `up` runs with.
 #[derive(Debug, Clone)]
-pub struct ServerConfig {
+pub(crate) struct ServerConfig {
     /// Where it listens.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     /// Where the store lives.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// Providers and sandbox.
-    pub notify: NotifyConfig,
+    pub(crate) notify: NotifyConfig,
     /// Whether nobody has to say who they are.
-    pub auth_off: bool,
+    pub(crate) auth_off: bool,
     /// Whether foreign pages may send while a provider is configured.
-    pub open_notify: bool,
+    pub(crate) open_notify: bool,
     /// Origins that may read the three old routes.
-    pub cors: Cors,
+    pub(crate) cors: Cors,
     /// `Host` headers that are served.
-    pub hosts: HostRule,
+    pub(crate) hosts: HostRule,
     /// Queues of the worker.
-    pub queues: Vec<QueueWeight>,
+    pub(crate) queues: Vec<QueueWeight>,
     /// Its slots.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
     /// How long a shutdown waits for running attempts.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// How long finished tasks are kept.
-    pub retention: Retention,
+    pub(crate) retention: Retention,
     /// Threads of the runtime.
-    pub threads: usize,
+    pub(crate) threads: usize,
 }
 
 /// The form and filter of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     /// JSON lines rather than text.
-    pub json: bool,
+    pub(crate) json: bool,
     /// What is logged.
-    pub filter: String,
+    pub(crate) filter: String,
 }
 
 impl LogConfig {
@@ -56,7 +56,7 @@ impl LogConfig {
     ///
     /// # Errors
     /// A form that is neither `text` nor `json`.
-    pub fn new(s: &Settings) -> Result<Self, ConfigError> {
+    pub(crate) fn new(s: &Settings) -> Result<Self, ConfigError> {
         let json = choice(s, "log", &[("text", false), ("json", true)])?;
         Ok(Self { json, filter: s.text("log_level").to_owned() })
     }
@@ -67,7 +67,7 @@ impl ServerConfig {
     ///
     /// # Errors
     /// The first value that is not acceptable, and what to write instead.
-    pub fn new(s: &Settings) -> Result<Self, ConfigError> {
+    pub(crate) fn new(s: &Settings) -> Result<Self, ConfigError> {
         let addr = addr(s)?;
         let auth_off = choice(s, "auth", &[("on", false), ("off", true)])?;
         if !addr.ip().is_loopback() && !auth_off {
@@ -106,7 +106,7 @@ impl ServerConfig {
     }
 
     /// One line about what happens to messages.
-    pub fn sandbox_note(&self) -> String {
+    pub(crate) fn sandbox_note(&self) -> String {
         match &self.notify.sandbox {
             Sandbox::Off => format!("off, {} e-mail provider(s)", self.notify.providers.len()),
             Sandbox::On if self.notify.providers.is_empty() => {
@@ -119,7 +119,7 @@ impl ServerConfig {
 }
 
 /// The server that the client verbs talk to.
-pub fn server_url(s: &Settings) -> Result<url::Url, ConfigError> {
+pub(crate) fn server_url(s: &Settings) -> Result<url::Url, ConfigError> {
     if !s.text("server").is_empty() {
         return s.text("server").parse().map_err(|_| s.refuse("server", "must be a URL, http://host:port"));
     }
@@ -287,7 +287,7 @@ fn duration(s: &Settings, key: &str) -> Result<Duration, ConfigError> {
 }
 
 /// `250ms`, `90s`, `15m`, `24h`, `14d`; a bare number is seconds.
-pub fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let n: u64 = text[..digits].parse().ok()?;
@@ -304,7 +304,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 impl Settings {
     /// The value as people may see it.
-    pub fn shown(&self, key: &'static str) -> String {
+    pub(crate) fn shown(&self, key: &'static str) -> String {
         let s = super::table::setting(key);
         let value = self.value(key);
         match (s.secret, value.text.is_empty(), &value.source) {

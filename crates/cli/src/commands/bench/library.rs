@@ -76,7 +76,7 @@ async fn count(app: &Posthaste, state: State) -> anyhow::Result<u64> {
 }
 
 /// Enqueues in batches of 1,000.
-pub async fn enqueue(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn enqueue(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (producers, floor) in [(1, Floor::None), (4, Floor::AtLeast(120_000.0))] {
         let dir = fresh(dir, "enqueue")?;
@@ -121,7 +121,7 @@ async fn until_succeeded(app: &Posthaste, total: u64) -> anyhow::Result<()> {
 }
 
 /// Empties a backlog of no-op tasks with a worker of this process at its defaults.
-pub async fn drain(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn drain(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let dir = fresh(dir, "drain")?;
     let app = Posthaste::open_sqlite(&dir, Retention::default()).await?;
     let ran = noop(&app)?;
@@ -146,7 +146,7 @@ pub async fn drain(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
 }
 
 /// From the call of enqueue until the handler starts, one task at a time.
-pub async fn latency(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn latency(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let dir = fresh(dir, "latency")?;
     let app = Posthaste::open_sqlite(&dir, Retention::default()).await?;
     let (tx, mut started) = tokio::sync::mpsc::unbounded_channel();
@@ -199,7 +199,7 @@ fn micros(d: Duration) -> u32 {
 }
 
 /// Bytes on disk per pending task after a mixed run.
-pub async fn size(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn size(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let dir = fresh(dir, "size")?;
     let app = Posthaste::open_sqlite(&dir, Retention::default()).await?;
     let client = app.client();
@@ -254,7 +254,7 @@ fn bytes_of(dir: &Path) -> anyhow::Result<u64> {
 }
 
 /// What a store full of finished tasks costs: a page, the counts, the enqueue rate.
-pub async fn full(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn full(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let few = measure(&fresh(dir, "few")?, 1_000, sizes).await?;
     let path = fresh(dir, "many")?;
     let many = measure(&path, sizes.finished, sizes).await?;

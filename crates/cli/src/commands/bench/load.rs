@@ -17,45 +17,45 @@ const MAX_ANSWER: usize = 1024 * 1024;
 
 /// What to send.
 #[derive(Debug, Clone, Copy)]
-pub struct Load {
+pub(crate) struct Load {
     /// Where to.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     /// How many connections.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// For how long.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// At most so many requests.
-    pub max: u64,
+    pub(crate) max: u64,
 }
 
 /// What came back.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub(crate) struct Answers {
     /// The id of each request that got a 2xx.
-    pub ids: Vec<u128>,
+    pub(crate) ids: Vec<u128>,
     /// How long each of those took, in microseconds.
-    pub latency_us: Vec<u32>,
+    pub(crate) latency_us: Vec<u32>,
     /// Everything else, by what it was.
-    pub errors: BTreeMap<String, u64>,
+    pub(crate) errors: BTreeMap<String, u64>,
     /// From the first request to the last answer.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
 }
 
 impl Answers {
     /// Accepted per second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.ids.len() as f64 / self.elapsed.as_secs_f64()
     }
 
     /// The errors in one line; `None` when there are none.
-    pub fn errors_text(&self) -> Option<String> {
+    pub(crate) fn errors_text(&self) -> Option<String> {
         let texts: Vec<String> = self.errors.iter().map(|(what, n)| format!("{n} × {what}")).collect();
         (!texts.is_empty()).then(|| texts.join(", "))
     }
 }
 
 /// Posts notifications until time or number is over.
-pub async fn run(load: Load) -> Answers {
+pub(crate) async fn run(load: Load) -> Answers {
     let left = Arc::new(AtomicU64::new(load.max));
     let start = Instant::now();
     let deadline = start + load.time;
@@ -181,7 +181,7 @@ fn find_id(body: &[u8]) -> Option<u128> {
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn get(addr: SocketAddr, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+pub(crate) async fn get(addr: SocketAddr, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
     once(addr, &format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\n\r\n")).await
 }
 
@@ -189,7 +189,7 @@ pub async fn get(addr: SocketAddr, path: &str) -> std::io::Result<(u16, Vec<u8>)
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn notify_once(addr: SocketAddr) -> std::io::Result<u16> {
+pub(crate) async fn notify_once(addr: SocketAddr) -> std::io::Result<u16> {
     let request = format!(
         "POST /notify/?email=first@example.com HTTP/1.1\r\nHost: {addr}\r\nContent-Length: 0\r\n\r\n"
     );

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::report::{Floor, Row};
 
 /// One line about the machine, the file system of `dir`, the moment and the commit.
-pub fn describe(dir: &Path) -> String {
+pub(crate) fn describe(dir: &Path) -> String {
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".into());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
@@ -33,7 +33,7 @@ fn field(path: &str, name: &str) -> Option<String> {
 }
 
 /// The type of the file system that holds `dir`: the mount with the longest matching path.
-pub fn file_system(dir: &Path) -> Option<String> {
+pub(crate) fn file_system(dir: &Path) -> Option<String> {
     let dir = dir.canonicalize().ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     let mut best: Option<(usize, String)> = None;
@@ -62,7 +62,7 @@ fn commit() -> String {
 ///
 /// # Errors
 /// When `dir` cannot be written to.
-pub fn limits(dir: &Path, time: Duration) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn limits(dir: &Path, time: Duration) -> anyhow::Result<Vec<Row>> {
     let mut rows = vec![Row::new("machine: fdatasync of 4 KiB", fdatasync(dir, time)?, "/s", Floor::None)];
     for per_transaction in [1, 100, 1_000] {
         rows.push(Row::new(

@@ -9,7 +9,7 @@ mod machine;
 mod report;
 mod server;
 
-pub use machine::file_system;
+pub(crate) use machine::file_system;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use report::{Row, Verdict};
 
 /// Arguments of `posthaste bench`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Small runs that show that everything works; their figures say little
     #[arg(long)]
     quick: bool,
@@ -127,7 +127,7 @@ const QUICK: Sizes = Sizes {
 ///
 /// # Errors
 /// A run that failed or does not count; with `--strict`, a figure short of its floor.
-pub fn run(args: Args, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, out: Out) -> anyhow::Result<()> {
     let sizes = if args.quick { QUICK } else { FULL };
     let scratch = Scratch::new(&args.dir)?;
     let machine = machine::describe(&scratch.0);

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What a figure must not miss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Floor {
+pub(crate) enum Floor {
     /// At least this.
     AtLeast(f64),
     /// At most this.
@@ -16,25 +16,25 @@ pub enum Floor {
 
 /// One measured figure.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// What was measured.
-    pub what: String,
+    pub(crate) what: String,
     /// The figure.
-    pub figure: f64,
+    pub(crate) figure: f64,
     /// Its unit.
-    pub unit: &'static str,
+    pub(crate) unit: &'static str,
     /// What it must not miss.
-    pub floor: Floor,
+    pub(crate) floor: Floor,
     /// Why the figure does not count, if it does not: a run that lost or invented a task, say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub invalid: Option<String>,
+    pub(crate) invalid: Option<String>,
     /// More about it.
-    pub note: String,
+    pub(crate) note: String,
 }
 
 /// How a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// At or beyond its floor.
     Pass,
     /// Short of it.
@@ -47,26 +47,26 @@ pub enum Verdict {
 
 impl Row {
     /// A row with a floor.
-    pub fn new(what: impl Into<String>, figure: f64, unit: &'static str, floor: Floor) -> Self {
+    pub(crate) fn new(what: impl Into<String>, figure: f64, unit: &'static str, floor: Floor) -> Self {
         Self { what: what.into(), figure, unit, floor, invalid: None, note: String::new() }
     }
 
     /// With more about it.
     #[must_use]
-    pub fn note(mut self, note: impl Into<String>) -> Self {
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 
     /// Does not count, if there is a reason.
     #[must_use]
-    pub fn unless(mut self, reason: Option<String>) -> Self {
+    pub(crate) fn unless(mut self, reason: Option<String>) -> Self {
         self.invalid = reason;
         self
     }
 
     /// How it stands.
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         match self.floor {
             _ if self.invalid.is_some() => Verdict::Invalid,
             Floor::AtLeast(floor) if self.figure >= floor => Verdict::Pass,
@@ -78,7 +78,7 @@ impl Row {
 }
 
 /// The table as Markdown.
-pub fn markdown(rows: &[Row]) -> String {
+pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut lines =
         vec!["| what | floor | measured | | |".to_owned(), "| --- | --- | --- | --- | --- |".to_owned()];
     for row in rows {
@@ -105,7 +105,7 @@ pub fn markdown(rows: &[Row]) -> String {
 }
 
 /// Thousands apart; decimals only where they matter.
-pub fn number(n: f64) -> String {
+pub(crate) fn number(n: f64) -> String {
     if n.abs() < 100.0 {
         return format!("{n:.2}").trim_end_matches('0').trim_end_matches('.').to_owned();
     }
@@ -122,7 +122,7 @@ pub fn number(n: f64) -> String {
 }
 
 /// The value below which `share` of the samples lie. Sorts them.
-pub fn percentile(samples: &mut [u32], share: f64) -> f64 {
+pub(crate) fn percentile(samples: &mut [u32], share: f64) -> f64 {
     if samples.is_empty() {
         return f64::NAN;
     }

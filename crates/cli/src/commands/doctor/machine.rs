@@ -15,7 +15,7 @@ const AHEAD: Duration = Duration::from_secs(60);
 const FILES: u64 = 4_096;
 
 /// Clock and limits.
-pub fn checks(dir: &Path) -> Vec<Check> {
+pub(crate) fn checks(dir: &Path) -> Vec<Check> {
     vec![clock(dir, SystemTime::now()), files(), file_system(dir)]
 }
 
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_never_set_or_runs_behind_the_store_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("x"), "x").unwrap();
+        let dir = tempfile::tempdir().expect("works here");
+        std::fs::write(dir.path().join("x"), "x").expect("works here");
         assert_eq!(clock(dir.path(), SystemTime::now()).status, Status::Ok);
         let early = SystemTime::now() - Duration::from_secs(3_600);
         assert_eq!(clock(dir.path(), early).status, Status::Warn);

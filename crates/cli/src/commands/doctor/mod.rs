@@ -17,7 +17,7 @@ use crate::settings::{self};
 
 /// Arguments of `posthaste doctor`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     settings: ServerFlags,
 }
@@ -25,7 +25,7 @@ pub struct Args {
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub(crate) enum Status {
     /// As it should be.
     Ok,
     /// It works, but somebody should look.
@@ -36,31 +36,31 @@ pub enum Status {
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was looked at.
-    pub name: String,
+    pub(crate) name: String,
     /// How it is.
-    pub status: Status,
+    pub(crate) status: Status,
     /// What was found.
-    pub found: String,
+    pub(crate) found: String,
     /// What to do, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<String>,
+    pub(crate) remedy: Option<String>,
 }
 
 impl Check {
     /// As it should be.
-    pub fn ok(name: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(crate) fn ok(name: impl Into<String>, found: impl Into<String>) -> Self {
         Self { name: name.into(), status: Status::Ok, found: found.into(), remedy: None }
     }
 
     /// It works, but somebody should look.
-    pub fn warn(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn warn(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { status: Status::Warn, remedy: Some(remedy.into()), ..Self::ok(name, found) }
     }
 
     /// It does not work.
-    pub fn fail(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn fail(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { status: Status::Fail, remedy: Some(remedy.into()), ..Self::ok(name, found) }
     }
 }
@@ -69,7 +69,7 @@ impl Check {
 ///
 /// # Errors
 /// When a check failed.
-pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     let checks = match configuration(args, file) {
         Ok((config, mut checks)) => {
             checks.extend(block_on(async { anyhow::Ok(with(&config).await) })?);

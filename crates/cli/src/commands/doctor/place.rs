@@ -19,7 +19,7 @@ const SLOW_SYNC: Duration = Duration::from_millis(20);
 
 /// What answers at the configured address.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Running {
+pub(crate) enum Running {
     /// A Posthaste server.
     Posthaste,
     /// Nothing.
@@ -27,7 +27,7 @@ pub enum Running {
 }
 
 /// Asks who is there.
-pub async fn server(addr: SocketAddr) -> Running {
+pub(crate) async fn server(addr: SocketAddr) -> Running {
     let url = format!("http://{addr}").parse().map(Server::at);
     let Ok(Ok(server)) = url else { return Running::Nothing };
     // The wire of the oldest route tells Posthaste from other programs.
@@ -38,7 +38,7 @@ pub async fn server(addr: SocketAddr) -> Running {
 }
 
 /// Whether the server could listen.
-pub fn address(addr: SocketAddr, running: &Running) -> Check {
+pub(crate) fn address(addr: SocketAddr, running: &Running) -> Check {
     if *running == Running::Posthaste {
         return Check::ok("address", format!("a Posthaste server answers on {addr}"));
     }
@@ -53,7 +53,7 @@ pub fn address(addr: SocketAddr, running: &Running) -> Check {
 }
 
 /// Whether the directory can be written to, how fast, and how much room there is.
-pub fn data_directory(dir: &Path) -> Vec<Check> {
+pub(crate) fn data_directory(dir: &Path) -> Vec<Check> {
     let name = "data directory";
     // One that is not there yet is made by `up`, inside the nearest one that is.
     let place = existing(dir);
@@ -111,7 +111,7 @@ fn write_test(dir: &Path) -> std::io::Result<Duration> {
 }
 
 /// Whether the store can be opened.
-pub async fn store(dir: &Path, running: &Running) -> Check {
+pub(crate) async fn store(dir: &Path, running: &Running) -> Check {
     let name = "store";
     let empty = std::fs::read_dir(dir).map(|mut entries| entries.next().is_none()).unwrap_or(true);
     if empty {
@@ -155,16 +155,16 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_checked_where_it_would_be_made() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("works here");
         assert_eq!(existing(&dir.path().join("a/b")), dir.path());
         assert!(data_directory(&dir.path().join("a")).iter().all(|c| c.status != Status::Fail));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("works here").count(), 0, "nothing is left behind");
     }
 
     #[test]
     fn an_address_in_use_is_a_failure() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let check = address(taken.local_addr().unwrap(), &Running::Nothing);
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("works here");
+        let check = address(taken.local_addr().expect("works here"), &Running::Nothing);
         assert_eq!(check.status, Status::Fail);
     }
 }

@@ -14,7 +14,7 @@ use crate::settings::typed::ServerConfig;
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Each provider, or what happens without one.
-pub async fn checks(config: &ServerConfig) -> Vec<Check> {
+pub(crate) async fn checks(config: &ServerConfig) -> Vec<Check> {
     if config.notify.providers.is_empty() {
         return vec![match config.notify.sandbox {
             Sandbox::On => Check::ok("e-mail", format!("sandbox {}", config.sandbox_note())),

@@ -1,6 +1,6 @@
 //! `posthaste tasks`: list, get, cancel, retry, watch.
 
-pub mod view;
+pub(crate) mod view;
 mod watch;
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::output::{Out, table};
 
 /// Arguments of `posthaste tasks`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -79,7 +79,7 @@ struct WatchArgs {
 ///
 /// # Errors
 /// The server (1, 3); `watch`: a task that ended without success (4).
-pub fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     match args.verb {
         Verb::List(a) => block_on(list(Server::find(&a.server, file)?, a, out)),
         Verb::Get(a) => block_on(get(Server::find(&a.server, file)?, a.id, out)),

@@ -11,10 +11,10 @@ use crate::output::{plain, table};
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The columns of a list.
-pub const COLUMNS: &[&str] = &["id", "kind", "queue", "state", "attempt", "created", "error"];
+pub(crate) const COLUMNS: &[&str] = &["id", "kind", "queue", "state", "attempt", "created", "error"];
 
 /// A field as text; empty when it is not there.
-pub fn text(task: &Value, field: &str) -> String {
+pub(crate) fn text(task: &Value, field: &str) -> String {
     match task.get(field) {
         Some(Value::String(s)) => plain(s),
         None | Some(Value::Null) => String::new(),
@@ -23,7 +23,7 @@ pub fn text(task: &Value, field: &str) -> String {
 }
 
 /// A row of a list.
-pub fn row(task: &Value) -> Vec<String> {
+pub(crate) fn row(task: &Value) -> Vec<String> {
     let error = task.get("error").map(|e| text(e, "message")).unwrap_or_default();
     let mut row: Vec<String> =
         ["id", "kind", "queue", "state", "attempt", "created_at"].iter().map(|f| text(task, f)).collect();
@@ -40,7 +40,7 @@ fn shorten(text: &str, max: usize) -> String {
 }
 
 /// One line on how it stands: the result's sentence, or the reason of failure.
-pub fn sentence(task: &Value) -> String {
+pub(crate) fn sentence(task: &Value) -> String {
     let (id, state) = (text(task, "id"), text(task, "state"));
     let said = match task.get("result") {
         Some(result) if state == "succeeded" => match result.get("message") {
@@ -56,7 +56,7 @@ pub fn sentence(task: &Value) -> String {
 }
 
 /// Everything about a task.
-pub fn page(task: &Value) -> String {
+pub(crate) fn page(task: &Value) -> String {
     let mut lines = Vec::new();
     let fields = [
         "id",
@@ -119,7 +119,7 @@ pub fn page(task: &Value) -> String {
 ///
 /// # Errors
 /// The server.
-pub async fn wait_final(server: &Server, id: &str, limit: Duration) -> anyhow::Result<Value> {
+pub(crate) async fn wait_final(server: &Server, id: &str, limit: Duration) -> anyhow::Result<Value> {
     let deadline = Instant::now() + limit;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

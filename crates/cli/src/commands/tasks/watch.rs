@@ -16,7 +16,7 @@ const MAX_EVENT: usize = 1024 * 1024;
 ///
 /// # Errors
 /// The server (1, 3), the end of the task (4).
-pub async fn run(server: Server, id: Option<TaskId>, out: Out) -> anyhow::Result<()> {
+pub(crate) async fn run(server: Server, id: Option<TaskId>, out: Out) -> anyhow::Result<()> {
     let path = id.map_or_else(|| "v1/events".to_owned(), |id| format!("v1/tasks/{id}/events"));
     // Subscribed before the first look, so that no end falls between the two.
     let response = server.events(&path).await?;

@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// A start or stop that takes longer has hung.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary in `dir`, with nothing of the caller's environment that it reads.
-pub fn posthaste(dir: &Path, args: &[&str]) -> Command {
+pub(crate) fn posthaste(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" {
@@ -22,27 +22,27 @@ pub fn posthaste(dir: &Path, args: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-pub fn run(dir: &Path, args: &[&str]) -> Output {
+pub(crate) fn run(dir: &Path, args: &[&str]) -> Output {
     posthaste(dir, args).output().expect("the binary runs")
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A running server; killed when dropped.
-pub struct Up {
+pub(crate) struct Up {
     child: Option<Child>,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Up {
     /// Starts one on a free port with its store in `dir`, and waits for its ready line.
-    pub fn start(dir: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
         let mut command = posthaste(dir, &["up", "--addr", "127.0.0.1:0"]);
         command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
@@ -53,12 +53,12 @@ impl Up {
     }
 
     /// The port of its address.
-    pub fn addr(&self) -> &str {
+    pub(crate) fn addr(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
 
     /// SIGTERM; its output once it has ended.
-    pub fn terminate(mut self) -> Output {
+    pub(crate) fn terminate(mut self) -> Output {
         let child = self.child.take().expect("stopped once");
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");

@@ -1,10 +1,8 @@
 //! Verbs that need no server: usage, configuration, exit codes, error texts.
 
-mod support;
-
 use std::process::Stdio;
 
-use support::{posthaste, run, stderr, stdout};
+use super::support::{posthaste, run, stderr, stdout};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
@@ -39,7 +37,9 @@ fn configuration_is_shown_with_its_sources() {
     let text = stdout(&out);
     assert!(!text.contains("hunter"), "secrets are masked: {text}");
     let v = json(&text);
-    let of = |key: &str| (v[key]["value"].as_str().unwrap().to_owned(), v[key]["source"].as_str().unwrap().to_owned());
+    let of = |key: &str| {
+        (v[key]["value"].as_str().unwrap().to_owned(), v[key]["source"].as_str().unwrap().to_owned())
+    };
     assert_eq!(of("concurrency"), ("5".into(), "flag".into()));
     assert_eq!(of("addr"), ("127.0.0.1:7777".into(), "environment".into()));
     assert_eq!(of("log"), ("json".into(), "posthaste.toml".into()));

@@ -1,10 +1,8 @@
 //! The server as a process: start, refusals, a task's way through it, shutdown.
 
-mod support;
-
 use std::net::TcpListener;
 
-use support::{Up, run, stderr, stdout};
+use super::support::{Up, run, stderr, stdout};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")

@@ -1,0 +1,6 @@
+//! The real binary, as its users run it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+mod up;
+mod verbs;
