@@ -241,9 +241,9 @@ impl Driver {
             self.claiming = true;
             self.hungry = false;
             self.claim_sent = now;
-        } else if ended.iter().any(|e| e.task.target.is_some()) {
-            // These may free their lane or this worker's share of it, and the claim that is on its
-            // way does not know.
+        } else {
+            // These may free a lane or this worker's share of a target, and the claim that is on
+            // its way does not know.
             self.hungry = true;
         }
         let request = SettleRequest {

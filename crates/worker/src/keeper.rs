@@ -154,12 +154,8 @@ async fn extend(shared: &Shared, patience: Duration) -> bool {
 }
 
 async fn ask_cancel_flags(shared: &Shared, patience: Duration) {
-    let tasks: Vec<Arc<Running>> = shared
-        .leases
-        .all()
-        .into_iter()
-        .filter(|t| t.is_started() && !t.is_ended() && !t.cancel.is_cancelled())
-        .collect();
+    let tasks: Vec<Arc<Running>> =
+        shared.leases.all().into_iter().filter(|t| !t.is_ended() && !t.cancel.is_cancelled()).collect();
     for part in tasks.chunks(MAX_SETTLE) {
         let leases: Vec<LeaseRef> = part.iter().map(|t| t.lease).collect();
         match timeout(patience, shared.store.cancel_flags(&leases)).await {

@@ -6,6 +6,7 @@ use posthaste_core::{BrokerError, Store, Timestamp, WorkerId};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use crate::board::Board;
 use crate::config::WorkerConfig;
@@ -97,8 +98,11 @@ impl Worker {
     pub async fn shutdown(mut self) -> ShutdownReport {
         self.shared.stop.cancel();
         let report = match self.driver.take() {
-            // The driver neither panics nor is it aborted while `self` lives.
-            Some(driver) => driver.await.unwrap_or_default(),
+            Some(driver) => driver.await.unwrap_or_else(|error| {
+                // A fault of the driver itself: leases run out, and other workers take over.
+                error!(%error, "the driver of the worker ended early");
+                ShutdownReport::default()
+            }),
             None => ShutdownReport::default(),
         };
         if let Some(keeper) = self.keeper.take() {

@@ -9,8 +9,9 @@ use tracing::debug;
 
 use crate::shared::Shared;
 
-/// Wake-ups come with every enqueue; the ticker follows them no more often than this.
-const AT_MOST_EVERY: Duration = Duration::from_millis(20);
+/// Wake-ups come with every enqueue. They may mean that something is due sooner than the last tick
+/// knew, so the ticker follows them, but this much later: the claim that they call for goes first.
+const AFTER_WAKE_UP: Duration = Duration::from_millis(100);
 
 /// Ticks until the worker stops: again at once while there is more, else when the next thing is
 /// due, when somebody rings, and at the latest after a second.
@@ -42,8 +43,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let next = began + next.max(Duration::from_millis(1));
         tokio::select! {
             () = sleep_until(next) => {}
-            () = wakeups.wait() => sleep_until(next.min(began + AT_MOST_EVERY)).await,
-            () = shared.tick.notified() => sleep_until(next.min(began + AT_MOST_EVERY)).await,
+            () = wakeups.wait() => sleep_until(next.min(Instant::now() + AFTER_WAKE_UP)).await,
+            () = shared.tick.notified() => sleep_until(next.min(Instant::now() + AFTER_WAKE_UP)).await,
             () = shared.stop.cancelled() => return,
         }
     }

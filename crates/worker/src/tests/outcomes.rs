@@ -12,7 +12,7 @@ use posthaste_testkit::{Fault, Method, task, task_in_lane};
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
-use super::{Rig, at_once, handler};
+use super::{Rig, at_once, eager, gated, handler};
 use crate::{MarkError, WorkerConfig};
 
 #[tokio::test]
@@ -138,6 +138,24 @@ async fn a_cancel_reaches_the_handler_and_its_failure_becomes_cancelled() {
     let task = rig.until_state(id, State::Cancelled).await;
     assert_eq!(task.error.and_then(|e| e.reason), Some(EndReason::Cancelled));
     assert_eq!(worker.stats().cancelled, 1);
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_cancelled_while_it_waits_for_its_slot_never_starts() {
+    let rig = Rig::new().await;
+    let (registry, mut starts, go) = gated();
+    let ids = rig.enqueue_all(vec![task("t", json!(1)), task("t", json!(2))]).await;
+    let worker = rig.worker(registry, eager(1, 1)).await;
+    assert_eq!(starts.recv().await, Some(ids[0]));
+    assert_eq!(rig.store.cancel(&[ids[1]]).await.expect("answers"), [Cancelled::Requested]);
+    let asked = rig.store.ended(Method::CancelFlags);
+    worker.keep_now();
+    rig.store.wait_ended(Method::CancelFlags, asked + 1).await;
+    go.notify_one();
+    rig.until_state(ids[0], State::Succeeded).await;
+    rig.until_state(ids[1], State::Cancelled).await;
+    assert!(starts.try_recv().is_err());
     worker.shutdown().await;
 }
 
