@@ -82,6 +82,8 @@ impl Action {
 pub struct SinkOptions {
     /// Requires AUTH with this user and password.
     pub credentials: Option<(String, String)>,
+    /// Offers AUTH LOGIN alone, as some large providers do.
+    pub login_only: bool,
     /// Offers STARTTLS with a certificate of its own ([`SmtpSink::certificate_pem`]).
     pub starttls: bool,
     /// Speaks TLS from the first byte, with the same certificate.

@@ -305,6 +305,19 @@ async fn credentials_are_used_and_their_refusal_is_a_misconfiguration() {
     sink.then(Stage::Auth, Action::reply("454 4.7.0 temporary authentication failure"));
     assert_eq!(class_of(&at("me%40example.com:p%40ss@"), &note()).await, C::Throttled);
 
+    let credentials = Some(("me".into(), "secret".into()));
+    let options = SinkOptions { credentials, login_only: true, ..SinkOptions::default() };
+    let login = SmtpSink::start_with(options).await;
+    for (password, class) in [("secret", None), ("wrong", Some(C::Misconfigured))] {
+        let url = format!("smtp+plain://me:{password}@{}", login.authority());
+        let handler = NotifyHandler::new(config([provider_at("default", &url)]));
+        match (attempt(&handler, &note()).await, class) {
+            ((Outcome::Success { .. }, 1), None) => {}
+            ((Outcome::Failure(f), 0), Some(class)) => assert_eq!(f.class, class),
+            (other, _) => panic!("{password}: {other:?}"),
+        }
+    }
+
     let open = SmtpSink::start().await;
     let url = format!("smtp+plain://me:secret@{}", open.authority());
     let handler = NotifyHandler::new(config([provider_at("default", &url)]));

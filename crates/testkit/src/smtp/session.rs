@@ -109,7 +109,7 @@ impl Session {
             lines.push("STARTTLS");
         }
         if o.credentials.is_some() {
-            lines.push("AUTH PLAIN LOGIN");
+            lines.push(if o.login_only { "AUTH LOGIN" } else { "AUTH PLAIN LOGIN" });
         }
         if o.smtputf8 {
             lines.push("SMTPUTF8");
@@ -125,8 +125,15 @@ impl Session {
         line: &str,
     ) -> io::Result<Next> {
         if let Some((user, password)) = self.shared.options.credentials.clone() {
-            let expected = base64(format!("\0{user}\0{password}").as_bytes());
-            if line.split(' ').nth(2) != Some(expected.as_str()) {
+            let right = if line.eq_ignore_ascii_case("AUTH LOGIN") {
+                // "Username:" and "Password:".
+                let given = [ask(s, "334 VXNlcm5hbWU6").await?, ask(s, "334 UGFzc3dvcmQ6").await?];
+                given == [base64(user.as_bytes()), base64(password.as_bytes())]
+            } else {
+                let expected = base64(format!("\0{user}\0{password}").as_bytes());
+                !self.shared.options.login_only && line.split(' ').nth(2) == Some(expected.as_str())
+            };
+            if !right {
                 return refuse(s, "535 5.7.8 wrong user or password").await;
             }
         }
@@ -260,6 +267,13 @@ async fn say<S: AsyncRead + AsyncWrite + Unpin>(s: &mut BufStream<S>, text: &str
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(s: &mut BufStream<S>, text: &str) -> io::Result<Next> {
     say(s, text).await?;
     Ok(Next::Refused)
+}
+
+async fn ask<S: AsyncRead + AsyncWrite + Unpin>(s: &mut BufStream<S>, text: &str) -> io::Result<String> {
+    say(s, text).await?;
+    let mut line = String::new();
+    s.read_line(&mut line).await?;
+    Ok(line.trim_end().to_owned())
 }
 
 /// Reads to the final dot; `None` when the client left before it.
