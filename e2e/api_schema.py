@@ -17,7 +17,8 @@ STREAMS = "/events$"
 
 def one_run(checks, server, directory, seed, examples, seconds):
     command = [
-        str(pathlib.Path(sys.executable).with_name("schemathesis")), "--no-color", "run",
+        str(pathlib.Path(sys.executable).with_name("schemathesis")),
+        "--config-file", str(pathlib.Path(__file__).with_name("schemathesis.toml")), "--no-color", "run",
         f"{server.url}/openapi.json",
         "--checks", "all", "--max-examples", str(examples), "--seed", str(seed),
         "--exclude-path-regex", STREAMS, "--request-timeout", "10", "--workers", "2",
