@@ -173,6 +173,7 @@ def bad_files(checks, directory):
         server.start()
         ids = [server.client().post("/notify/", {"email": f"u{n}@example.com"}).json()["task_id"] for n in range(50)]
         client = server.client()
+        checks.equal("a new data directory is its owner's alone", oct(original.stat().st_mode & 0o777), "0o700")
         wait_until("all are final", lambda: all((client.task(i) or {}).get("state") in FINAL for i in ids), 30)
         server.terminate()
     files = [f for f in original.rglob("*") if f.is_file() and f.read_bytes()[:16] == b"SQLite format 3\0"]

@@ -1,7 +1,8 @@
 //! Opening a data directory.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,7 +47,8 @@ pub(crate) struct Opened {
 
 /// Locks the directory, opens the file, brings it to the newest format, reads the writer's memory.
 pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
-    std::fs::create_dir_all(dir).map_err(|e| io_error(dir, &e))?;
+    // Payloads and held messages are for the owner's eyes; a directory that is there is left as it is.
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| io_error(dir, &e))?;
     let lock = lock(dir)?;
     let file = dir.join(FILE);
     let mut db = Connection::open(&file).map_err(|e| sql_error(dir, &file, &e))?;
