@@ -26,18 +26,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         async move { Ok::<_, TaskError>(format!("report of {day}")) }
     })?;
 
-    let client = app.client();
-    let worker = app.worker().concurrency(16).start().await?;
-
-    // A thousand tasks in one transaction: all are stored or none.
-    let sent = client.enqueue_many((1..=1_000u64).map(|n| square.task(&n))).await?;
-    let mut sum = 0;
-    for task in &sent {
-        sum += client.wait(task, PATIENCE).await?.into_result().map_err(|e| e.message)?;
-    }
-    assert_eq!(sum, 333_833_500, "1² + 2² + … + 1000²");
-    println!("{} tasks, sum of squares {sum}", sent.len());
-
     // Every second; with five fields it would be every minute. A tick that was missed while nothing
     // ran is made up for once.
     let every_second = Schedule {
@@ -51,6 +39,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         missed: MissedPolicy::RunOnce,
     };
     put_schedule(app.store().as_ref(), &every_second).await?;
+
+    let client = app.client();
+    let worker = app.worker().concurrency(16).start().await?;
+
+    // A thousand tasks in one transaction: all are stored or none.
+    let sent = client.enqueue_many((1..=1_000u64).map(|n| square.task(&n))).await?;
+    let mut sum = 0;
+    for task in &sent {
+        sum += client.wait(task, PATIENCE).await?.into_result().map_err(|e| e.message)?;
+    }
+    assert_eq!(sum, 333_833_500, "1² + 2² + … + 1000²");
+    println!("{} tasks, sum of squares {sum}", sent.len());
+
     tokio::time::timeout(PATIENCE, ticked.notified()).await?;
     delete_schedule(app.store().as_ref(), &every_second.name).await?;
     println!("the schedule ran {} time(s)", ticks.load(Ordering::SeqCst));

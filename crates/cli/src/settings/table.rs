@@ -190,6 +190,7 @@ impl Setting {
 }
 
 /// The page docs/CONFIGURATION.md.
+#[cfg(test)]
 pub(crate) fn markdown() -> String {
     use std::fmt::Write;
     let mut out = String::from(

@@ -1,0 +1,139 @@
+//! The library over the real store and worker.
+
+use std::time::Duration;
+
+use posthaste::{
+    Backoff, Cancelled, Client, ClientError, EndReason, FailureClass, Posthaste, RetryPolicy, State, Task,
+    TaskError, TaskKind, TaskResult, WaitError,
+};
+use tempfile::TempDir;
+
+/// A wait that takes longer has hung.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn open() -> (TempDir, Posthaste) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let app = Posthaste::open(format!("sqlite:{}", dir.path().display())).await.expect("opens");
+    (dir, app)
+}
+
+fn at_once(max_failures: u32) -> RetryPolicy {
+    RetryPolicy { max_failures, backoff: Backoff::Listed { delays_ms: vec![0] }, ..RetryPolicy::default() }
+}
+
+async fn end<R: serde::de::DeserializeOwned + std::fmt::Debug>(
+    client: &Client,
+    task: Task<R>,
+) -> (State, posthaste::TaskEnd) {
+    let sent = client.enqueue(task).await.expect("is stored");
+    match client.wait(&sent, PATIENCE).await.expect("ends") {
+        TaskResult::Ended { state, error } => (state, error),
+        TaskResult::Succeeded(value) => panic!("succeeded with {value:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_class_of_an_error_decides() {
+    let (_dir, app) = open().await;
+    let kind = app
+        .kind("classes", |class: FailureClass, _cx| async move { Err::<(), _>(TaskError::new(class, "no")) })
+        .expect("a valid name");
+    let plain =
+        app.kind("plain", |text: String, _cx| async move { text.parse::<u32>() }).expect("a valid name");
+    let panics =
+        app.kind("panics", |(): (), _cx| async move {
+            if true { panic!("boom") } else { Ok::<_, TaskError>(()) }
+        })
+        .expect("a valid name");
+    let worker = app.worker().start().await.expect("starts");
+    let client = app.client();
+
+    let (state, error) = end(&client, kind.task(&FailureClass::Permanent).retry(at_once(5))).await;
+    assert_eq!(
+        (state, error.reason, error.message.as_str()),
+        (State::Failed, Some(EndReason::Permanent), "no")
+    );
+    let (_, error) = end(&client, kind.task(&FailureClass::Transient).retry(at_once(2))).await;
+    assert_eq!(error.reason, Some(EndReason::MaxFailures));
+    let (_, error) = end(&client, plain.task(&"x".into()).retry(at_once(1))).await;
+    assert_eq!(error.class, Some(FailureClass::Transient), "an ordinary error: {}", error.message);
+    let (_, error) = end(&client, panics.task(&()).retry(at_once(1))).await;
+    assert_eq!(error.class, Some(FailureClass::Transient), "{}", error.message);
+    // A payload of another shape will not mend.
+    let (_, error) = end(&client, Task::new("plain", &7).retry(at_once(5))).await;
+    assert_eq!(error.reason, Some(EndReason::Permanent), "{}", error.message);
+
+    worker.shutdown().await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn repeats_are_noticed() {
+    let (_dir, app) = open().await;
+    let client = app.client();
+    let kind: TaskKind<u32, ()> = TaskKind::named("k").expect("a valid name");
+
+    let first = client.enqueue(kind.task(&1).idempotency_key("order-1")).await.expect("is stored");
+    let again = client.enqueue(kind.task(&1).idempotency_key("order-1")).await.expect("is replayed");
+    assert_eq!((first.id, first.replayed, again.replayed), (again.id, false, true));
+    let other = client.enqueue(kind.task(&2).idempotency_key("order-1")).await;
+    assert!(matches!(other, Err(ClientError::Store(_))), "another request under the same key");
+
+    let holder = client.enqueue(kind.task(&1).unique("u")).await.expect("is stored");
+    let second = client.enqueue(kind.task(&1).unique("u")).await.expect("is answered");
+    assert_eq!((second.id, second.duplicate), (holder.id, true));
+    assert_eq!(client.cancel(holder.id).await.expect("answers"), Cancelled::Done);
+    let third = client.enqueue(kind.task(&1).unique("u")).await.expect("is stored");
+    assert!(!third.duplicate, "the key is free again");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_its_time_and_changes_nothing() {
+    let (_dir, app) = open().await;
+    let client = app.client();
+    let sent = client.enqueue(Task::new("nobody", &())).await.expect("is stored");
+    let error = client.wait(&sent, Duration::ZERO).await.expect_err("nobody runs it");
+    assert!(matches!(error, WaitError::Timeout { state: State::Queued, .. }), "{error}");
+
+    // Cancelled while somebody waits: the wait hears of it.
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.wait(&sent, PATIENCE).await }
+    });
+    let id = {
+        let page = app.store().list(Default::default()).await.expect("lists");
+        page.tasks[0].id
+    };
+    client.cancel(id).await.expect("answers");
+    let ended = waiting.await.expect("no panic").expect("ends");
+    assert!(matches!(ended, TaskResult::Ended { state: State::Cancelled, .. }));
+    app.close().await;
+}
+
+#[tokio::test]
+async fn many_are_stored_or_none() {
+    let (_dir, app) = open().await;
+    let client = app.client();
+    let kind: TaskKind<u32, u32> = TaskKind::named("k").expect("a valid name");
+    let sent = client.enqueue_many((0..1_000).map(|n| kind.task(&n))).await.expect("are stored");
+    assert_eq!(sent.len(), 1_000);
+    assert!(client.enqueue_many((0..1_001).map(|n| kind.task(&n))).await.is_err());
+    assert!(client.enqueue_many([kind.task(&1), kind.task(&2).queue("not valid")]).await.is_err());
+    let counts = app.store().counts().await.expect("counts");
+    assert_eq!(counts.iter().map(|q| q.of(State::Queued)).sum::<u64>(), 1_000);
+    assert!(client.enqueue_many(Vec::<Task<u32>>::new()).await.expect("nothing to do").is_empty());
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_store_is_named_by_its_address() {
+    for wrong in ["redis://localhost", "sqlite:", "./data", ""] {
+        let error = Posthaste::open(wrong).await.err().expect("refused").to_string();
+        assert!(error.contains("sqlite:<directory>"), "{error}");
+    }
+    let (dir, app) = open().await;
+    let second = Posthaste::open(format!("sqlite:{}", dir.path().display())).await;
+    assert!(second.is_err(), "one process, one opener");
+    app.close().await;
+}
