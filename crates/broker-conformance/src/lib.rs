@@ -14,6 +14,7 @@ mod cases;
 mod clock;
 mod harness;
 mod rig;
+mod words;
 pub mod wrong;
 
 use std::future::Future;
@@ -23,6 +24,9 @@ use std::sync::Arc;
 pub use clock::FixedClock;
 pub use harness::{Fixture, Harness};
 
+/// A case under way.
+pub type Proof = Pin<Box<dyn Future<Output = ()>>>;
+
 /// One rule, and how to prove it.
 #[derive(Clone, Copy)]
 pub struct Case {
@@ -31,7 +35,7 @@ pub struct Case {
     /// The rule in a sentence.
     pub rule: &'static str,
     /// Opens a fresh store and proves the rule; panics if it does not hold.
-    pub run: fn(Arc<dyn Harness>) -> Pin<Box<dyn Future<Output = ()>>>,
+    pub run: fn(Arc<dyn Harness>) -> Proof,
 }
 
 impl Case {

@@ -103,7 +103,7 @@ macro_rules! with_cases {
             }
             settle {
                 a_success_keeps_its_result = "A success is final, with its result and its attempt.";
-                a_success_keeps_a_held_message = "What a success keeps beside it is stored with it and counted as held.";
+                each_success_keeps_its_held_message = "What a success keeps beside it is stored with it and counted as held.";
                 stale_outcome_in_a_batch_leaves_the_other_99_settled = "One stale outcome never touches the rest of its batch.";
                 only_the_last_settled_token_is_known = "The token that settled a task last answers already settled, any older one lease lost.";
                 one_lease_twice_in_a_call_settles_once = "A lease that comes twice in a call settles once.";

@@ -2,4 +2,4 @@
 
 mod harness;
 
-posthaste_broker_conformance::conformance_tests!(super::harness::Sqlite);
+posthaste_broker_conformance::conformance_tests!(super::harness::Sqlite(std::env::temp_dir()));

@@ -106,7 +106,7 @@ pub(crate) async fn a_batch_is_told_task_by_task(r: &mut Rig) {
 }
 
 pub(crate) async fn a_slow_watcher_is_told_that_it_missed_some(r: &mut Rig) {
-    const N: usize = 60_000;
+    const N: usize = 20_000;
     let mut watch = r.store().subscribe(None);
     r.put_n(N, &task()).await;
     let mut seen = 0;

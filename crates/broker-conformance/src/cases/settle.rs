@@ -23,15 +23,21 @@ pub(crate) async fn a_success_keeps_its_result(r: &mut Rig) {
     assert_eq!(log[0].worker, worker("w1"));
 }
 
-pub(crate) async fn a_success_keeps_a_held_message(r: &mut Rig) {
-    let id = r.put(task()).await;
-    let c = r.take().await;
-    let kept = Kept { kind: RecordKind::SandboxMessage, body: json(r#"{"to":"x"}"#) };
-    r.end(c.lease, Outcome::Success { result: None, kept: Some(kept) }).await;
-    let record = r.store().get_record(RecordKind::SandboxMessage, &id.to_string()).await.expect("get_record");
-    assert_eq!(record.map(|x| x.body), Some(json(r#"{"to":"x"}"#)));
+pub(crate) async fn each_success_keeps_its_held_message(r: &mut Rig) {
+    let ids = r.put_n(2, &task()).await;
+    let leases: Vec<_> = r.claim(2).await.iter().map(|c| c.lease).collect();
+    let held = |body| Outcome::Success {
+        result: None,
+        kept: Some(Kept { kind: RecordKind::SandboxMessage, body: json(body) }),
+    };
+    r.settle(vec![(leases[0], held(r#"{"to":"x"}"#)), (leases[1], held(r#"{"to":"y"}"#))]).await;
+    for (id, body) in ids.iter().zip([r#"{"to":"x"}"#, r#"{"to":"y"}"#]) {
+        let name = id.to_string();
+        let record = r.store().get_record(RecordKind::SandboxMessage, &name).await.expect("get_record");
+        assert_eq!(record.map(|x| x.body), Some(json(body)));
+    }
     let counts = r.store().counts().await.expect("counts");
-    assert_eq!((counts[0].held, counts[0].of(State::Succeeded)), (1, 1));
+    assert_eq!((counts[0].held, counts[0].of(State::Succeeded)), (2, 2));
 }
 
 pub(crate) async fn stale_outcome_in_a_batch_leaves_the_other_99_settled(r: &mut Rig) {

@@ -89,8 +89,8 @@ wrong_stores! {
         "lease::lost_prefetched_tasks_count_nothing";
     forgets_held: ForgetsHeld, "claim", "ignores what the worker holds of a target",
         "limits::a_bulkhead_counts_what_the_worker_holds";
-    drops_held_messages: DropsHeldMessages, "settle", "keeps no held message beside a success",
-        "settle::a_success_keeps_a_held_message";
+    drops_held_messages: DropsHeldMessages, "settle", "keeps only the first held message of a call",
+        "settle::each_success_keeps_its_held_message";
     loses_missed_wake_ups: LosesMissedWakeups, "wakeups", "loses the wake-up that comes while nobody waits",
         "events::a_wake_up_between_two_waits_is_not_lost";
     forgets_the_watched_task: ForgetsTheWatchedTask, "subscribe", "tells a watcher of one task of all",

@@ -79,7 +79,9 @@ impl Twist for IgnoresTheToken {
         // Of a single success: batches, failures and settled tasks have cases of their own.
         if let [only] = request.settlements.as_mut_slice()
             && matches!(only.outcome, Outcome::Success { .. })
-            && real.get(&[only.lease.task]).await?[0].as_ref().is_some_and(|t| t.attempt > 1)
+            && real.get(&[only.lease.task]).await?[0]
+                .as_ref()
+                .is_some_and(|t| t.state == State::Running && t.attempt > 1)
         {
             only.lease = self.0.last(only.lease);
         }
@@ -200,7 +202,7 @@ pub(crate) struct DropsHeldMessages;
 #[async_trait]
 impl Twist for DropsHeldMessages {
     async fn settle(&self, real: &dyn Store, mut request: SettleRequest) -> Result<SettleReply, BrokerError> {
-        for s in &mut request.settlements {
+        for s in request.settlements.iter_mut().skip(1) {
             if let Outcome::Success { kept, .. } = &mut s.outcome {
                 *kept = None;
             }

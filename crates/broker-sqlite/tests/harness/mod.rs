@@ -1,5 +1,6 @@
 //! Opens the real store in a directory of its own, under a clock that the cases move.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::limits::Retention;
 use posthaste_core::{Clock, OffsetClock, Store, Timestamp};
 
-pub(crate) struct Sqlite;
+/// Opens stores in directories under this one.
+pub(crate) struct Sqlite(pub(crate) PathBuf);
 
 struct Open {
     dir: tempfile::TempDir,
@@ -27,7 +29,7 @@ async fn open(dir: &tempfile::TempDir, retention: Retention, clock: &OffsetClock
 #[async_trait]
 impl Harness for Sqlite {
     async fn open_with(&self, retention: Retention) -> Box<dyn Fixture> {
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = tempfile::tempdir_in(&self.0).expect("a directory can be made there");
         let clock = OffsetClock::new(Arc::new(FixedClock::default()));
         let store = open(&dir, retention, &clock).await;
         Box::new(Open { dir, retention, clock, store, reboots: 0 })
