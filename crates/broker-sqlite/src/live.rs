@@ -16,7 +16,8 @@ const TASK_BACKLOG: usize = 64;
 /// Who listens.
 pub(crate) struct Live {
     all: broadcast::Sender<Arc<[Event]>>,
-    tasks: Mutex<HashMap<TaskId, broadcast::Sender<Event>>>,
+    /// `None` is a gap.
+    tasks: Mutex<HashMap<TaskId, broadcast::Sender<Option<Event>>>>,
     bell: watch::Sender<u64>,
 }
 
@@ -34,7 +35,7 @@ impl Live {
         self.all.receiver_count() > 0 || !self.tasks().is_empty()
     }
 
-    fn tasks(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, broadcast::Sender<Event>>> {
+    fn tasks(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, broadcast::Sender<Option<Event>>>> {
         // The map is whole between any two statements, so a panic elsewhere does not spoil it.
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,7 +48,7 @@ impl Live {
                 for e in &events {
                     if let Some(tx) = tasks.get(&e.id) {
                         // No receiver any more: its drop is about to remove it.
-                        let _ = tx.send(e.clone());
+                        let _ = tx.send(Some(e.clone()));
                     }
                 }
             }
@@ -55,6 +56,15 @@ impl Live {
         if self.all.receiver_count() > 0 {
             let _ = self.all.send(events.into());
         }
+    }
+
+    /// Tells everybody to read again: they began to listen while a transaction was on its way that
+    /// nobody listened to when it began, so its events were not collected.
+    pub(crate) fn missed(&self) {
+        for tx in self.tasks().values() {
+            let _ = tx.send(None);
+        }
+        let _ = self.all.send(Arc::from([]));
     }
 
     /// Wakes those that wait for work.
@@ -84,6 +94,7 @@ struct All(broadcast::Receiver<Arc<[Event]>>);
 impl Subscription for All {
     async fn next(&mut self) -> Option<Delivery> {
         match self.0.recv().await {
+            Ok(events) if events.is_empty() => Some(Delivery::Missed),
             Ok(events) => Some(Delivery::Events(events)),
             Err(broadcast::error::RecvError::Lagged(_)) => Some(Delivery::Missed),
             Err(broadcast::error::RecvError::Closed) => None,
@@ -92,7 +103,7 @@ impl Subscription for All {
 }
 
 struct One {
-    rx: Option<broadcast::Receiver<Event>>,
+    rx: Option<broadcast::Receiver<Option<Event>>>,
     id: TaskId,
     live: Arc<Live>,
 }
@@ -101,8 +112,8 @@ struct One {
 impl Subscription for One {
     async fn next(&mut self) -> Option<Delivery> {
         match self.rx.as_mut()?.recv().await {
-            Ok(event) => Some(Delivery::Events(Arc::from([event]))),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some(Delivery::Missed),
+            Ok(Some(event)) => Some(Delivery::Events(Arc::from([event]))),
+            Ok(None) | Err(broadcast::error::RecvError::Lagged(_)) => Some(Delivery::Missed),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
@@ -126,5 +137,20 @@ impl Wakeups for Bell {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_began_to_listen_in_the_middle_of_a_transaction_is_told_to_read_again() {
+        let live = Live::new();
+        let id = TaskId::from_uuid(uuid::Uuid::nil());
+        let (mut one, mut all) = (live.subscribe(Some(id)), live.subscribe(None));
+        live.missed();
+        assert!(matches!(one.next().await, Some(Delivery::Missed)));
+        assert!(matches!(all.next().await, Some(Delivery::Missed)));
     }
 }

@@ -195,6 +195,9 @@ impl Writer {
                 if !effects.events.is_empty() {
                     self.live.publish(effects.events);
                 }
+                if !effects.watched && self.live.watched() {
+                    self.live.missed();
+                }
                 self.checkpoints.after_commit(&self.db);
             }
             Some(fail) => {

@@ -1,7 +1,7 @@
 //! What the writer keeps in memory. Everything but leases, rate buckets and worker registrations is
 //! rebuilt from the tables, at open and after a transaction that failed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use posthaste_core::limits::{LEASE, MAX_LANES, MAX_NAMES};
@@ -10,6 +10,7 @@ use posthaste_core::{
     WorkerId,
 };
 use rusqlite::Connection;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::series::Point;
@@ -114,6 +115,8 @@ pub(crate) struct LaneSettings {
 /// One lane.
 #[derive(Debug)]
 pub(crate) struct Lane {
+    /// `None` for a queue's default lane.
+    pub(crate) key: Option<LaneKey>,
     pub(crate) queue: i64,
     pub(crate) target: usize,
     pub(crate) tenant: String,
@@ -154,23 +157,23 @@ pub(crate) struct Mem {
     /// Places at the front of lanes; only falls.
     pub(crate) front: i64,
     pub(crate) epoch: u64,
-    kinds: HashMap<i64, Kind>,
-    kind_ids: HashMap<Kind, i64>,
-    pub(crate) queues: HashMap<i64, Queue>,
-    pub(crate) queue_ids: HashMap<QueueName, i64>,
+    kinds: FxHashMap<i64, Kind>,
+    kind_ids: FxHashMap<Kind, i64>,
+    pub(crate) queues: FxHashMap<i64, Queue>,
+    pub(crate) queue_ids: FxHashMap<QueueName, i64>,
     names: usize,
     pub(crate) lanes: Vec<Lane>,
     lane_ids: HashMap<(i64, String, String), usize>,
     /// The default lane of each queue, to spare the hot path a text key.
-    default_lanes: HashMap<i64, usize>,
+    default_lanes: FxHashMap<i64, usize>,
     pub(crate) targets: Vec<Target>,
     /// Lanes with a pause or limits: the sweep looks at these only.
-    pub(crate) special: HashSet<usize>,
-    pub(crate) runs: HashMap<i64, Run>,
+    pub(crate) special: FxHashSet<usize>,
+    pub(crate) runs: FxHashMap<i64, Run>,
     pub(crate) next_due: Option<i64>,
     /// Tasks kept per retention class.
     pub(crate) kept: [u64; 2],
-    pub(crate) series: HashMap<(i64, i64), Point>,
+    pub(crate) series: FxHashMap<(i64, i64), Point>,
     pub(crate) has_foreign: bool,
 }
 
@@ -182,20 +185,20 @@ impl Mem {
             minter: Minter::after(last.unwrap_or(0)),
             front: db.query_row("SELECT coalesce(min(ord), 0) FROM ready WHERE ord < 0", [], |r| r.get(0))?,
             epoch,
-            kinds: HashMap::new(),
-            kind_ids: HashMap::new(),
-            queues: HashMap::new(),
-            queue_ids: HashMap::new(),
+            kinds: FxHashMap::default(),
+            kind_ids: FxHashMap::default(),
+            queues: FxHashMap::default(),
+            queue_ids: FxHashMap::default(),
             names: 0,
             lanes: Vec::new(),
             lane_ids: HashMap::new(),
-            default_lanes: HashMap::new(),
+            default_lanes: FxHashMap::default(),
             targets: Vec::new(),
-            special: HashSet::new(),
-            runs: HashMap::new(),
+            special: FxHashSet::default(),
+            runs: FxHashMap::default(),
             next_due: db.query_row("SELECT min(at) FROM due", [], |r| r.get(0))?,
             kept: [0; 2],
-            series: HashMap::new(),
+            series: FxHashMap::default(),
             has_foreign: db.query_row("SELECT EXISTS (SELECT 1 FROM foreign_id)", [], |r| r.get(0))?,
         };
         mem.load_names(db)?;
@@ -358,6 +361,9 @@ impl Mem {
         }
         self.lane_ids.insert((queue, target, tenant.clone()), ix);
         self.lanes.push(Lane {
+            key: Name::new(&self.targets[target_ix].name)
+                .ok()
+                .map(|target| LaneKey { target, tenant: Name::new(&tenant).ok() }),
             queue,
             target: target_ix,
             tenant,
@@ -477,9 +483,7 @@ impl Mem {
 
     /// The key of a lane; `None` is a default lane.
     pub(crate) fn lane_key(&self, lane: usize) -> Option<LaneKey> {
-        let l = &self.lanes[lane];
-        let target = Name::new(&self.targets[l.target].name).ok()?;
-        Some(LaneKey { target, tenant: Name::new(&l.tenant).ok() })
+        self.lanes[lane].key.clone()
     }
 
     /// The queue of a lane.

@@ -86,14 +86,15 @@ impl Tx<'_> {
 
     fn settled_before(&mut self, lease: &LeaseRef) -> Done<Settled> {
         let Some(seq) = self.find(lease.task)? else { return Ok(Settled::LeaseLost) };
-        let tokens: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = self
+        let last: Option<Vec<u8>> = self
             .db
             .prepare_cached(
-                "SELECT o.token, t.token FROM task t LEFT JOIN outcome o ON o.seq = t.seq WHERE t.seq = ?1",
+                "SELECT coalesce(o.token, t.token) FROM task t LEFT JOIN outcome o ON o.seq = t.seq \
+                 WHERE t.seq = ?1",
             )?
-            .query_row([seq], |r| Ok((r.get(0)?, r.get(1)?)))
-            .optional()?;
-        let last = tokens.and_then(|(of_end, of_try)| of_end.or(of_try));
+            .query_row([seq], |r| r.get(0))
+            .optional()?
+            .flatten();
         Ok(if last.as_deref() == Some(&lease.token.to_bytes()[..]) {
             Settled::AlreadySettled
         } else {

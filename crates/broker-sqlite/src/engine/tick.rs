@@ -28,18 +28,13 @@ impl Tx<'_> {
             sweep.no_rescue_before = self.mono + LEASE;
         }
         sweep.last = Some(self.mono);
-        let mut report = TickReport::default();
-        report.due = self.move_due()?;
-        if self.mono >= sweep.no_rescue_before {
-            report.rescued = self.rescue(gone)?;
-        }
-        report.expired = self.expire()?;
-        report.pruned = self.prune()?;
+        let due = self.move_due()?;
+        let rescued = if self.mono >= sweep.no_rescue_before { self.rescue(gone)? } else { 0 };
+        let expired = self.expire()?;
+        let pruned = self.prune()?;
         self.flush_series()?;
-        report.more =
-            [report.due, report.rescued, report.expired, report.pruned].iter().any(|n| *n >= TICK_BATCH);
-        report.next = self.next_change();
-        Ok(report)
+        let more = [due, rescued, expired, pruned].iter().any(|n| *n >= TICK_BATCH);
+        Ok(TickReport { due, rescued, expired, pruned, more, next: self.next_change() })
     }
 
     /// How long until time itself makes work claimable.
