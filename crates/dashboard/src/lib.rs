@@ -4,6 +4,8 @@
 //! handler under `pages`, which asks the API; `present`, which turns the answer into words; a
 //! template, which only arranges them.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
 mod assets;
 mod origin;
 mod pages;

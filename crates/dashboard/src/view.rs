@@ -213,6 +213,7 @@ pub(crate) struct Message {
     pub(crate) task_href: String,
     pub(crate) subject: String,
     pub(crate) headers: Vec<Fact>,
+    pub(crate) date: When,
     pub(crate) frame_href: String,
     /// How high the frame is: it holds no script that could tell.
     pub(crate) size: &'static str,

@@ -67,7 +67,9 @@ pub(crate) fn end_title(reason: EndReason) -> &'static str {
 pub(crate) fn end_advice(reason: EndReason) -> Option<&'static str> {
     match reason {
         EndReason::Permanent => Some("Trying again helps only after what it names has changed."),
-        EndReason::Suppressed => Some("The address is remembered and not written to again, so a retry fails too: check it for a typing mistake."),
+        EndReason::Suppressed => Some(
+            "The address is remembered and not written to again, so a retry fails too: check it for a typing mistake.",
+        ),
         EndReason::Ambiguous => Some(
             "The message may have arrived: ask the recipient before you retry, or they may get it twice.",
         ),

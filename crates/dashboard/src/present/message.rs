@@ -16,7 +16,6 @@ const READER_STYLE: &str = "<head><style>:root{color-scheme:light}body{margin:20
 /// The message, seen at `now`.
 pub(crate) fn message(id: TaskId, held: &HeldMessage, now: Timestamp) -> Message {
     let task_href = format!("/tasks/{id}");
-    let date = words::when(held.date, now);
     let header = |label, value: &str| Fact { label, value: value.to_owned(), long: false };
     Message {
         subject: subject(held).to_owned(),
@@ -24,9 +23,9 @@ pub(crate) fn message(id: TaskId, held: &HeldMessage, now: Timestamp) -> Message
             header("From", &held.from),
             header("To", &held.to),
             header("Subject", subject(held)),
-            header("Date", &date.absolute),
             header("Message-ID", &held.message_id),
         ],
+        date: words::when(held.date, now),
         frame_href: format!("{task_href}/message/html"),
         size: frame_size(held),
         text: held.text.clone(),

@@ -8,6 +8,9 @@ use crate::present::task::{heading, held_in_sandbox, last_change};
 use crate::view::{Overview, Row, Tile, Words};
 use crate::words;
 
+/// Pauses that are told one by one.
+const MAX_PAUSES: usize = 4;
+
 /// Which part of the list was asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
@@ -115,7 +118,13 @@ fn pauses(queues: &[QueueView], lanes: &[LaneView], now: Timestamp) -> Vec<Strin
         let name = l.lane.as_ref().map_or_else(|| l.queue.to_string(), ToString::to_string);
         Some(pause(&format!("The lane {name}"), paused, now))
     });
-    queues.chain(lanes).collect()
+    let mut out: Vec<_> = queues.chain(lanes).collect();
+    let more = out.len().saturating_sub(MAX_PAUSES);
+    if more > 0 {
+        out.truncate(MAX_PAUSES);
+        out.push(format!("{} more are paused: /v1/lanes lists them.", words::number(more as u64)));
+    }
+    out
 }
 
 fn pause(what: &str, pause: &PauseView, now: Timestamp) -> String {
