@@ -20,7 +20,7 @@ use posthaste_testkit::{FaultStore, frozen_clock, kind};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc};
 
-use crate::{Context, Handler, QueueWeight, Registry, Worker, WorkerConfig};
+use crate::{Context, Handler, QueueWeight, Registry, Worker, WorkerConfig, WorkerStats};
 
 /// A store of its own, whose clock stands still and whose calls can be made to fail.
 struct Rig {
@@ -95,6 +95,17 @@ impl Rig {
             rescued += self.store.tick().await.expect("the store ticks").rescued;
         }
         rescued
+    }
+}
+
+/// Waits until the worker has counted something: it does so after the store, which tests see first.
+async fn until_stats(worker: &Worker, met: impl Fn(&WorkerStats) -> bool) -> WorkerStats {
+    loop {
+        let stats = worker.stats();
+        if met(&stats) {
+            return stats;
+        }
+        tokio::task::yield_now().await;
     }
 }
 

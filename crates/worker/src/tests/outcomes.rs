@@ -12,7 +12,7 @@ use posthaste_testkit::{Fault, Method, task, task_in_lane};
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
-use super::{Rig, at_once, eager, gated, handler};
+use super::{Rig, at_once, eager, gated, handler, until_stats};
 use crate::{MarkError, WorkerConfig};
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_cancel_reaches_the_handler_and_its_failure_becomes_cancelled() {
     worker.keep_now();
     let task = rig.until_state(id, State::Cancelled).await;
     assert_eq!(task.error.and_then(|e| e.reason), Some(EndReason::Cancelled));
-    assert_eq!(worker.stats().cancelled, 1);
+    until_stats(&worker, |s| s.cancelled == 1).await;
     worker.shutdown().await;
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use posthaste_core::{AttemptOutcome, Broker, EndReason, NewTask, OnAmbiguous, Outcome, RetryPolicy, State};
+use posthaste_core::{
+    AttemptOutcome, Broker, EndReason, Failure, FailureClass, NewTask, OnAmbiguous, Outcome, RetryPolicy,
+    State,
+};
 use posthaste_testkit::{Fault, Method, task};
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
@@ -143,6 +146,26 @@ async fn a_handler_that_listens_ends_in_its_own_words() {
     let report = worker.shutdown().await;
     assert_eq!(report, ShutdownReport { finished: 1, ..ShutdownReport::default() });
     assert_eq!(rig.task(id).await.state, State::Succeeded);
+}
+
+#[tokio::test]
+async fn a_handler_that_gives_up_when_told_is_no_failure_of_its_task() {
+    let rig = Rig::new().await;
+    let (started, mut starts) = mpsc::unbounded_channel();
+    let registry = handler(move |cx| {
+        started.send(()).expect("the test listens");
+        async move {
+            cx.cancellation().cancelled().await;
+            Outcome::Failure(Failure::new(FailureClass::Transient, "told to stop"))
+        }
+    });
+    let worker = rig.worker(registry, grace(Duration::from_millis(50))).await;
+    let id = rig.enqueue(task("t", json!(null))).await;
+    starts.recv().await.expect("it starts");
+    let report = worker.shutdown().await;
+    assert_eq!(report, ShutdownReport { released: 1, ..ShutdownReport::default() });
+    let back = rig.task(id).await;
+    assert_eq!((back.state, back.failures), (State::Queued, 0));
 }
 
 #[tokio::test]
