@@ -1,11 +1,21 @@
 //! The server as a process: start, refusals, a task's way through it, shutdown.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use super::support::{Up, run, stderr, stdout};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
+}
+
+/// One `GET`, the answer as text.
+fn get(addr: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(addr).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]
@@ -32,6 +42,9 @@ fn a_notification_goes_through_and_sigterm_ends_with_0() {
     assert_eq!(task["state"], "succeeded");
     let message = task["result"]["message"].as_str().unwrap();
     assert!(message.contains("held in the sandbox for dev@example.com"), "{message}");
+
+    let scraped = get(up.addr(), "/metrics");
+    assert!(scraped.contains("posthaste_worker_outcomes_total{outcome=\"succeeded\"} 1"), "{scraped}");
 
     let id = task["id"].as_str().unwrap();
     let got = stdout(&cli(&["tasks", "get", id]));

@@ -1,8 +1,10 @@
 //! `posthaste up`: everything in one process, on the embedded store.
 
+mod metrics;
+
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use posthaste_api::{Api, ApiConfig};
@@ -67,6 +69,10 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
     let notify = NotifyHandler::new(config.notify.clone()).with_suppressions(store.clone());
     let registry = Registry::new().with(Kind::notify(), Arc::new(notify));
     let worker = Worker::start(dyn_store, registry, worker_config(&config)).await?;
+    let now = worker.abort_handle();
+    let worker = Running::new(worker);
+    let (scraped, slots) = (worker.clone(), config.concurrency);
+    api.register_metrics(move |out| scraped.with(|w| metrics::worker(&w.stats(), slots, out)));
     let router = posthaste_api::guard(api.router().merge(posthaste_dashboard::router(api.clone())), &api);
     let stop_serving = api.closing().clone();
     let mut server = tokio::spawn(posthaste_api::serve(listener, router, stop_serving.clone()));
@@ -93,14 +99,21 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
         ended = &mut server => Some(ended),
     };
     stop_serving.cancel();
-    let now = worker.abort_handle();
     let serving = failed.is_none();
+    // Both at once: open requests end while running attempts have their grace.
     let graceful = async {
-        if serving {
-            finish(&mut server, &now).await;
-        }
-        let report = worker.shutdown().await;
-        tracing::info!(?report, "worker stopped");
+        let requests = async {
+            if serving {
+                finish(&mut server, &now).await;
+            }
+        };
+        let attempts = async {
+            if let Some(worker) = worker.take() {
+                let report = worker.shutdown().await;
+                tracing::info!(?report, "worker stopped");
+            }
+        };
+        tokio::join!(requests, attempts);
     };
     tokio::pin!(graceful);
     tokio::select! {
@@ -192,6 +205,26 @@ fn worker_config(config: &ServerConfig) -> WorkerConfig {
         shutdown_grace: config.grace,
         version: VERSION.to_owned(),
         ..WorkerConfig::default()
+    }
+}
+
+/// The worker, shared with whoever asks for its numbers until it is taken to be shut down.
+#[derive(Clone)]
+struct Running(Arc<Mutex<Option<Worker>>>);
+
+impl Running {
+    fn new(worker: Worker) -> Self {
+        Self(Arc::new(Mutex::new(Some(worker))))
+    }
+
+    fn with(&self, ask: impl FnOnce(&Worker)) {
+        if let Some(worker) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            ask(worker);
+        }
+    }
+
+    fn take(&self) -> Option<Worker> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

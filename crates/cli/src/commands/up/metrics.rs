@@ -1,0 +1,34 @@
+//! The worker's numbers for `/metrics`; docs/METRICS.md says what each means.
+
+use posthaste_api::metrics::Sample;
+use posthaste_worker::WorkerStats;
+
+/// Appends the numbers of a worker with this many slots.
+pub(crate) fn worker(stats: &WorkerStats, slots: usize, out: &mut Vec<Sample>) {
+    let plain = [
+        ("posthaste_worker_slots", slots as u64),
+        ("posthaste_worker_running", stats.running),
+        ("posthaste_worker_prefetched", stats.prefetched),
+        ("posthaste_worker_unsettled", stats.unsettled),
+        ("posthaste_worker_claimed_total", stats.claimed),
+        ("posthaste_worker_panics_total", stats.panicked),
+        ("posthaste_worker_timeouts_total", stats.timed_out),
+        ("posthaste_worker_store_errors_total", stats.store_errors),
+    ];
+    let outcomes = [
+        ("succeeded", stats.succeeded),
+        ("failed", stats.failed),
+        ("retried", stats.retried),
+        ("cancelled", stats.cancelled),
+        ("expired", stats.expired),
+        ("lease_lost", stats.lease_lost),
+        ("unknown_kind", stats.unknown_kind),
+        ("released", stats.released),
+    ];
+    out.extend(plain.map(|(name, n)| Sample { name, labels: Vec::new(), value: n as f64 }));
+    out.extend(outcomes.map(|(outcome, n)| Sample {
+        name: "posthaste_worker_outcomes_total",
+        labels: vec![("outcome", outcome.to_owned())],
+        value: n as f64,
+    }));
+}
