@@ -1,5 +1,7 @@
 //! What an operation can answer instead of its result, and how that becomes problem+json.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use posthaste_core::{BrokerError, State, TaskId};
@@ -84,6 +86,9 @@ pub enum ApiError {
         /// What was looked for.
         what: String,
     },
+    /// A cursor that this server did not give out.
+    #[error("{}", describe(std::slice::from_ref(.0)))]
+    UnknownCursor(FieldError),
     /// The path exists, the method does not.
     #[error("that method is not served here")]
     MethodNotAllowed,
@@ -188,6 +193,7 @@ impl ApiError {
             Self::RequestTimeout => problem::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType => problem::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound { .. } => problem::NOT_FOUND,
+            Self::UnknownCursor(_) => problem::UNKNOWN_CURSOR,
             Self::MethodNotAllowed => problem::METHOD_NOT_ALLOWED,
             Self::ForbiddenHost { .. } => problem::FORBIDDEN_HOST,
             Self::ForbiddenOrigin { .. } => problem::FORBIDDEN_ORIGIN,
@@ -227,7 +233,7 @@ impl ApiError {
     pub fn errors(&self) -> &[FieldError] {
         match self {
             Self::Invalid(errors) => errors,
-            Self::MalformedBody(error) => std::slice::from_ref(error),
+            Self::MalformedBody(error) | Self::UnknownCursor(error) => std::slice::from_ref(error),
             _ => &[],
         }
     }
@@ -277,6 +283,15 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// Runs `log` at most once a second: while the store is away every request would write a line.
+fn rarely(log: impl FnOnce()) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    if LAST.swap(since.as_secs(), Ordering::Relaxed) != since.as_secs() {
+        log();
+    }
+}
+
 impl From<BrokerError> for ApiError {
     /// The boundary where a store's fault is logged, once.
     fn from(e: BrokerError) -> Self {
@@ -288,22 +303,29 @@ impl From<BrokerError> for ApiError {
             )]),
             BrokerError::IdExists { id } => Self::IdExists { id },
             BrokerError::IdempotencyMismatch => Self::IdempotencyMismatch,
-            BrokerError::BadCursor => Self::field(
+            BrokerError::BadCursor => Self::UnknownCursor(FieldError::new(
                 ["query", "cursor"],
                 "value_error",
-                "The cursor is not one that this server gave out: leave it out to start from the newest",
-            ),
+                "The cursor is not one that this server gave out",
+            )),
             // No operation of the API writes with an expected version.
             BrokerError::VersionConflict { .. } => {
                 tracing::error!("unexpected version conflict");
                 Self::Internal
             }
             BrokerError::Full { what } => {
-                tracing::warn!(what, "the store is full");
+                rarely(|| {
+                    tracing::warn!(what, "the store is full; more of these in this second are not logged")
+                });
                 Self::Full { what }
             }
             BrokerError::Unavailable { why } => {
-                tracing::warn!(why, "the store is not available");
+                rarely(|| {
+                    tracing::warn!(
+                        why,
+                        "the store is not available; more of these in this second are not logged"
+                    )
+                });
                 Self::Unavailable { why }
             }
             BrokerError::Corrupt { what } => {

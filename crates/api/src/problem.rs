@@ -41,6 +41,9 @@ problems! {
     /// Nothing there.
     NOT_FOUND = "not-found", 404, "There is nothing at that address",
         "Check the path and the id. Finished tasks are removed after their retention time.";
+    /// A cursor of nobody.
+    UNKNOWN_CURSOR = "unknown-cursor", 404, "The cursor is not one that this server gave out",
+        "Leave the cursor out to start from the newest, and send each next_cursor as it is.";
     /// The path exists, the method does not.
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "That method is not served here",
         "Use one of the methods in the Allow header.";

@@ -4,6 +4,18 @@ use utoipa::IntoResponses;
 
 use crate::error::ProblemBody;
 
+/// What the server answers before any operation sees the request; without a body.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes responses, is never built")]
+pub(crate) enum BadHead {
+    /// The address is longer than 64 KiB.
+    #[response(status = 414)]
+    AddressTooLong,
+    /// The head of the request is larger than 64 KiB.
+    #[response(status = 431)]
+    HeadTooLarge,
+}
+
 macro_rules! problem_responses {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $status:literal),* $(,)? }) => {
         $(#[$doc])*

@@ -86,6 +86,11 @@ words!(
     on_ambiguous_is_that_of_core, [posthaste_core::OnAmbiguous::Retry, posthaste_core::OnAmbiguous::Hold]
 );
 
+/// A delay in milliseconds, at most seven days.
+#[derive(ToSchema, serde::Serialize)]
+#[schema(value_type = u64, maximum = 604_800_000_i64)]
+pub(crate) struct DelayMs(u64);
+
 /// The delays between tries.
 #[derive(ToSchema, serde::Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -104,7 +109,7 @@ pub(crate) enum Backoff {
     Listed {
         /// Delays in milliseconds.
         #[schema(min_items = 1, max_items = 32)]
-        delays_ms: Vec<u64>,
+        delays_ms: Vec<DelayMs>,
     },
 }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// kept.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Largest head of a request, in bytes.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Longest time that open requests get when the server stops.
 const CLOSE_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
@@ -29,7 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Never at present; failed accepts are tried again.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD_BYTES.max(8192));
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD_BYTES);
     let open = GracefulShutdown::new();
     loop {
         let stream = tokio::select! {

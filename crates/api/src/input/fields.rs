@@ -125,15 +125,15 @@ pub(crate) fn text(v: &Value) -> Result<&str, Refusal> {
     v.as_str().ok_or_else(|| ("string_type", "Input should be a valid string".into()))
 }
 
-/// Text of 1 to 255 bytes without control characters.
+/// Text of 1 to 255 printable ASCII characters.
 pub(crate) fn key(v: &Value) -> Result<String, Refusal> {
     let s = text(v)?;
     if s.is_empty() || s.len() > posthaste_core::limits::MAX_KEY_BYTES {
         let max = posthaste_core::limits::MAX_KEY_BYTES;
         return Err(("string_length", format!("String should have 1 to {max} bytes")));
     }
-    if s.chars().any(char::is_control) {
-        return Err(("value_error", "String should not contain control characters".into()));
+    if !s.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+        return Err(("value_error", "String should hold printable ASCII characters only".into()));
     }
     Ok(s.to_owned())
 }

@@ -27,7 +27,11 @@ impl JsonBody {
 
     /// The body as an object; an empty one as an object without fields where that is allowed.
     pub(crate) fn optional_object(&self, errors: &mut Errors) -> Result<Value, ApiError> {
-        if self.0.is_empty() { Ok(Value::Object(Map::new())) } else { self.object(errors, None).map(|o| o.0) }
+        if matches!(self.0.trim_ascii(), b"" | b"null") {
+            Ok(Value::Object(Map::new()))
+        } else {
+            self.object(errors, None).map(|o| o.0)
+        }
     }
 
     /// The body as an object. The field `verbatim` is left out and returned as text: its numbers

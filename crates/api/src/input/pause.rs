@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use posthaste_core::limits::MAX_ERROR_BYTES;
 use utoipa::ToSchema;
 
 use super::fields::{Errors, Object, integer, text};
@@ -13,6 +12,9 @@ use crate::ApiError;
 
 /// Longest time that a pause may be given, in milliseconds: 366 days.
 const MAX_PAUSE_MS: u64 = 366 * 24 * 3600 * 1000;
+
+/// Longest reason of a pause, in characters.
+const MAX_REASON_CHARS: usize = 500;
 
 /// How long to pause and why.
 #[derive(ToSchema, serde::Deserialize)]
@@ -40,8 +42,8 @@ pub(crate) async fn read(
     if let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) {
         read.0 = o.optional(&mut errors, "for_ms", integer(1, MAX_PAUSE_MS)).map(Duration::from_millis);
         read.1 = o.optional(&mut errors, "message", |v| match text(v)? {
-            t if t.len() > MAX_ERROR_BYTES => {
-                Err(("string_length", format!("String should have at most {MAX_ERROR_BYTES} bytes")))
+            t if t.chars().count() > MAX_REASON_CHARS => {
+                Err(("string_length", format!("String should have at most {MAX_REASON_CHARS} characters")))
             }
             t => Ok(t.to_owned()),
         });

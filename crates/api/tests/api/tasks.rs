@@ -138,7 +138,7 @@ async fn waiting_ends_with_its_time_and_with_the_server() {
     let s = Server::start().await;
     let id = s.task().await;
     assert_eq!(json(s.get(&format!("/v1/tasks/{id}?wait=1ms")).await).await["state"], "queued");
-    assert_eq!(json(s.get(&format!("/v1/tasks/{id}?wait=0")).await).await["state"], "queued");
+    assert_eq!(json(s.get(&format!("/v1/tasks/{id}?wait=0s")).await).await["state"], "queued");
     let id = id.parse().unwrap();
     let (api, again) = (s.api.clone(), s.api.clone());
     let waiting = tokio::spawn(async move { api.wait(id, Duration::from_secs(60)).await });
@@ -311,4 +311,22 @@ async fn a_notification_is_checked_field_by_field() {
             "body.payload.to"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_delay_counts_from_the_due_time_or_from_now() {
+    let s = Server::start().await;
+    let due = async |body: serde_json::Value| {
+        let id = json(s.post_json("/v1/tasks", body).await).await["id"].as_str().unwrap().to_owned();
+        let task = json(s.get(&format!("/v1/tasks/{id}")).await).await;
+        (task["state"].clone(), task["due_at"].clone())
+    };
+    let past = "2020-01-01T00:00:00Z";
+    assert_eq!(due(json!({ "kind": "work", "payload": 1, "due_at": past })).await.0, "queued");
+    assert_eq!(
+        due(json!({ "kind": "work", "payload": 1, "due_at": past, "delay_ms": 5000 })).await.0,
+        "queued"
+    );
+    assert_eq!(due(json!({ "kind": "work", "payload": 1, "delay_ms": 0 })).await.0, "queued");
+    assert_eq!(due(json!({ "kind": "work", "payload": 1, "delay_ms": 3_600_000 })).await.0, "scheduled");
 }

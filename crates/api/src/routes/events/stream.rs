@@ -5,7 +5,7 @@ use axum::http::Uri;
 use axum::response::Response;
 
 use crate::input::query;
-use crate::responses::Common;
+use crate::responses::{BadHead, Common};
 use crate::{Api, ApiError, sse};
 
 /// Watch every task
@@ -16,7 +16,7 @@ use crate::{Api, ApiError, sse};
     get, path = "/v1/events", tag = "events", operation_id = "watch_tasks",
     responses(
         (status = 200, description = "Events, `data` as the schema Event.", body = String, content_type = "text/event-stream"),
-        Common,
+        Common, BadHead,
     )
 )]
 pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {

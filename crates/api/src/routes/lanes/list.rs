@@ -7,7 +7,7 @@ use posthaste_core::QueueName;
 
 use crate::detail::json_of;
 use crate::input::query::{Query, parsed};
-use crate::responses::Common;
+use crate::responses::{BadHead, Common};
 use crate::view::{LaneView, List};
 use crate::{Api, ApiError};
 
@@ -19,7 +19,7 @@ use crate::{Api, ApiError};
     get, path = "/v1/lanes", tag = "queues", operation_id = "list_lanes",
     params(("queue" = Option<String>, Query, description = "Of this queue.", min_length = 1, max_length = 128,
         pattern = "^[A-Za-z0-9._:@-]+$", example = "default")),
-    responses((status = 200, description = "The lanes.", body = List<LaneView>), Common)
+    responses((status = 200, description = "The lanes.", body = List<LaneView>), Common, BadHead)
 )]
 pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
     let mut q = Query::of(&uri);

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::input::path::LanePath;
 use crate::input::{pause, query};
-use crate::responses::{Common, WithBody};
+use crate::responses::{BadHead, Common, WithBody};
 use crate::{Api, ApiError};
 
 /// Pause a lane
@@ -18,11 +18,10 @@ use crate::{Api, ApiError};
     params(
         ("queue" = String, Path, description = "The queue.", min_length = 1, max_length = 128,
             pattern = "^[A-Za-z0-9._:@-]+$", example = "default"),
-        ("lane" = String, Path, description = "`target`, or `target%2Ftenant`.", min_length = 1, max_length = 128,
-            pattern = "^[A-Za-z0-9._:@-]+$", example = "email:default"),
+        ("lane" = String, Path, description = "`target`, or `target%2Ftenant`.", min_length = 1, max_length = 255, pattern = "^[A-Za-z0-9._:@-]{1,128}(/[A-Za-z0-9._:@-]{1,128})?$", example = "email:default"),
     ),
     request_body(content = Option<pause::PauseBody>, content_type = "application/json", description = "May be left out."),
-    responses((status = 204, description = "Paused."), Common, WithBody)
+    responses((status = 204, description = "Paused."), Common, BadHead, WithBody)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,

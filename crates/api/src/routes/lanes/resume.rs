@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::input::path::LanePath;
 use crate::input::query;
-use crate::responses::Common;
+use crate::responses::{BadHead, Common};
 use crate::{Api, ApiError};
 
 /// Resume a lane
@@ -18,10 +18,9 @@ use crate::{Api, ApiError};
     params(
         ("queue" = String, Path, description = "The queue.", min_length = 1, max_length = 128,
             pattern = "^[A-Za-z0-9._:@-]+$", example = "default"),
-        ("lane" = String, Path, description = "`target`, or `target%2Ftenant`.", min_length = 1, max_length = 128,
-            pattern = "^[A-Za-z0-9._:@-]+$", example = "email:default"),
+        ("lane" = String, Path, description = "`target`, or `target%2Ftenant`.", min_length = 1, max_length = 255, pattern = "^[A-Za-z0-9._:@-]{1,128}(/[A-Za-z0-9._:@-]{1,128})?$", example = "email:default"),
     ),
-    responses((status = 204, description = "Not paused any more."), Common)
+    responses((status = 204, description = "Not paused any more."), Common, BadHead)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,

@@ -41,17 +41,17 @@ pub(crate) struct Accepted {
     post, path = "/notify/", tag = "notify", operation_id = "notify",
     params(
         ("email" = String, Query, format = "email", description = "The recipient.", example = "dev@example.com"),
-        ("message" = Option<String>, Query, description = "The text.", example = "Your export is ready.",
-            max_length = 10000),
-        ("subject" = Option<String>, Query, description = "The subject line.", example = "Hello",
-            max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
+        ("message" = Option<String>, Query, description = "The text.", example = "Your export is ready."),
+        ("subject" = Option<String>, Query, description = "The subject line.", example = "Hello", pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
     ),
     responses(
         (status = 200, description = "Stored.", body = Accepted),
         (status = 403, description = "A page of another origin, or a wrong Host.", body = DetailBody),
         (status = 408, description = "The body took too long to arrive.", body = DetailBody),
         (status = 413, description = "The request is too large.", body = DetailBody),
+        (status = 414, description = "The address is longer than 64 KiB."),
         (status = 422, description = "A field is not acceptable.", body = ValidationDetailBody),
+        (status = 431, description = "The head of the request is larger than 64 KiB."),
         (status = 500, description = "A fault of the server.", body = DetailBody),
         (status = 503, description = "The store does not answer; nothing was stored.", body = DetailBody),
     )

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::detail::json_of;
 use crate::input::query;
-use crate::responses::Common;
+use crate::responses::{BadHead, Common};
 use crate::view::{List, QueueView};
 use crate::{Api, ApiError};
 
@@ -15,7 +15,7 @@ use crate::{Api, ApiError};
 /// Every queue that was ever used, with its tasks by state and its pause.
 #[utoipa::path(
     get, path = "/v1/queues", tag = "queues", operation_id = "list_queues",
-    responses((status = 200, description = "The queues.", body = List<QueueView>), Common)
+    responses((status = 200, description = "The queues.", body = List<QueueView>), Common, BadHead)
 )]
 pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
     query::none(&uri)?;

@@ -7,7 +7,7 @@ use posthaste_core::Scope;
 
 use crate::input::path::QueuePath;
 use crate::input::{pause, query};
-use crate::responses::{Common, WithBody};
+use crate::responses::{BadHead, Common, WithBody};
 use crate::{Api, ApiError};
 
 /// Pause a queue
@@ -19,7 +19,7 @@ use crate::{Api, ApiError};
     params(("queue" = String, Path, description = "The queue.", min_length = 1, max_length = 128,
         pattern = "^[A-Za-z0-9._:@-]+$", example = "default")),
     request_body(content = Option<pause::PauseBody>, content_type = "application/json", description = "May be left out."),
-    responses((status = 204, description = "Paused."), Common, WithBody)
+    responses((status = 204, description = "Paused."), Common, BadHead, WithBody)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,

@@ -7,7 +7,7 @@ use posthaste_core::Scope;
 
 use crate::input::path::QueuePath;
 use crate::input::query;
-use crate::responses::Common;
+use crate::responses::{BadHead, Common};
 use crate::{Api, ApiError};
 
 /// Resume a queue
@@ -17,7 +17,7 @@ use crate::{Api, ApiError};
     post, path = "/v1/queues/{queue}/resume", tag = "queues", operation_id = "resume_queue",
     params(("queue" = String, Path, description = "The queue.", min_length = 1, max_length = 128,
         pattern = "^[A-Za-z0-9._:@-]+$", example = "default")),
-    responses((status = 204, description = "Not paused any more."), Common)
+    responses((status = 204, description = "Not paused any more."), Common, BadHead)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,

@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::detail::json_of;
 use crate::input::path::TaskPath;
 use crate::input::query;
-use crate::responses::{Common, OnOne};
+use crate::responses::{BadHead, Common, OnOne};
 use crate::view::{AttemptView, List};
 use crate::{Api, ApiError, schema};
 
@@ -17,7 +17,7 @@ use crate::{Api, ApiError, schema};
 #[utoipa::path(
     get, path = "/v1/tasks/{task_id}/attempts", tag = "tasks", operation_id = "list_attempts",
     params(("task_id" = schema::Id, Path, description = "The task.")),
-    responses((status = 200, description = "Its attempts.", body = List<AttemptView>), Common, OnOne)
+    responses((status = 200, description = "Its attempts.", body = List<AttemptView>), Common, BadHead, OnOne)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,

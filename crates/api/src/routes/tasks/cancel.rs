@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::detail::json_of;
 use crate::input::path::TaskPath;
 use crate::input::query;
-use crate::responses::{Common, Conflicting, OnOne};
+use crate::responses::{BadHead, Common, Conflicting, OnOne};
 use crate::view::CancelView;
 use crate::{Api, ApiError, schema};
 
@@ -22,7 +22,7 @@ use crate::{Api, ApiError, schema};
     responses(
         (status = 200, description = "Cancelled.", body = CancelView),
         (status = 202, description = "It runs; its handler is being told.", body = CancelView),
-        Common, OnOne, Conflicting,
+        Common, BadHead, OnOne, Conflicting,
     )
 )]
 pub(crate) async fn handle(

@@ -17,7 +17,7 @@ use crate::detail::json_of;
 use crate::input::fields::{Errors, Object, id, integer, key, parsed, time, word};
 use crate::input::json::{JsonBody, unreadable};
 use crate::input::{query, retry};
-use crate::responses::{Common, Conflicting, WithBody};
+use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::view::EnqueuedView;
 use crate::{Api, ApiError, FieldError, schema};
 
@@ -48,7 +48,7 @@ pub(crate) struct NewTaskBody {
     #[schema(
         min_length = 1,
         max_length = 255,
-        pattern = "^[A-Za-z0-9._:@-]{1,127}(/[A-Za-z0-9._:@-]{1,127})?$"
+        pattern = "^[A-Za-z0-9._:@-]{1,128}(/[A-Za-z0-9._:@-]{1,128})?$"
     )]
     lane: Option<String>,
     /// Whose task it is.
@@ -57,11 +57,11 @@ pub(crate) struct NewTaskBody {
     /// How urgent; `normal` if left out.
     #[schema(value_type = Option<schema::Priority>)]
     priority: Option<String>,
-    /// When it is ready; a time that has passed is now. Not together with `delay_ms`; at most 366
-    /// days ahead.
+    /// When it is ready; a time that has passed is now. At most 366 days ahead.
     #[schema(value_type = Option<schema::Time>)]
     due_at: Option<String>,
-    /// How long after it was accepted it is ready, in milliseconds.
+    /// How long after `due_at` it is ready, or after it was accepted if there is none, in
+    /// milliseconds.
     #[schema(maximum = 31_622_400_000_i64)]
     delay_ms: Option<u64>,
     /// When it is of no use any more.
@@ -82,8 +82,8 @@ pub(crate) struct NewTaskBody {
 #[expect(dead_code, reason = "describes a body that is read by hand")]
 #[schema(as = Unique)]
 pub(crate) struct UniqueBody {
-    /// The key, at most 255 bytes, without control characters.
-    #[schema(min_length = 1, max_length = 63, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
+    /// The key: printable ASCII characters.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
     key: String,
     /// How long it is held, in milliseconds; until the task is final if left out.
     #[schema(minimum = 1, maximum = 86_400_000)]
@@ -121,8 +121,8 @@ pub(crate) struct RetryBody {
 /// stored: the answer is 200 with that task's id and `duplicate: true`.
 #[utoipa::path(
     post, path = "/v1/tasks", tag = "tasks", operation_id = "create_task",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\x21-\\x7e]+$",
-        description = "Makes repeats of this request safe: any text of at most 255 visible ASCII characters.")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
+        description = "Makes repeats of this request safe: any text of at most 255 printable ASCII characters.")),
     request_body(content = NewTaskBody, content_type = "application/json"),
     responses(
         (status = 202, description = "Stored, now or by the first request with this key.", body = EnqueuedView,
@@ -132,7 +132,7 @@ pub(crate) struct RetryBody {
             )),
         (status = 200, description = "Another task holds the unique key; nothing was stored.", body = EnqueuedView,
             headers(("Location" = String, description = "That task."))),
-        Common, WithBody, Conflicting,
+        Common, BadHead, WithBody, Conflicting,
     )
 )]
 pub(crate) async fn handle(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
@@ -214,23 +214,20 @@ fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut Errors) -> 
 
 fn read_due(o: &mut Object<'_>, errors: &mut Errors) -> Due {
     let ahead = u64::try_from(MAX_SCHEDULE_AHEAD.as_millis()).unwrap_or(u64::MAX);
-    let at = o.optional(errors, "due_at", |v| {
-        let at = time(v)?;
-        if at > wall_clock().plus(MAX_SCHEDULE_AHEAD) {
-            let days = MAX_SCHEDULE_AHEAD.as_secs() / (24 * 3600);
-            return Err(("range_error", format!("It should be at most {days} days ahead")));
-        }
-        Ok(at)
-    });
-    let delay = o.optional(errors, "delay_ms", integer(0, ahead));
+    let at = o.optional(errors, "due_at", time);
+    let delay = o.optional(errors, "delay_ms", integer(0, ahead)).map(Duration::from_millis);
     match (at, delay) {
-        (Some(_), Some(_)) => {
-            errors.push(FieldError::new(o.loc("delay_ms"), "value_error", "Give either due_at or delay_ms"));
-            Due::Now
+        (Some(at), delay) => {
+            let due = at.plus(delay.unwrap_or_default());
+            if due > wall_clock().plus(MAX_SCHEDULE_AHEAD) {
+                let days = MAX_SCHEDULE_AHEAD.as_secs() / (24 * 3600);
+                let msg = format!("It should be at most {days} days ahead");
+                errors.push(FieldError::new(o.loc("due_at"), "range_error", msg));
+            }
+            Due::At(due)
         }
-        (Some(at), None) => Due::At(at),
-        (None, Some(0) | None) => Due::Now,
-        (None, Some(ms)) => Due::After(Duration::from_millis(ms)),
+        (None, Some(delay)) if !delay.is_zero() => Due::After(delay),
+        (None, _) => Due::Now,
     }
 }
 

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::input::path::TaskPath;
 use crate::input::query;
-use crate::responses::{Common, OnOne};
+use crate::responses::{BadHead, Common, OnOne};
 use crate::{Api, ApiError, schema, sse};
 
 /// Watch a task
@@ -18,7 +18,7 @@ use crate::{Api, ApiError, schema, sse};
     params(("task_id" = schema::Id, Path, description = "The task.")),
     responses(
         (status = 200, description = "Events, `data` as the schema Event.", body = String, content_type = "text/event-stream"),
-        Common, OnOne,
+        Common, BadHead, OnOne,
     )
 )]
 pub(crate) async fn handle(

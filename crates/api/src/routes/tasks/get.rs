@@ -11,7 +11,7 @@ use crate::input::fields::Refusal;
 use crate::input::path::TaskPath;
 use crate::input::query::Query;
 use crate::operations::MAX_WAIT;
-use crate::responses::{Common, OnOne};
+use crate::responses::{BadHead, Common, OnOne};
 use crate::view::TaskView;
 use crate::{Api, ApiError, schema};
 
@@ -25,9 +25,9 @@ use crate::{Api, ApiError, schema};
     params(
         ("task_id" = schema::Id, Path, description = "The task."),
         ("wait" = Option<String>, Query, description = "How long to wait for its end: `30s`, `500ms` or `1m`; at most a minute.",
-            pattern = "^([0-9]{1,4}ms|[0-5]?[0-9]s|1m)$", example = "30s"),
+            pattern = "^([0-5]?[0-9]{1,4}ms|60000ms|[0-5]?[0-9]s|60s|[01]m)$", example = "30s"),
     ),
-    responses((status = 200, description = "The task.", body = TaskView), Common, OnOne)
+    responses((status = 200, description = "The task.", body = TaskView), Common, BadHead, OnOne)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
@@ -44,13 +44,13 @@ pub(crate) async fn handle(
     Ok(json_of(StatusCode::OK, &task.ok_or_else(|| ApiError::no_task(id))?))
 }
 
-/// A number with `ms`, `s` (or nothing) or `m`.
+/// A number with `ms`, `s` or `m`, with no more digits than a minute needs.
 fn duration(text: &str) -> Result<Duration, Refusal> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => Some(1),
-        "" | "s" => Some(1_000),
-        "m" => Some(60_000),
+    let unit = match (&text[digits.len()..], digits.len()) {
+        ("ms", 1..=5) => Some(1),
+        ("s", 1..=2) => Some(1_000),
+        ("m", 1) => Some(60_000),
         _ => None,
     };
     let number =
@@ -72,10 +72,25 @@ mod tests {
     #[test]
     fn durations_have_units_and_a_bound() {
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("60000ms"), Ok(Duration::from_secs(60)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
-        for bad in ["", "s", "-1s", "+1s", "1h", "61s", "2m", "1.5s", "99999999999999999999s", "é", "1é"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "007s",
+            "60001ms",
+            "-1s",
+            "+1s",
+            "1h",
+            "61s",
+            "2m",
+            "1.5s",
+            "99999999999999999999s",
+            "é",
+            "1é",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

@@ -9,7 +9,7 @@ use posthaste_core::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 use crate::detail::json_of;
 use crate::input::query::{Query, parsed};
-use crate::responses::Common;
+use crate::responses::{BadHead, Common, OnOne};
 use crate::view::TaskPage;
 use crate::{Api, ApiError, schema};
 
@@ -29,7 +29,7 @@ use crate::{Api, ApiError, schema};
         ("limit" = Option<u32>, Query, description = "At most this many; 50 if left out.", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
     ),
-    responses((status = 200, description = "A page.", body = TaskPage), Common)
+    responses((status = 200, description = "A page.", body = TaskPage), Common, BadHead, OnOne)
 )]
 pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
     let page = api.tasks(read(&uri)?).await?;

@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::detail::json_of;
 use crate::input::path::TaskPath;
 use crate::input::query;
-use crate::responses::{Common, OnOne};
+use crate::responses::{BadHead, Common, OnOne};
 use crate::{Api, ApiError, schema};
 
 /// Read a held message
@@ -16,7 +16,7 @@ use crate::{Api, ApiError, schema};
 #[utoipa::path(
     get, path = "/v1/tasks/{task_id}/message", tag = "tasks", operation_id = "get_message",
     params(("task_id" = schema::Id, Path, description = "The task.")),
-    responses((status = 200, description = "The message.", body = schema::HeldMessage), Common, OnOne)
+    responses((status = 200, description = "The message.", body = schema::HeldMessage), Common, BadHead, OnOne)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,

@@ -10,7 +10,7 @@ use crate::input::fields::{Errors, Object, time};
 use crate::input::json::JsonBody;
 use crate::input::path::TaskPath;
 use crate::input::query;
-use crate::responses::{Common, Conflicting, OnOne, WithBody};
+use crate::responses::{BadHead, Common, Conflicting, OnOne, WithBody};
 use crate::view::RetryView;
 use crate::{Api, ApiError, schema};
 
@@ -35,7 +35,7 @@ pub(crate) struct RetryRequestBody {
     request_body(content = Option<RetryRequestBody>, content_type = "application/json", description = "May be left out."),
     responses(
         (status = 202, description = "Queued again.", body = RetryView),
-        Common, WithBody, OnOne, Conflicting,
+        Common, BadHead, WithBody, OnOne, Conflicting,
     )
 )]
 pub(crate) async fn handle(
