@@ -189,13 +189,16 @@ impl Writer {
                 if effects.wake {
                     self.live.ring();
                 }
+                // Asked before anybody is answered: who begins to listen after an answer reads what it
+                // stored, and has missed nothing.
+                let missed = !effects.watched && self.live.watched();
                 for f in finishes {
                     f(Ok(()));
                 }
                 if !effects.events.is_empty() {
                     self.live.publish(effects.events);
                 }
-                if !effects.watched && self.live.watched() {
+                if missed {
                     self.live.missed();
                 }
                 self.checkpoints.after_commit(&self.db);
