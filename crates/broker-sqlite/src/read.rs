@@ -84,6 +84,9 @@ impl Readers {
         )?;
         db.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512; PRAGMA busy_timeout = 2000;")?;
         db.set_prepared_statement_cache_capacity(16);
+        // Without this, a plan that was held against a partial index depends on the values bound, and
+        // SQLite parses such a statement anew after each `clear_bindings`: once per row of a list.
+        db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(db)
     }
 
