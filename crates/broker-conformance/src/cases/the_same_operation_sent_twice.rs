@@ -1,6 +1,6 @@
 //! A reply may be lost, so every operation may be sent twice: one case per operation.
 
-use posthaste_core::broker::{Cancelled, Extended, Fenced, ListRequest, Retried, Settled, TickReport};
+use posthaste_core::broker::{Cancelled, Extended, Fenced, Retried, Settled, TickReport};
 use posthaste_core::{
     BrokerError, Due, Expect, Failure, FailureClass, LaneLimits, NewTask, Outcome, RecordKind, State, TaskId,
 };
@@ -37,9 +37,10 @@ pub(crate) async fn settle(r: &mut Rig) {
     let first = r.settle(batch.clone()).await;
     let states = [State::Succeeded, State::Retrying, State::Failed];
     assert_eq!(first, states.map(Settled::Settled));
-    let before = format!("{:?}", r.store().list(ListRequest::default()).await.expect("list").tasks);
+    let ids: Vec<_> = claimed.iter().map(|c| c.lease.task).collect();
+    let before = format!("{:?}", r.store().get(&ids).await.expect("get"));
     assert_eq!(r.settle(batch).await, [Settled::AlreadySettled; 3]);
-    let after = format!("{:?}", r.store().list(ListRequest::default()).await.expect("list").tasks);
+    let after = format!("{:?}", r.store().get(&ids).await.expect("get"));
     assert_eq!(before, after);
     for c in &claimed {
         assert_eq!(r.log(c.lease.task).await.len(), 1);
