@@ -21,7 +21,7 @@ def one_run(checks, server, directory, seed, examples, seconds):
         "--config-file", str(pathlib.Path(__file__).with_name("schemathesis.toml")), "--no-color", "run",
         f"{server.url}/openapi.json",
         "--checks", "all", "--max-examples", str(examples), "--seed", str(seed),
-        "--exclude-path-regex", STREAMS, "--request-timeout", "10", "--workers", "2",
+        "--exclude-path-regex", STREAMS, "--request-timeout", "10", "--workers", "1",
         "--generation-database", "none", "--suppress-health-check", "all", "--continue-on-failure",
     ]
     try:

@@ -23,11 +23,11 @@ RUNS = {
     "quickstart": (60, 60),
     "smtp_delivery": (60, 60),
     "bad_requests": (90, 90),
-    "smtp_answers": (120, 180),
+    "smtp_answers": (120, 120),
     "sigterm": (120, 120),
-    "kill9": (180, 360),
+    "kill9": (180, 300),
     "disk_full": (120, 150),
-    "api_schema": (150, 300),
+    "api_schema": (150, 600),
 }
 
 
