@@ -27,7 +27,8 @@ impl JsonBody {
 
     /// The body as an object; an empty one as an object without fields where that is allowed.
     pub(crate) fn optional_object(&self, errors: &mut Errors) -> Result<Value, ApiError> {
-        if matches!(self.0.trim_ascii(), b"" | b"null") {
+        // White space alone is neither nothing nor JSON.
+        if self.0.is_empty() || self.0.trim_ascii() == b"null" {
             Ok(Value::Object(Map::new()))
         } else {
             self.object(errors, None).map(|o| o.0)
