@@ -16,6 +16,10 @@ use clap::{Parser, Subcommand};
 use commands::{bench, completions, config, doctor, health, openapi, send, tasks, up};
 use output::Out;
 
+/// A request is mostly small allocations on several threads, which glibc serves slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the exit codes mean; part of the help.
 const EXIT_CODES: &str = "Exit codes:
   0   done
