@@ -15,7 +15,7 @@ python=.venv/bin/python
 # make setup puts a Chromium there where the distribution has none.
 PATH="$PATH:$PWD/.venv/bin"
 mkdir -p "$out"
-rm -f "$out"/*
+rm -rf "${out:?}"/*
 passed=0 failed=0 skipped=0
 problems=()
 
