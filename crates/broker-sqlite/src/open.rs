@@ -58,13 +58,14 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
     if found > schema::known() {
         return Err(OpenError::NewerVersion { dir: dir.into(), found, known: schema::known() });
     }
-    configure(&db).map_err(|e| sql_error(dir, &file, &e))?;
-    check_ours(&db, found).map_err(|e| match e {
-        CheckError::Sql(e) => sql_error(dir, &file, &e),
-        CheckError::Foreign => {
-            OpenError::Corrupt { file: file.clone(), why: "it is an SQLite file of another program".into() }
-        }
-    })?;
+    let foreign =
+        || OpenError::Corrupt { file: file.clone(), why: "it is an SQLite file of another program".into() };
+    let new = match whose(&db, found).map_err(|e| sql_error(dir, &file, &e))? {
+        Whose::New => true,
+        Whose::Ours => false,
+        Whose::Foreign => return Err(foreign()),
+    };
+    configure(&db, new).map_err(|e| sql_error(dir, &file, &e))?;
     let mem = prepare(&mut db).map_err(|e| match e {
         Fail::Sql(e) => sql_error(dir, &file, &e),
         Fail::Corrupt(why) => OpenError::Corrupt { file: file.clone(), why },
@@ -87,29 +88,39 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn configure(db: &Connection) -> rusqlite::Result<()> {
+fn configure(db: &Connection, new: bool) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
-    // auto_vacuum only takes effect before the first table is made; later it is a no-op.
+    // Plans never depend on bound values: a cached statement is parsed once.
+    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // auto_vacuum only takes effect before the first page is written; later it is a no-op.
     db.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
          PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0; \
          PRAGMA busy_timeout = 5000;",
-    )
+    )?;
+    if new {
+        db.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
+    }
+    Ok(())
 }
 
-enum CheckError {
-    Sql(rusqlite::Error),
+enum Whose {
+    New,
+    Ours,
     Foreign,
 }
 
-fn check_ours(db: &Connection, found: i64) -> Result<(), CheckError> {
-    let id: i64 = db.query_row("PRAGMA application_id", [], |r| r.get(0)).map_err(CheckError::Sql)?;
-    let tables: i64 =
-        db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).map_err(CheckError::Sql)?;
-    if found == 0 && id == 0 && tables == 0 {
-        return db.pragma_update(None, "application_id", schema::APPLICATION_ID).map_err(CheckError::Sql);
-    }
-    if id == schema::APPLICATION_ID { Ok(()) } else { Err(CheckError::Foreign) }
+/// Whose file it is; told without writing to it.
+fn whose(db: &Connection, found: i64) -> rusqlite::Result<Whose> {
+    let id: i64 = db.query_row("PRAGMA application_id", [], |r| r.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    Ok(if id == schema::APPLICATION_ID {
+        Whose::Ours
+    } else if found == 0 && id == 0 && tables == 0 {
+        Whose::New
+    } else {
+        Whose::Foreign
+    })
 }
 
 fn prepare(db: &mut Connection) -> Result<Mem, Fail> {
