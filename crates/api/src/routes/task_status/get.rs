@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use posthaste_core::{State as TaskState, TaskId};
+use posthaste_core::{EndReason, State as TaskState, TaskId};
 use posthaste_notify::result_sentence;
 use serde::Serialize;
 
 use crate::detail::{Detail, DetailBody, json_of};
+use crate::view::TaskErrorView;
 use crate::{Api, ApiError, TaskView};
 
 /// What became of a task.
@@ -88,10 +89,24 @@ fn describe(task: TaskView) -> StatusBody {
             (StatusWord::Completed, Some(sentence.unwrap_or_else(|| "The task succeeded".into())), None)
         }
         TaskState::Failed | TaskState::Cancelled | TaskState::Expired => {
-            let sentence = task.error.map(|e| e.message).filter(|m| !m.is_empty());
-            let fallback = || format!("The task is {}", task.state);
-            (StatusWord::Failed, None, Some(sentence.unwrap_or_else(fallback)))
+            (StatusWord::Failed, None, Some(why(task.error.as_ref(), task.state)))
         }
     };
     StatusBody { task_id: task.id, status, result, error }
+}
+
+/// Why it did not succeed, as a sentence: a store's own notes are shorter than that.
+fn why(error: Option<&TaskErrorView>, state: TaskState) -> String {
+    let said = error.map(|e| e.message.as_str()).filter(|m| !m.is_empty());
+    // What a try ended with is worth more than that there was no time for another.
+    let last = said.filter(|_| error.is_some_and(|e| e.class.is_some()));
+    match (error.and_then(|e| e.reason), last, said) {
+        (Some(EndReason::Cancelled), _, _) => "The task was cancelled".into(),
+        (Some(EndReason::Expired), Some(last), _) => format!("The task expired before its next try: {last}"),
+        (Some(EndReason::Expired), None, _) => "The task expired before it could be run".into(),
+        (Some(EndReason::MaxAge), Some(last), _) => format!("The task waited too long: {last}"),
+        (Some(EndReason::MaxAge), None, _) => "The task waited too long in a paused lane".into(),
+        (_, _, Some(said)) => said.to_owned(),
+        (_, _, None) => format!("The task is {state}"),
+    }
 }
