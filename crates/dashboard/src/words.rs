@@ -68,7 +68,7 @@ pub(crate) fn end_advice(reason: EndReason) -> Option<&'static str> {
     match reason {
         EndReason::Permanent => Some("Trying again helps only after what it names has changed."),
         EndReason::Suppressed => Some(
-            "The address is remembered and not written to again, so a retry fails too: check it for a typing mistake.",
+            "The address is remembered, and later messages to it fail without being sent. Check it for a typing mistake; if it is right, a retry of the task that found out asks the server again.",
         ),
         EndReason::Ambiguous => Some(
             "The message may have arrived: ask the recipient before you retry, or they may get it twice.",
