@@ -67,6 +67,7 @@ macro_rules! with_cases {
                 a_pause_of_a_target_holds_its_tenants = "A pause of a target holds all lanes under it, also new ones.";
                 a_pause_holds_in_its_queue_alone = "A pause of a target holds in its own queue only.";
                 a_timed_pause_ends_by_itself = "A pause with an end ends by itself.";
+                a_pause_without_a_readable_end_is_refused = "A pause of more than 366 days is refused; one without an end is not.";
                 the_latest_end_of_a_pause_wins = "Of two pauses the later end wins.";
                 running_tasks_go_on_in_a_paused_lane = "A pause leaves running tasks alone.";
                 due_tasks_of_a_paused_lane_wait_in_it = "A task that becomes due in a paused lane waits there.";
@@ -82,6 +83,7 @@ macro_rules! with_cases {
                 limits_of_a_tenant_hold_for_it_alone = "Limits of one tenant's lane leave the target's other lanes alone.";
                 limits_of_a_queue_are_those_of_its_default_lane = "Limits of a queue are those of its default lane.";
                 limits_can_be_lifted_and_are_shown = "Limits are listed, and can be lifted.";
+                a_lower_rate_holds_from_now_on = "A rate that is lowered holds from now on: what started under the higher one counts for one period at most.";
                 a_prefetched_task_takes_a_place = "A prefetched task takes a place of its lane's concurrency.";
                 a_bulkhead_bounds_each_target = "A claim takes at most so many of each target, and any number of default lanes.";
                 a_bulkhead_counts_what_the_worker_holds = "What the worker holds of a target already counts against its bulkhead.";
@@ -99,6 +101,7 @@ macro_rules! with_cases {
                 the_breaker_doubles_up_to_five_minutes = "An open breaker waits 5 s, doubling to 5 minutes, and starts again once closed.";
                 a_person_closes_the_breaker = "A resume closes the breaker.";
                 a_lost_probe_is_followed_by_another = "A probe whose worker died is followed by another.";
+                a_throttle_that_is_over_lets_the_breaker_open = "A pause that is over keeps no breaker from opening.";
                 the_breaker_of_one_target_leaves_others_alone = "An open breaker holds up no other target.";
             }
             settle {
@@ -106,6 +109,7 @@ macro_rules! with_cases {
                 each_success_keeps_its_held_message = "What a success keeps beside it is stored with it and counted as held.";
                 stale_outcome_in_a_batch_leaves_the_other_99_settled = "One stale outcome never touches the rest of its batch.";
                 only_the_last_settled_token_is_known = "The token that settled a task last answers already settled, any older one lease lost.";
+                a_retry_forgets_no_token = "The last token is known after a retry of its task too.";
                 one_lease_twice_in_a_call_settles_once = "A lease that comes twice in a call settles once.";
                 a_result_too_large_refuses_the_call = "A result of more than 256 KiB refuses the whole call and names its index.";
                 a_failure_is_told_with_its_class_and_code = "A failure is kept with class, message and code, in the task and in its attempt.";
@@ -197,6 +201,7 @@ macro_rules! with_cases {
                 a_running_task_does_not_expire = "A running task does not expire.";
                 a_rescued_task_past_its_expiry_expires = "A task rescued after its expiry expires.";
                 a_final_task_does_not_expire = "A final task does not expire.";
+                a_claim_passes_over_a_bounded_number_of_expired_tasks = "One claim passes over a bounded number of expired tasks.";
                 an_expired_task_is_not_handed_out_between_ticks = "A task past its expiry is not handed out before a tick has seen it.";
                 parking_is_bounded_by_max_age = "A parked task fails at its largest age.";
                 waiting_in_a_queue_is_not_bounded_by_max_age = "Waiting in a queue is not bounded by the largest age.";
@@ -275,6 +280,7 @@ macro_rules! with_cases {
             clock {
                 clock_back_an_hour = "A wall clock set back an hour re-runs nothing, keeps no dead lease alive and hides no ready task.";
                 clock_forward_an_hour = "A wall clock set forward an hour re-runs nothing and makes due what is due by it.";
+                a_clock_set_back_prolongs_no_pause = "A wall clock set back prolongs no pause, by a person or by a breaker, of a lane or of a queue.";
                 limits_run_by_time_that_passes = "Rates run by time that passes, not by the wall clock.";
                 history_survives_a_jump_back = "A task that ends before it started by the wall clock is settled as any other.";
             }

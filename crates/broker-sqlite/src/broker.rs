@@ -1,6 +1,5 @@
 //! The store as its users see it: every method is a message to the writer or a query of a reader.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,8 +33,6 @@ pub struct SqliteStore {
     live: Arc<Live>,
     presets: Presets,
     thread: Mutex<Option<JoinHandle<()>>>,
-    // Freed last: the directory stays locked while anything of it is open.
-    lock: Mutex<Option<File>>,
 }
 
 impl SqliteStore {
@@ -56,14 +53,13 @@ impl SqliteStore {
         let checkpoints = Checkpoints::start(&mut db, &file).map_err(io)?;
         let live = Live::new();
         let writer = Writer::new(db, mem, config.clock, config.retention, Arc::clone(&live), checkpoints);
-        let (inbox, thread) = spawn(writer).map_err(io)?;
+        let (inbox, thread) = spawn(writer, lock).map_err(io)?;
         Ok(Arc::new(Self {
             inbox,
             readers: Readers::new(file),
             live,
             presets: Presets::new(),
             thread: Mutex::new(Some(thread)),
-            lock: Mutex::new(Some(lock)),
         }))
     }
 
@@ -81,7 +77,6 @@ impl SqliteStore {
             let _ = tokio::task::spawn_blocking(move || t.join()).await;
         }
         self.readers.close();
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     async fn ask<T>(&self, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, BrokerError> {
@@ -176,6 +171,7 @@ impl Broker for SqliteStore {
     }
 
     async fn pause(&self, request: PauseRequest) -> Result<(), BrokerError> {
+        validate::pause(&request)?;
         self.ask(|r| Op::Pause(request, r)).await
     }
 

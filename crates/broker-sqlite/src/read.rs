@@ -32,7 +32,7 @@ const STEPS: i32 = 10_000;
 pub(crate) struct Readers {
     file: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     presets: Arc<Presets>,
 }
 
@@ -41,7 +41,7 @@ impl Readers {
         Arc::new(Self {
             file,
             idle: Mutex::default(),
-            permits: Semaphore::new(READERS),
+            permits: Arc::new(Semaphore::new(READERS)),
             presets: Arc::new(Presets::new()),
         })
     }
@@ -51,9 +51,14 @@ impl Readers {
         self: &Arc<Self>,
         query: impl FnOnce(&Reader<'_>) -> Done<T> + Send + 'static,
     ) -> Result<T, BrokerError> {
-        let _permit = self.permits.acquire().await.map_err(|_| closed())?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
         let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || this.run(query)).await.map_err(|_| closed())?
+        let run = move || {
+            // Goes with the query, not with the caller, who may leave before it ends.
+            let _permit = permit;
+            this.run(query)
+        };
+        tokio::task::spawn_blocking(run).await.map_err(|_| closed())?
     }
 
     fn run<T>(&self, query: impl FnOnce(&Reader<'_>) -> Done<T>) -> Result<T, BrokerError> {

@@ -1,8 +1,8 @@
 //! What is refused before it reaches the writer.
 
-use posthaste_core::broker::{EnqueueRequest, SettleRequest};
+use posthaste_core::broker::{EnqueueRequest, PauseRequest, SettleRequest};
 use posthaste_core::limits::{
-    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_SETTLE,
+    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAUSE, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_SETTLE,
     MAX_UNIQUE_HOLD,
 };
 use posthaste_core::{BrokerError, Json, NewTask, Outcome, UniqueHold};
@@ -78,6 +78,15 @@ pub(crate) fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
 pub(crate) fn batch(n: usize) -> Result<(), BrokerError> {
     if n > MAX_SETTLE {
         return Err(BrokerError::invalid(MAX_SETTLE, "batch", format!("at most {MAX_SETTLE} in one call")));
+    }
+    Ok(())
+}
+
+/// Checks how long a pause is: its end is written as a date, which must be one that reads back.
+pub(crate) fn pause(request: &PauseRequest) -> Result<(), BrokerError> {
+    if request.for_.is_some_and(|d| d > MAX_PAUSE) {
+        let problem = format!("must be at most {}", MAX_PAUSE.as_millis());
+        return Err(BrokerError::invalid(0, "for_ms", problem));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! are one transaction and one fsync (group commit).
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -227,6 +228,7 @@ impl Writer {
         }
         self.mem.flush_counts(&self.db)?;
         self.db.prepare_cached("COMMIT")?.execute([])?;
+        self.mem.series.stored();
         Ok(())
     }
 
@@ -316,6 +318,7 @@ impl Writer {
     fn tick(&mut self, effects: &mut Effects) -> Done<TickReport> {
         let Self { db, mem, presets, retention, clock, sweep, workers, .. } = self;
         let mut tx = Tx { db, mem, presets, retention, effects, now: clock.wall(), mono: clock.monotonic() };
+        tx.mend_pauses()?;
         tx.end_queue_pauses()?;
         // A living worker renews its registration as often as its leases; one that renewed neither
         // since is gone. The margin covers the moment between the two.
@@ -398,9 +401,17 @@ fn answer<T: 'static>(reply: Reply<T>, void: bool, run: impl FnOnce() -> Done<T>
     }
 }
 
-/// Starts the thread.
-pub(crate) fn spawn(writer: Writer) -> std::io::Result<(Sender<Op>, std::thread::JoinHandle<()>)> {
+/// Starts the thread, which frees `lock` when it has closed the file.
+pub(crate) fn spawn(
+    writer: Writer,
+    lock: File,
+) -> std::io::Result<(Sender<Op>, std::thread::JoinHandle<()>)> {
     let (tx, rx) = crossbeam_channel::unbounded();
-    let handle = std::thread::Builder::new().name("posthaste-write".into()).spawn(move || writer.run(&rx))?;
+    let handle = std::thread::Builder::new().name("posthaste-write".into()).spawn(move || {
+        // Also when the store is dropped unclosed: until here, another process would read tables that
+        // still change.
+        let _lock = lock;
+        writer.run(&rx);
+    })?;
     Ok((tx, handle))
 }

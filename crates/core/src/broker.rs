@@ -506,7 +506,7 @@ pub trait Broker: Send + Sync {
     /// Stops handing out work of a queue or lane. Running tasks go on. A repeat does nothing more.
     ///
     /// # Errors
-    /// [`BrokerError::Unavailable`].
+    /// [`BrokerError::Invalid`] beyond [`crate::limits::MAX_PAUSE`]; [`BrokerError::Unavailable`].
     async fn pause(&self, request: PauseRequest) -> Result<(), BrokerError>;
 
     /// Ends a pause of any reason and closes the breaker. A repeat does nothing.

@@ -76,6 +76,8 @@ pub const MISCONFIGURED_PROBE: Duration = Duration::from_secs(300);
 pub const DEFAULT_THROTTLE: Duration = Duration::from_secs(60);
 /// Longest pause that a provider's `Retry-After` may cause.
 pub const MAX_THROTTLE: Duration = Duration::from_secs(24 * 3600);
+/// Longest pause with an end.
+pub const MAX_PAUSE: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Every n-th turn of the ready ring serves the lowest priority that is not empty.
 pub const LOW_PRIORITY_TURN: u32 = 8;
 /// How long a worker's registration is shown after its last heartbeat.

@@ -199,3 +199,14 @@ pub(crate) async fn the_breaker_of_one_target_leaves_others_alone(r: &mut Rig) {
     let ids = r.put_n(5, &in_lane("b/x")).await;
     assert_eq!(r.ids(10).await, ids);
 }
+
+pub(crate) async fn a_throttle_that_is_over_lets_the_breaker_open(r: &mut Rig) {
+    r.put_n(20, &quick()).await;
+    r.fail(&r.take().await, FailureClass::Throttled).await;
+    r.pass(DEFAULT_THROTTLE + secs(1)).await;
+    unavailable(r, BREAKER_THRESHOLD).await;
+    assert_eq!(paused(r).await, Some(PauseReason::Breaker));
+    assert!(r.claim(10).await.is_empty());
+    r.done(&probe(r, BREAKER_BASE).await).await;
+    assert_eq!(paused(r).await, None);
+}

@@ -83,3 +83,25 @@ pub(crate) async fn history_survives_a_jump_back(r: &mut Rig) {
     r.done(&c).await;
     assert_eq!(r.log(id).await.len(), 2);
 }
+
+pub(crate) async fn a_clock_set_back_prolongs_no_pause(r: &mut Rig) {
+    r.put(in_lane("a")).await;
+    r.put(NewTask { queue: queue("other"), ..task() }).await;
+    r.put_n(10, &NewTask { policy: delays(&[1]), ..in_lane("b") }).await;
+    r.pause(lane_scope("a"), Some(secs(10))).await;
+    r.pause(posthaste_core::Scope::Queue(queue("other")), Some(secs(10))).await;
+    for _ in 0..posthaste_core::limits::BREAKER_THRESHOLD {
+        r.fail(&r.take().await, FailureClass::Unavailable).await;
+    }
+    r.jump_wall(-HOUR_MS);
+    r.tick_all().await;
+    let everything = || {
+        let mut request = claim_of(20);
+        request.queues.push(queue("other"));
+        request
+    };
+    assert!(r.claim_as(everything()).await.is_empty(), "the pauses hold");
+    r.pass(secs(12)).await;
+    // Of the broken target, the one that finds out.
+    assert_eq!(r.claim_as(everything()).await.len(), 3);
+}

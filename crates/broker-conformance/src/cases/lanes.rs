@@ -1,7 +1,8 @@
 //! Lanes: pauses, and turns of the ring.
 
 use posthaste_core::broker::PauseRequest;
-use posthaste_core::{NewTask, Outcome, PauseReason, QueueName, Scope, State};
+use posthaste_core::limits::MAX_PAUSE;
+use posthaste_core::{BrokerError, NewTask, Outcome, PauseReason, QueueName, Scope, State};
 
 use crate::rig::*;
 
@@ -157,4 +158,21 @@ pub(crate) async fn lanes_are_listed_with_what_holds_them(r: &mut Rig) {
     assert!(lanes.iter().all(|l| l.queue == QueueName::default()), "of one queue only");
     let all = r.store().lanes(None).await.expect("lanes");
     assert!(all.iter().any(|l| l.queue == queue("other") && l.lane == Some(lane("z"))));
+}
+
+pub(crate) async fn a_pause_without_a_readable_end_is_refused(r: &mut Rig) {
+    r.put(in_lane("a")).await;
+    for for_ in [MAX_PAUSE + SECOND, std::time::Duration::MAX] {
+        let request = PauseRequest {
+            scope: lane_scope("a"),
+            reason: PauseReason::Manual,
+            for_: Some(for_),
+            message: None,
+        };
+        let refused = r.store().pause(request).await;
+        assert!(matches!(refused, Err(BrokerError::Invalid { field: "for_ms", .. })), "{refused:?}");
+    }
+    r.pause(lane_scope("a"), Some(MAX_PAUSE)).await;
+    r.reopen().await;
+    assert!(r.claim(10).await.is_empty());
 }

@@ -140,3 +140,17 @@ pub(crate) async fn a_bulkhead_counts_what_the_worker_holds(r: &mut Rig) {
     };
     assert!(r.claim_as(full).await.is_empty());
 }
+
+pub(crate) async fn a_lower_rate_holds_from_now_on(r: &mut Rig) {
+    limit(r, "a", LaneLimits::rate(1_000, SECOND)).await;
+    r.put_n(1_100, &in_lane("a")).await;
+    for c in r.claim(1_000).await {
+        r.done(&c).await;
+    }
+    limit(r, "a", LaneLimits::rate(2, MINUTE)).await;
+    let at_once = r.claim(100).await.len();
+    assert!(at_once <= 2, "{at_once} started at once");
+    r.pass(MINUTE * 2).await;
+    let later = r.claim(100).await.len();
+    assert!((1..=4).contains(&later), "{later} started two minutes later at 2 a minute");
+}

@@ -232,3 +232,12 @@ pub(crate) async fn max_age_runs_from_the_first_due_time(r: &mut Rig) {
     r.leap(HOUR * 5 + SECOND).await;
     assert_eq!(r.fail(&r.take().await, FailureClass::Unavailable).await, State::Retrying);
 }
+
+pub(crate) async fn a_retry_forgets_no_token(r: &mut Rig) {
+    let id = r.put(task()).await;
+    let c = r.take().await;
+    r.fail(&c, FailureClass::Permanent).await;
+    r.again(id).await;
+    assert_eq!(r.end(c.lease, Outcome::done()).await, Settled::AlreadySettled);
+    assert_eq!(r.state(id).await, State::Queued);
+}

@@ -181,3 +181,22 @@ pub(crate) async fn expiry_frees_the_lane(r: &mut Rig) {
     let lanes = r.store().lanes(None).await.expect("lanes");
     assert!(lanes.iter().filter(|l| l.lane == Some(lane("a"))).all(|l| !l.waiting && l.running == 3));
 }
+
+pub(crate) async fn a_claim_passes_over_a_bounded_number_of_expired_tasks(r: &mut Rig) {
+    let expires_at = Some(r.now().await.plus(SECOND));
+    r.put_n(TICK_BATCH * 2 + 500, &NewTask { expires_at, ..task() }).await;
+    let alive = r.put(task()).await;
+    r.advance(secs(2));
+    let mut got = Vec::new();
+    for call in 1..=5 {
+        let before = r.count(State::Expired).await;
+        got = r.ids(10).await;
+        let passed = r.count(State::Expired).await - before;
+        assert!(passed <= TICK_BATCH as u64, "one claim passed over {passed}");
+        if !got.is_empty() {
+            break;
+        }
+        assert!(call < 5, "a crawl: {passed} in the last claim");
+    }
+    assert_eq!(got, [alive]);
+}

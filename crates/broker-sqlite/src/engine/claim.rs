@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use posthaste_core::broker::ClaimRequest;
-use posthaste_core::limits::MAX_CLAIM;
+use posthaste_core::limits::{MAX_CLAIM, TICK_BATCH};
 use posthaste_core::{
     Claimed, EndReason, Json, LaneKey, LeaseRef, LeaseToken, PauseReason, Priority, State, Timestamp,
 };
@@ -57,15 +57,21 @@ impl Tx<'_> {
         let token = LeaseToken { epoch: self.mem.epoch, nonce: rand::rng().random() };
         let mut quota = self.quota(request);
         let mut out = Vec::new();
+        let mut expired = 0;
         for name in &request.queues {
             let Some(queue) = self.mem.queue_ids.get(name).copied() else { continue };
             while out.len() < max {
+                // Any number may have expired since the last sweep: one call passes over a sweep's worth.
+                if expired + max - out.len() > TICK_BATCH {
+                    self.effects.wake = true;
+                    return Ok(out);
+                }
                 let now = Now { wall: self.now, mono: self.mono };
                 let plan = self.mem.plan(queue, max - out.len(), &mut quota, now);
                 if plan.is_empty() {
                     break;
                 }
-                self.serve(&plan, request, token, &mut quota, &mut out)?;
+                expired += self.serve(&plan, request, token, &mut quota, &mut out)?;
             }
         }
         Ok(out)
@@ -83,6 +89,7 @@ impl Tx<'_> {
         Quota { per_target: request.per_target, held }
     }
 
+    /// Starts what is planned. Returns how many had expired and were ended instead.
     fn serve(
         &mut self,
         plan: &Plan,
@@ -90,7 +97,7 @@ impl Tx<'_> {
         token: LeaseToken,
         quota: &mut Quota,
         out: &mut Vec<Claimed>,
-    ) -> Done<()> {
+    ) -> Done<usize> {
         let mut wanted: Vec<((usize, usize), usize)> = Vec::new();
         for (lane, prio, n) in plan {
             match wanted.iter_mut().find(|(k, _)| *k == (*lane, *prio)) {
@@ -107,6 +114,7 @@ impl Tx<'_> {
             }
             fetched.insert((lane, prio), rows);
         }
+        let mut expired = 0;
         for (lane, prio, n) in plan {
             for _ in 0..*n {
                 let Some(row) = fetched.get_mut(&(*lane, *prio)).and_then(VecDeque::pop_front) else {
@@ -115,6 +123,7 @@ impl Tx<'_> {
                 // Its time passed since the last sweep: it is not handed out any more.
                 if row.expires.is_some_and(|e| e <= self.now.as_millis()) {
                     self.expire_fetched(row.seq, *lane)?;
+                    expired += 1;
                     continue;
                 }
                 let started = out.len() < request.start;
@@ -122,7 +131,7 @@ impl Tx<'_> {
                 out.push(claimed);
             }
         }
-        Ok(())
+        Ok(expired)
     }
 
     fn expire_fetched(&mut self, seq: i64, lane: usize) -> Done<()> {
@@ -206,7 +215,7 @@ impl Tx<'_> {
             flags,
             task_flags: row.flags,
             fresh: row.fresh && row.ended == 0,
-            deadline: self.mono + request.lease.max(Duration::from_millis(1)),
+            deadline: self.mono.saturating_add(request.lease.max(Duration::from_millis(1))),
             extended: self.mono,
         };
         self.mem.run_started(row.seq, run);

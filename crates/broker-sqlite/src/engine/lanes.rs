@@ -5,7 +5,7 @@ use std::time::Duration;
 use posthaste_core::broker::{LaneInfo, PauseRequest};
 use posthaste_core::limits::{BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, MAX_LANES_LISTED};
 use posthaste_core::task::decide::pause_until;
-use posthaste_core::{FailureClass, LaneLimits, Pause, PauseReason, QueueName, Scope};
+use posthaste_core::{FailureClass, LaneLimits, Pause, PauseReason, QueueName, Scope, Timestamp};
 
 use super::mem::LaneSettings;
 use super::ring::Now;
@@ -49,7 +49,11 @@ impl Tx<'_> {
             }
             Some(FailureClass::Unavailable) => {
                 s.strikes = s.strikes.saturating_add(1);
-                let open = s.auto.is_some() && !probe;
+                // A throttle that is over holds nothing up, though its record stays until the next answer.
+                let open = !probe
+                    && s.auto.as_ref().is_some_and(|p| {
+                        p.reason != PauseReason::Throttled || p.until.is_none_or(|u| u > self.now)
+                    });
                 if !open && (probe || s.strikes >= BREAKER_THRESHOLD) {
                     let wait = BREAKER_BASE.saturating_mul(1 << s.opens.min(16)).min(BREAKER_CAP);
                     s.opens = s.opens.saturating_add(1);
@@ -183,9 +187,41 @@ impl Tx<'_> {
             Scope::Queue(queue) => self.mem.lane_ix(self.db, queue, None)?,
             Scope::Lane(queue, key) => self.mem.lane_ix(self.db, queue, Some(key))?,
         };
-        let s = LaneSettings { limits, ..self.mem.lanes[lane].settings.clone() };
+        let l = &mut self.mem.lanes[lane];
+        l.bucket.refit(&l.settings.limits, &limits, self.mono);
+        let s = LaneSettings { limits, ..l.settings.clone() };
         self.effects.wake = true;
         self.store_settings(lane, s)
+    }
+
+    /// After the wall clock was set back, a pause seems to begin in the future: it ends as long after
+    /// now as it was to last, not later by the whole jump.
+    pub(crate) fn mend_pauses(&mut self) -> Done<()> {
+        let now = self.now;
+        let begins_later = |p: &Option<Pause>| p.as_ref().is_some_and(|p| p.since > now);
+        let lanes: Vec<usize> = self
+            .mem
+            .special
+            .iter()
+            .copied()
+            .filter(|ix| {
+                let s = &self.mem.lanes[*ix].settings;
+                begins_later(&s.manual) || begins_later(&s.auto)
+            })
+            .collect();
+        for lane in lanes {
+            let mut s = self.mem.lanes[lane].settings.clone();
+            [&mut s.manual, &mut s.auto].into_iter().for_each(|p| begin_now(p, now));
+            self.store_settings(lane, s)?;
+        }
+        for (id, q) in &mut self.mem.queues {
+            if begins_later(&q.paused) {
+                begin_now(&mut q.paused, now);
+                let text = serde_json::to_string(&q.paused)?;
+                self.db.execute("UPDATE queue SET settings = ?2 WHERE id = ?1", (id, text))?;
+            }
+        }
+        Ok(())
     }
 
     /// A queue's timed pause ends by itself.
@@ -247,5 +283,14 @@ impl Tx<'_> {
             }
         }
         out
+    }
+}
+
+/// Moves a pause that begins after `now` to begin now.
+fn begin_now(pause: &mut Option<Pause>, now: Timestamp) {
+    if let Some(p) = pause.as_mut().filter(|p| p.since > now) {
+        let early = p.since.since(now);
+        p.since = now;
+        p.until = p.until.map(|u| u.minus(early));
     }
 }

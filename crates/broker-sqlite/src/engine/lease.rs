@@ -38,7 +38,7 @@ impl Tx<'_> {
             let mono = self.mono;
             let mut cancel_requested = false;
             if let Some(run) = self.mem.runs.get_mut(&seq) {
-                run.deadline = mono + lease;
+                run.deadline = mono.saturating_add(lease);
                 run.extended = mono;
                 cancel_requested = run.has(run_flag::CANCEL);
             }

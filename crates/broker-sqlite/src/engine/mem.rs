@@ -9,11 +9,11 @@ use posthaste_core::{
     BrokerError, Kind, LaneKey, LaneLimits, LeaseToken, Name, Pause, QueueName, State, TaskId, Timestamp,
     WorkerId,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use super::series::Point;
+use super::series::Gathered;
 use super::{Done, Fail};
 use crate::ids::{Minter, id_of};
 use crate::row::{Ext, flag};
@@ -78,6 +78,13 @@ impl Bucket {
         }
     }
 
+    /// Goes on under other limits. What was used under a higher rate would take a lower one for ever
+    /// to refill, so it counts for at most one period of the new one.
+    pub(crate) fn refit(&mut self, old: &LaneLimits, new: &LaneLimits, now: Duration) {
+        let level = self.level(old, now).unwrap_or(0.0);
+        *self = Self { used: level.min(new.rate.map_or(0.0, f64::from)), at: now };
+    }
+
     pub(crate) fn give_back(&mut self) {
         self.used = (self.used - 1.0).max(0.0);
     }
@@ -89,7 +96,9 @@ impl Bucket {
         if missing <= 0.0 || rate <= 0.0 {
             return None;
         }
-        Some(Duration::from_secs_f64(missing / rate * limits.per_ms as f64 / 1e3))
+        // Too long to be told is as good as for ever; the writer must not panic over it.
+        let wait = Duration::try_from_secs_f64(missing / rate * limits.per_ms as f64 / 1e3);
+        Some(wait.unwrap_or(Duration::MAX))
     }
 }
 
@@ -173,7 +182,7 @@ pub(crate) struct Mem {
     pub(crate) next_due: Option<i64>,
     /// Tasks kept per retention class.
     pub(crate) kept: [u64; 2],
-    pub(crate) series: FxHashMap<(i64, i64), Point>,
+    pub(crate) series: Gathered,
     pub(crate) has_foreign: bool,
 }
 
@@ -198,7 +207,7 @@ impl Mem {
             runs: FxHashMap::default(),
             next_due: db.query_row("SELECT min(at) FROM due", [], |r| r.get(0))?,
             kept: [0; 2],
-            series: FxHashMap::default(),
+            series: Gathered::default(),
             has_foreign: db.query_row("SELECT EXISTS (SELECT 1 FROM foreign_id)", [], |r| r.get(0))?,
         };
         mem.load_names(db)?;
@@ -259,8 +268,9 @@ impl Mem {
             "SELECT lane, prio FROM ready WHERE (lane, prio) > (?1, ?2) ORDER BY lane, prio LIMIT 1",
         )?;
         let mut at = (0i64, 0i64);
-        while let Ok((lane, prio)) =
-            next.query_row([at.0, at.1], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)))
+        // Only the end ends this: after any other error, lanes with work would wait for ever.
+        while let Some((lane, prio)) =
+            next.query_row([at.0, at.1], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?))).optional()?
         {
             let ix = usize::try_from(lane - 1).map_err(|_| Fail::Corrupt("ready.lane".into()))?;
             let prio_ix = usize::try_from(prio).map_err(|_| Fail::Corrupt("ready.prio".into()))?;
@@ -334,6 +344,7 @@ impl Mem {
             new.probe = old.probe.filter(|seq| self.runs.contains_key(seq));
         }
         self.series = std::mem::take(&mut old.series);
+        self.series.undone();
         self.epoch = self.epoch.max(old.epoch);
     }
 

@@ -189,6 +189,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE task SET gen = ?2, attempt = 0, failures = 0, ended = 0, rescues = 0, due = ?3, \
                  first_due = ?3, ord = ?3, expires = ?4, parked = NULL, error = NULL, \
+                 token = coalesce((SELECT token FROM outcome WHERE seq = ?1), token), \
                  log = (SELECT log FROM outcome WHERE seq = ?1) WHERE seq = ?1",
             )?
             .execute((seq, generation, now, expires_at.map(Timestamp::as_millis)))?;

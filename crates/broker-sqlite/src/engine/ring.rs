@@ -28,6 +28,14 @@ impl Quota {
 /// Turns that a claim planned: lane and priority, in order, some of them several at once.
 pub(crate) type Plan = Vec<(usize, usize, usize)>;
 
+/// Targets and lanes, by priority, that are out of the rings until the end of a plan: nothing makes
+/// room in its course, so what has none is looked at once, not at each turn.
+#[derive(Default)]
+struct Aside {
+    targets: Vec<(usize, usize)>,
+    lanes: Vec<(usize, usize)>,
+}
+
 /// Now, on both clocks.
 #[derive(Clone, Copy)]
 pub(crate) struct Now {
@@ -39,29 +47,37 @@ impl Mem {
     /// Plans up to `n` turns of a queue, taking rate and concurrency for each.
     pub(crate) fn plan(&mut self, queue: i64, n: usize, quota: &mut Quota, now: Now) -> Plan {
         let mut plan = Plan::new();
+        let mut aside = Aside::default();
         let mut left = n;
         if self.queues.get(&queue).is_none_or(|q| q.paused.is_some()) {
             return plan;
         }
         while left > 0 {
-            let Some((lane, prio, most)) = self.turn(queue, quota, now) else { break };
+            let Some((lane, prio, most)) = self.turn(queue, quota, now, &mut aside) else { break };
             let take = most.min(left);
             self.take(lane, take, quota, now);
             left -= take;
             plan.push((lane, prio, take));
         }
+        self.put_back(queue, aside);
         plan
     }
 
     /// One turn: the lane and priority to serve, and how many at the most.
-    fn turn(&mut self, queue: i64, quota: &Quota, now: Now) -> Option<(usize, usize, usize)> {
+    fn turn(
+        &mut self,
+        queue: i64,
+        quota: &Quota,
+        now: Now,
+        aside: &mut Aside,
+    ) -> Option<(usize, usize, usize)> {
         let q = self.queues.get_mut(&queue)?;
         q.turn = q.turn.wrapping_add(1);
         let lowest_first = q.turn.is_multiple_of(LOW_PRIORITY_TURN);
         let filled = (0..PRIOS).filter(|p| !q.ring[*p].is_empty()).count();
         for i in 0..PRIOS {
             let prio = if lowest_first { PRIOS - 1 - i } else { i };
-            if let Some((lane, most)) = self.turn_at(queue, prio, quota, now) {
+            if let Some((lane, most)) = self.turn_at(queue, prio, quota, now, aside) {
                 let alone = filled == 1 && self.is_alone(queue, lane, prio);
                 return Some((lane, prio, if alone { most } else { 1 }));
             }
@@ -75,27 +91,59 @@ impl Mem {
         self.queues[&queue].ring[prio].len() == 1 && self.targets[target].ring[prio].len() == 1
     }
 
-    fn turn_at(&mut self, queue: i64, prio: usize, quota: &Quota, now: Now) -> Option<(usize, usize)> {
-        let turns = self.queues[&queue].ring[prio].len();
-        for _ in 0..turns {
-            let ring = &mut self.queues.get_mut(&queue)?.ring[prio];
-            ring.rotate_left(1);
-            let target = *ring.back()?;
+    fn turn_at(
+        &mut self,
+        queue: i64,
+        prio: usize,
+        quota: &Quota,
+        now: Now,
+        aside: &mut Aside,
+    ) -> Option<(usize, usize)> {
+        while let Some(target) = self.queues.get_mut(&queue)?.ring[prio].pop_front() {
             let room = self.target_room(target, now).min(quota_of(self, quota, target));
-            if room == 0 {
-                continue;
+            if let Some(found) = self.lane_of(target, prio, room, now, aside) {
+                self.queues.get_mut(&queue)?.ring[prio].push_back(target);
+                return Some(found);
             }
-            for _ in 0..self.targets[target].ring[prio].len() {
-                let ring = &mut self.targets[target].ring[prio];
-                ring.rotate_left(1);
-                let lane = *ring.back()?;
-                let most = room.min(self.lane_room(lane, now));
-                if most > 0 {
-                    return Some((lane, most));
-                }
-            }
+            aside.targets.push((prio, target));
         }
         None
+    }
+
+    /// The next lane of a target that has `room`, and how many of its tasks may start.
+    fn lane_of(
+        &mut self,
+        target: usize,
+        prio: usize,
+        room: usize,
+        now: Now,
+        aside: &mut Aside,
+    ) -> Option<(usize, usize)> {
+        if room == 0 {
+            return None;
+        }
+        while let Some(lane) = self.targets[target].ring[prio].pop_front() {
+            let most = room.min(self.lane_room(lane, now));
+            if most > 0 {
+                self.targets[target].ring[prio].push_back(lane);
+                return Some((lane, most));
+            }
+            aside.lanes.push((prio, lane));
+        }
+        None
+    }
+
+    /// Puts back into the rings what a plan found held up.
+    fn put_back(&mut self, queue: i64, aside: Aside) {
+        if let Some(q) = self.queues.get_mut(&queue) {
+            for (prio, target) in aside.targets {
+                q.ring[prio].push_back(target);
+            }
+        }
+        for (prio, lane) in aside.lanes {
+            let target = self.lanes[lane].target;
+            self.targets[target].ring[prio].push_back(lane);
+        }
     }
 
     /// How many tasks of a target may start now.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use posthaste_core::broker::SERIES_BUCKETS;
 use posthaste_core::limits::SERIES_STEP;
 use rusqlite::OptionalExtension;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Done, Tx};
@@ -44,6 +45,48 @@ impl Point {
     }
 }
 
+/// Points that the table does not hold yet, by minute and queue.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    /// What stored transactions did.
+    kept: Points,
+    /// What the transaction on its way does: gone with it if it fails.
+    fresh: Points,
+    /// Whether the transaction on its way writes `kept` into the table.
+    written: bool,
+}
+
+type Points = FxHashMap<(i64, i64), Point>;
+
+impl Gathered {
+    /// The transaction on its way is stored.
+    pub(crate) fn stored(&mut self) {
+        if std::mem::take(&mut self.written) {
+            self.kept.clear();
+        }
+        for (key, point) in self.fresh.drain() {
+            self.kept.entry(key).or_default().add(&point);
+        }
+    }
+
+    /// The transaction on its way failed.
+    pub(crate) fn undone(&mut self) {
+        self.written = false;
+        self.fresh.clear();
+    }
+
+    /// Takes what the transaction on its way must add to the table.
+    fn take_unwritten(&mut self) -> Points {
+        let mut points = std::mem::take(&mut self.fresh);
+        if !std::mem::replace(&mut self.written, true) {
+            for (key, point) in &self.kept {
+                points.entry(*key).or_default().add(point);
+            }
+        }
+        points
+    }
+}
+
 /// The bucket of a duration: `i` counts those below `2^i` ms.
 pub(crate) fn bucket(d: Duration) -> usize {
     let ms = u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
@@ -56,13 +99,12 @@ impl Tx<'_> {
         let step = SERIES_STEP.as_millis() as i64;
         let minute = self.now.as_millis().div_euclid(step) * step;
         let queue = self.mem.lanes[lane].queue;
-        change(self.mem.series.entry((minute, queue)).or_default());
+        change(self.mem.series.fresh.entry((minute, queue)).or_default());
     }
 
     /// Stores the points gathered since the last call.
     pub(crate) fn flush_series(&mut self) -> Done<()> {
-        let points: Vec<_> = self.mem.series.iter().map(|(k, v)| (*k, v.clone())).collect();
-        for ((at, queue), mut point) in points {
+        for ((at, queue), mut point) in self.mem.series.take_unwritten() {
             let stored: Option<String> = self
                 .db
                 .prepare_cached("SELECT data FROM series WHERE at = ?1 AND queue = ?2")?
@@ -75,7 +117,6 @@ impl Tx<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO series (at, queue, data) VALUES (?1, ?2, ?3)")?
                 .execute((at, queue, serde_json::to_string(&point)?))?;
         }
-        self.mem.series.clear();
         Ok(())
     }
 }
