@@ -56,8 +56,9 @@ impl Keeper {
     pub(crate) async fn stop(self) {
         let (done, ended) = oneshot::channel();
         if self.notes.send(Note::Stop(done)).is_ok() {
-            // An error means that the thread is gone, which is what we want.
-            let _ = ended.await;
+            // An error means that the thread is gone, which is what we want. One that is busy with a
+            // store that hangs is not waited for: it ends by itself.
+            let _ = timeout(GOODBYE * 2, ended).await;
         }
     }
 

@@ -90,6 +90,28 @@ async fn a_release_that_fails_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_store_that_hangs_holds_up_no_shutdown() {
+    let rig = Rig::new().await;
+    let (registry, mut starts, _go) = gated();
+    // The keeper's patience with one call is a third of a lease.
+    let config = WorkerConfig {
+        lease: Duration::from_secs(60),
+        shutdown_grace: Duration::from_secs(1),
+        ..eager(1, 0)
+    };
+    let worker = rig.worker(registry, config).await;
+    rig.enqueue(task("t", json!(null))).await;
+    starts.recv().await.expect("it starts");
+    rig.store.always(Method::Extend, Fault::Hang);
+    let began = rig.store.begun(Method::Extend);
+    worker.keep_now();
+    rig.store.wait_begun(Method::Extend, began + 1).await;
+    worker.abort_handle().cancel();
+    let stopped = tokio::time::timeout(Duration::from_secs(10), worker.shutdown()).await;
+    assert!(stopped.is_ok(), "the shutdown waits for a keeper that waits for the store");
+}
+
+#[tokio::test]
 async fn a_worker_does_not_start_without_its_store() {
     let rig = Rig::new().await;
     rig.store.always(Method::Heartbeat, Fault::Fail);
