@@ -12,6 +12,8 @@ from lib.checks import main
 from lib.server import Posthaste, Scratch
 
 ZERO = "00000000-0000-7000-8000-000000000000"
+# What pages of other origins may call.
+OLD = ("/notify", "/notify/", "/task_status/{task_id}", "/health")
 JSON = {"Content-Type": "application/json"}
 
 
@@ -81,6 +83,26 @@ TASKS = [
     ("provider unknown to the shape", payload(provider="no/such provider"), "provider"),
     ("channel unknown", payload(channel="pigeon"), "channel"),
     ("an unknown field of a notification", payload(subjekt="x"), "subjekt"),
+]
+
+# Bodies of the small operations: (path, what, body, word)
+SMALL = [
+    (path, what, body, word)
+    for path, cases in {
+        f"/v1/tasks/{ZERO}/retry": [("expires_at no time", b'{"expires_at": "soon"}', "expires_at"),
+                                    ("expires_at of the wrong type", b'{"expires_at": 7}', "expires_at")],
+        "/v1/queues/q/pause": [("for_ms of the wrong type", b'{"for_ms": "1h"}', "for_ms"),
+                               ("for_ms negative", b'{"for_ms": -1}', "for_ms"),
+                               ("for_ms huge", b'{"for_ms": 1' + b"0" * 40 + b"}", "for_ms"),
+                               ("message of the wrong type", b'{"message": []}', "message"),
+                               ("message too long", b'{"message": "' + b"x" * 10_000 + b'"}', "message")],
+        "/v1/queues/q/lanes/l/pause": [("for_ms of the wrong type", b'{"for_ms": {}}', "for_ms")],
+    }.items()
+    for what, body, word in cases + [
+        ("not an object", b"[1]", "body"), ("an unknown field", b'{"fro_ms": 1}', "fro_ms"),
+        ("cut off", b'{"for_ms": 1', "body"), ("not UTF-8", b'{"message": "\xff"}', "body"),
+        ("very deep", b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "body"),
+    ]
 ]
 
 # (what, path) of lists and reads: the word after the arrow must be named
@@ -186,6 +208,15 @@ def bodies(checks, client):
         checks.check(f"Idempotency-Key {key[:8]!r}…", 200 <= reply.status < 500, reply)
 
 
+def small_bodies(checks, client):
+    for path, what, body, word in SMALL:
+        refused(checks, f"POST {path.replace(ZERO, '…')}, {what}", client.request("POST", path, body, JSON), word)
+    for path in ("/v1/queues/a b/pause".replace(" ", "%20"), "/v1/queues/%ff/resume", f"/v1/queues/{'q' * 200}/pause"):
+        refused(checks, f"POST {path[:30]}, bad queue", client.request("POST", path), "queue")
+    refused(checks, "POST …/lanes/a%2Fb%2Fc/pause, bad lane",
+            client.request("POST", "/v1/queues/q/lanes/a%2Fb%2Fc/pause"), "lane")
+
+
 def old_routes(checks, client):
     for path in ("/notify/", "/notify"):
         for what, (query, headers, body), word in NOTIFY:
@@ -213,7 +244,7 @@ def old_routes(checks, client):
 
 def methods_hosts_origins(checks, client, operations):
     for path in sorted({p for p, _ in operations}):
-        real = path.replace("{task_id}", ZERO).replace("{id}", ZERO)
+        real = path.replace("{task_id}", ZERO).replace("{queue}", "q").replace("{lane}", "l")
         known = {m.upper() for p, m in operations if p == path}
         for method in {"PUT", "PATCH", "DELETE", "POST", "GET"} - known:
             reply = client.request(method, real)
@@ -224,6 +255,11 @@ def methods_hosts_origins(checks, client, operations):
                 reply = client.request(method, real, headers={"Host": host})
                 checks.check(f"{method} {path} with Host {host}", 400 <= reply.status < 500 and reply.status != 404,
                              f"{reply.status} {reply.text()[:80]}")
+            if path not in OLD:
+                reply = client.request(method, real, headers={"Origin": "http://evil.example"})
+                checks.check(f"{method} {path} from a foreign origin",
+                             reply.status == 403 and "access-control-allow-origin" not in reply.headers,
+                             reply.status)
     for origin in ("http://evil.example", "null", "http://127.0.0.1.evil.example"):
         reply = client.request("POST", "/v1/tasks", json.dumps(good()).encode(), {**JSON, "Origin": origin})
         refused(checks, f"POST /v1/tasks from origin {origin}", reply, statuses={403})
@@ -282,6 +318,7 @@ def run(checks):
                       if method in ("get", "post", "put", "patch", "delete")]
         checks.at_least("operations in /openapi.json", len(operations), 10)
         bodies(checks, client)
+        small_bodies(checks, client)
         for what, path, word in QUERIES:
             refused(checks, f"GET {path[:40]}, {what}", client.get(path), word)
         for verb in ("cancel", "retry"):
