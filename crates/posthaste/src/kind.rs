@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthaste_core::limits::MAX_RESULT_BYTES;
-use posthaste_core::{Json, Kind, Outcome};
+use posthaste_core::{Json, Kind, Outcome, RetryPolicy};
 use posthaste_worker::{Context, Handler};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,12 +27,13 @@ use crate::{ClientError, Task, TaskError};
 /// ```
 pub struct TaskKind<P, R> {
     name: Kind,
+    retry: RetryPolicy,
     types: PhantomData<fn(P) -> R>,
 }
 
 impl<P, R> Clone for TaskKind<P, R> {
     fn clone(&self) -> Self {
-        Self { name: self.name.clone(), types: PhantomData }
+        Self { name: self.name.clone(), retry: self.retry.clone(), types: PhantomData }
     }
 }
 
@@ -43,7 +44,24 @@ impl<P: Serialize, R> TaskKind<P, R> {
     /// [`ClientError::Name`] when the name is not acceptable.
     pub fn named(name: impl AsRef<str>) -> Result<Self, ClientError> {
         let name = Kind::new(name).map_err(|source| ClientError::Name { field: "kind", source })?;
-        Ok(Self { name, types: PhantomData })
+        Ok(Self { name, retry: RetryPolicy::default(), types: PhantomData })
+    }
+
+    /// When tasks of this kind are tried again and given up, unless one says otherwise with
+    /// [`Task::retry`].
+    ///
+    /// ```
+    /// use posthaste::{RetryPolicy, TaskKind};
+    ///
+    /// let double: TaskKind<u32, u32> = TaskKind::named("double").unwrap();
+    /// let double = double.retry(RetryPolicy { max_failures: 3, ..RetryPolicy::default() });
+    /// let (task, _) = double.task(&1).into_parts().unwrap();
+    /// assert_eq!(task.policy.max_failures, 3);
+    /// ```
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
     }
 
     /// Its name.
@@ -51,12 +69,13 @@ impl<P: Serialize, R> TaskKind<P, R> {
         &self.name
     }
 
-    /// A task of this kind, due now, with every default; see [`Task`] for its options.
+    /// A task of this kind, due now, with the kind's retry policy and every other default; see
+    /// [`Task`] for its options.
     ///
     /// # Panics
     /// Never: a payload that cannot be JSON is reported by the enqueue.
     pub fn task(&self, payload: &P) -> Task<R> {
-        Task::of_kind(self.name.clone(), Json::from_value(payload))
+        Task::of_kind(self.name.clone(), Json::from_value(payload)).retry(self.retry.clone())
     }
 }
 

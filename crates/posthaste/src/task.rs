@@ -143,13 +143,14 @@ impl<R> Task<R> {
         self
     }
 
-    /// When it is tried again and when it is given up.
+    /// When it is tried again and when it is given up; as its kind says
+    /// ([`TaskKind::retry`](crate::TaskKind::retry)) unless said.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.new.policy = policy;
         self
     }
 
-    /// How long one attempt may take; 60 s unless said.
+    /// How long one attempt may take; as its kind says, or 60 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.new.policy.timeout = timeout;
         self
