@@ -237,12 +237,14 @@ impl Api {
         }
     }
 
-    /// Every queue with its tasks by state.
+    /// Every queue with its tasks by state and how many workers serve it.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`].
     pub async fn queues(&self) -> Result<Vec<QueueView>, ApiError> {
-        Ok(self.inner.store.counts().await?.into_iter().map(Into::into).collect())
+        let counts = self.inner.store.counts().await?;
+        let workers = self.inner.store.workers().await?;
+        Ok(counts.into_iter().map(|q| QueueView::new(q, &workers)).collect())
     }
 
     /// Lanes that hold work, a pause or limits.

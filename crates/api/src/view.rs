@@ -335,15 +335,20 @@ pub struct QueueView {
     pub counts: StateCounts,
     /// Of the succeeded: messages held by the sandbox instead of sent.
     pub held: u64,
+    /// Workers that serve it; while there is none, its tasks wait.
+    pub workers: u32,
     /// The pause of the whole queue, if one is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub paused: Option<PauseView>,
 }
 
-impl From<QueueCounts> for QueueView {
-    fn from(q: QueueCounts) -> Self {
+impl QueueView {
+    /// What the store counted, and which of `workers` serve the queue.
+    pub fn new(q: QueueCounts, workers: &[WorkerInfo]) -> Self {
+        let serving = workers.iter().filter(|w| !w.stopping && w.queues.contains(&q.queue)).count();
         Self {
+            workers: u32::try_from(serving).unwrap_or(u32::MAX),
             queue: q.queue,
             counts: StateCounts(q.by_state),
             held: q.held,

@@ -214,6 +214,7 @@ fn queue() -> QueueView {
         queue: QueueName::default(),
         counts: StateCounts([1, 12, 3, 2, 1_204_331, 17, 1, 0]),
         held: 41,
+        workers: 1,
         paused: None,
     }
 }
@@ -348,13 +349,17 @@ fn a_held_message() {
         subject: "Your order <1042> is on its way".into(),
         text: "Hello,\n\nyour order 1042 is on its way.\n\nThe shop".into(),
         html: None,
+        reply_to: Some("The shop <shop@example.com>".into()),
+        headers: [("X-Order".into(), "1042".into())].into(),
         date: at(-60),
         message_id: "<019ab000-0000-7000-8000-000000000001@localhost>".into(),
         reason: "no e-mail provider is configured".into(),
     };
     let mut message = present::message(id(1), &held, at(0));
     assert!(
-        message.raw.contains("Message-ID: <019ab000") && message.raw.contains("text/html"),
+        ["Message-ID: <019ab000", "text/html", "Reply-To: \"The shop\" <shop@example.com>", "X-Order: 1042"]
+            .iter()
+            .all(|part| message.raw.contains(part)),
         "{}",
         message.raw
     );

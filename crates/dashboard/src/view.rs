@@ -95,7 +95,7 @@ pub(crate) struct Overview {
     /// Set when the store did not answer; nothing else is shown then.
     pub(crate) problem: Option<Words>,
     pub(crate) tiles: Vec<Tile>,
-    /// Sentences about queues that are paused.
+    /// Sentences about what waits for a person: pauses, and queues that nobody serves.
     pub(crate) pauses: Vec<String>,
     pub(crate) heading: String,
     /// Whether only tasks of one state are shown.

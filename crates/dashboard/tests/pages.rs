@@ -108,6 +108,8 @@ impl Pages {
             subject: "Hi".into(),
             text: "One\ntwo".into(),
             html: html.map(Into::into),
+            reply_to: None,
+            headers: Default::default(),
             date: Timestamp::from_millis(1_795_383_000_000),
             message_id: "<1@localhost>".into(),
             reason: "no e-mail provider is configured".into(),

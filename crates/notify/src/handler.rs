@@ -100,6 +100,8 @@ impl NotifyHandler {
             subject: parts.subject,
             text: parts.text,
             html: parts.html,
+            reply_to: parts.reply_to.as_ref().map(ToString::to_string),
+            headers: parts.headers,
             date: now(),
             message_id: message_id(task, from),
             reason: reason.to_owned(),

@@ -1,5 +1,7 @@
 //! A message that the sandbox held: what its recipient would have seen.
 
+use std::collections::BTreeMap;
+
 use posthaste_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,12 @@ pub struct HeldMessage {
     /// ([`HeldMessage::html_part`]), and keeping it would only double the size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// Where answers would have gone, if not to the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Headers of the caller's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// When it would have been sent.
     pub date: Timestamp,
     /// Its `Message-ID`, with angle brackets.

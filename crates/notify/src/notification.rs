@@ -1,16 +1,46 @@
 //! One message to one recipient over one channel: the payload of a task of kind `notify`.
 
+use std::collections::BTreeMap;
+
 use posthaste_core::{Json, Kind, Name, NewTask, RetryPolicy};
 use serde::{Deserialize, Serialize};
 
-use crate::EmailAddress;
 use crate::address::is_control;
 use crate::config::{MAX_PROVIDER_NAME, email_lane};
+use crate::{EmailAddress, Mailbox};
 
 /// Longest subject, in bytes: a header line holds 998 (RFC 5322 §2.1.1).
 pub const MAX_SUBJECT: usize = 900;
 /// Longest text and longest HTML, in bytes; together they fit a task's payload.
 pub const MAX_BODY: usize = 100 * 1024;
+/// Most headers of a caller's own.
+pub const MAX_HEADERS: usize = 20;
+/// Longest value of such a header, in bytes: with its name it fits a line (RFC 5322 §2.1.1).
+pub const MAX_HEADER: usize = 900;
+/// Longest name of such a header, in bytes.
+const MAX_HEADER_NAME: usize = 76;
+
+/// Headers that are ours to write, or that say who the message went through.
+const DENIED_HEADERS: [&str; 16] = [
+    "from",
+    "sender",
+    "to",
+    "cc",
+    "bcc",
+    "reply-to",
+    "subject",
+    "date",
+    "message-id",
+    "mime-version",
+    "auto-submitted",
+    "received",
+    "return-path",
+    "delivered-to",
+    "dkim-signature",
+    "authentication-results",
+];
+/// What names of such headers begin with.
+const DENIED_PREFIXES: [&str; 3] = ["content-", "resent-", "arc-"];
 
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +65,10 @@ pub struct Notification {
     pub html: Option<String>,
     /// Which configured provider sends it; without one, the one named `default`.
     pub provider: Option<Name>,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<Mailbox>,
+    /// Headers of the caller's own, such as `List-Id`; those that are ours to write are refused.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// The form in JSON.
@@ -51,6 +85,10 @@ struct Wire {
     html: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply_to: Option<Mailbox>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,7 +100,15 @@ enum WireChannel {
 impl From<Wire> for Notification {
     fn from(w: Wire) -> Self {
         let WireChannel::Email = w.channel;
-        Self { to: w.to, subject: w.subject, message: w.message, html: w.html, provider: w.provider }
+        Self {
+            to: w.to,
+            subject: w.subject,
+            message: w.message,
+            html: w.html,
+            provider: w.provider,
+            reply_to: w.reply_to,
+            headers: w.headers,
+        }
     }
 }
 
@@ -75,6 +121,8 @@ impl From<Notification> for Wire {
             message: n.message,
             html: n.html,
             provider: n.provider,
+            reply_to: n.reply_to,
+            headers: n.headers,
         }
     }
 }
@@ -82,7 +130,15 @@ impl From<Notification> for Wire {
 impl Notification {
     /// A message to `to` with nothing else set.
     pub fn to(to: EmailAddress) -> Self {
-        Self { to, subject: None, message: None, html: None, provider: None }
+        Self {
+            to,
+            subject: None,
+            message: None,
+            html: None,
+            provider: None,
+            reply_to: None,
+            headers: BTreeMap::new(),
+        }
     }
 
     /// Checks everything that the types do not, so that a request can be refused before it is
@@ -111,6 +167,12 @@ impl Notification {
         if self.provider.as_ref().is_some_and(|p| p.as_str().len() > MAX_PROVIDER_NAME) {
             refuse("provider", format!("The provider name must be at most {MAX_PROVIDER_NAME} bytes long."));
         }
+        if self.reply_to.as_ref().is_some_and(|m| m.address.needs_smtputf8()) {
+            refuse("reply_to", "The address before its @ must be ASCII.".into());
+        }
+        if let Some(problem) = header_problem(&self.headers) {
+            refuse("headers", problem);
+        }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
@@ -123,9 +185,69 @@ impl Notification {
     }
 }
 
+/// The first thing that is wrong with the caller's own headers.
+fn header_problem(headers: &BTreeMap<String, String>) -> Option<String> {
+    if headers.len() > MAX_HEADERS {
+        return Some(format!("There must be at most {MAX_HEADERS} headers."));
+    }
+    let mut seen = Vec::new();
+    for (name, value) in headers {
+        let good = !name.is_empty()
+            && name.len() <= MAX_HEADER_NAME
+            && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+        if !good {
+            return Some(format!(
+                "The name of a header must be 1 to {MAX_HEADER_NAME} visible ASCII characters without a colon."
+            ));
+        }
+        let lower = name.to_ascii_lowercase();
+        if DENIED_HEADERS.contains(&lower.as_str()) || DENIED_PREFIXES.iter().any(|p| lower.starts_with(p)) {
+            return Some(format!("The header {name} is written by the server."));
+        }
+        if value.chars().any(is_control) {
+            return Some(format!("The header {name} must not contain line breaks or control characters."));
+        }
+        if value.len() > MAX_HEADER {
+            return Some(format!("The header {name} must be at most {MAX_HEADER} bytes long."));
+        }
+        if seen.contains(&lower) {
+            return Some(format!("The header {name} is given twice."));
+        }
+        seen.push(lower);
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_of_ours_and_broken_ones_are_refused() {
+        let with = |list: &[(&str, &str)]| Notification {
+            headers: list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            ..note()
+        };
+        assert!(with(&[("List-Id", "news <news.example.com>"), ("X-Größe", "1")]).check().is_err());
+        assert!(with(&[("List-Id", "news <news.example.com>"), ("X-Note", "größer")]).check().is_ok());
+        for bad in [
+            &[("Bcc", "x@example.com")][..],
+            &[("content-TYPE", "text/plain")],
+            &[("Resent-To", "x@example.com")],
+            &[("X-A", "1\r\nBcc: x@example.com")],
+            &[("X-A:", "1")],
+            &[("X A", "1")],
+            &[("", "1")],
+            &[("X-A", "1"), ("x-a", "2")],
+        ] {
+            let problems = with(bad).check().unwrap_err();
+            assert_eq!(problems.iter().map(|p| p.field).collect::<Vec<_>>(), ["headers"], "{bad:?}");
+        }
+        let many: Vec<String> = (0..=MAX_HEADERS).map(|n| format!("X-{n}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|n| (n.as_str(), "1")).collect();
+        assert!(with(&many).check().is_err());
+        assert!(with(&many[1..]).check().is_ok());
+    }
 
     fn note() -> Notification {
         Notification::to("dev@example.com".parse().unwrap())

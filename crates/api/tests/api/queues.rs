@@ -67,8 +67,15 @@ async fn workers_are_listed() {
         seen_at: Timestamp::default(),
         stopping: false,
     };
-    s.store.heartbeat(worker).await.unwrap();
+    s.task().await;
+    let serving = || async { json(s.get("/v1/queues").await).await["data"][0]["workers"].clone() };
+    assert_eq!(serving().await, 0, "nobody serves the queue");
+    s.store.heartbeat(worker.clone()).await.unwrap();
     let list = json(s.get("/v1/workers").await).await;
     assert_eq!(list["data"][0]["id"], "host:1:a");
     assert_eq!(list["data"][0]["slots"], 64);
+    assert_eq!(serving().await, 1);
+    // One that stops takes no new work.
+    s.store.heartbeat(WorkerInfo { stopping: true, ..worker }).await.unwrap();
+    assert_eq!(serving().await, 0);
 }

@@ -295,8 +295,10 @@ async fn every_wrong_field_is_named_at_once() {
 #[tokio::test]
 async fn a_notification_is_checked_field_by_field() {
     let s = Server::start().await;
-    let payload =
-        json!({ "channel": "pigeon", "to": "nobody", "subject": 1, "subjekt": "x", "provider": "a/b" });
+    let payload = json!({
+        "channel": "pigeon", "to": "nobody", "subject": 1, "subjekt": "x", "provider": "a/b", "reply_to": "nobody",
+        "headers": { "X-A": 1 }
+    });
     let reply = s.post_json("/v1/tasks", json!({ "kind": "notify", "payload": payload })).await;
     let body = problem(reply, 422, "invalid-request").await;
     let mut found = locs(&body);
@@ -305,11 +307,25 @@ async fn a_notification_is_checked_field_by_field() {
         found,
         [
             "body.payload.channel",
+            "body.payload.headers",
             "body.payload.provider",
+            "body.payload.reply_to",
             "body.payload.subject",
             "body.payload.subjekt",
             "body.payload.to"
         ]
+    );
+    let payload = json!({ "channel": "email", "to": "a@example.com", "headers": { "Bcc": "b@example.com" } });
+    let reply = s.post_json("/v1/tasks", json!({ "kind": "notify", "payload": payload })).await;
+    assert_eq!(locs(&problem(reply, 422, "invalid-request").await), ["body.payload.headers"]);
+    let payload = json!({
+        "channel": "email", "to": "a@example.com", "reply_to": "Shop <b@example.com>", "headers": { "List-Id": "<x>" }
+    });
+    let reply = s.post_json("/v1/tasks", json!({ "kind": "notify", "payload": payload.clone() })).await;
+    let id = json(reply).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        json(s.get(&format!("/v1/tasks/{id}")).await).await["payload"]["reply_to"],
+        "Shop <b@example.com>"
     );
 }
 

@@ -76,11 +76,11 @@ fn body(args: &Args) -> anyhow::Result<Value> {
         .transpose()?;
     let provider = args.provider.as_ref().map(Name::new).transpose();
     let notification = Notification {
-        to,
         subject: args.subject.clone(),
         message: args.message.clone(),
         html,
         provider: provider.map_err(|e| Stop::Usage(format!("--provider {e}")))?,
+        ..Notification::to(to)
     };
     notification.check().map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(|p| format!("--{}: {}", p.field, p.problem)).collect();

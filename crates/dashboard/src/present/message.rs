@@ -19,12 +19,12 @@ pub(crate) fn message(id: TaskId, held: &HeldMessage, now: Timestamp) -> Message
     let header = |label, value: &str| Fact { label, value: value.to_owned(), long: false };
     Message {
         subject: subject(held).to_owned(),
-        headers: vec![
-            header("From", &held.from),
-            header("To", &held.to),
-            header("Subject", subject(held)),
-            header("Message-ID", &held.message_id),
-        ],
+        headers: [("From", held.from.as_str()), ("To", held.to.as_str())]
+            .into_iter()
+            .chain(held.reply_to.as_deref().map(|r| ("Reply-To", r)))
+            .chain([("Subject", subject(held)), ("Message-ID", held.message_id.as_str())])
+            .map(|(label, value)| header(label, value))
+            .collect(),
         date: words::when(held.date, now),
         frame_href: format!("{task_href}/message/html"),
         size: frame_size(held),
@@ -64,7 +64,13 @@ pub(crate) fn raw_source(id: TaskId, held: &HeldMessage) -> String {
     let built = (|| {
         let from = held.from.parse().ok()?;
         let to = held.to.parse().ok()?;
-        let parts = Parts { subject: held.subject.clone(), text: held.text.clone(), html: held.html.clone() };
+        let parts = Parts {
+            subject: held.subject.clone(),
+            text: held.text.clone(),
+            html: held.html.clone(),
+            reply_to: held.reply_to.as_ref().and_then(|r| r.parse().ok()),
+            headers: held.headers.clone(),
+        };
         let ms = u64::try_from(held.date.as_millis()).ok()?;
         let draft = Draft {
             task: id,

@@ -46,7 +46,7 @@ pub(crate) fn overview(read: Read, asked: &Asked, now: Timestamp) -> Overview {
         fragment: asked.at("/fragments/overview"),
         problem: None,
         tiles: tiles(&read.queues, asked),
-        pauses: pauses(&read.queues, &read.lanes, now),
+        pauses: [unserved(&read.queues), pauses(&read.queues, &read.lanes, now)].concat(),
         heading: match (asked.state, &asked.cursor) {
             (None, None) => "Last tasks".to_owned(),
             (None, Some(_)) => "Older tasks".to_owned(),
@@ -105,6 +105,27 @@ fn tiles(queues: &[QueueView], asked: &Asked) -> Vec<Tile> {
             href: Asked { state: Some(state), cursor: None }.at("/") + "#tasks",
             current: asked.state == Some(state),
         });
+    }
+    out
+}
+
+/// Queues whose tasks wait because no worker serves them: a typing mistake in a name, as a rule.
+fn unserved(queues: &[QueueView]) -> Vec<String> {
+    let waiting = |q: &QueueView| -> u64 {
+        [State::Scheduled, State::Queued, State::Retrying].iter().map(|s| q.counts.of(*s)).sum()
+    };
+    let found = queues.iter().filter(|q| q.workers == 0).map(|q| (q, waiting(q))).filter(|(_, n)| *n > 0);
+    let mut out: Vec<_> = found
+        .map(|(q, n)| {
+            let wait =
+                if n == 1 { "1 task waits".to_owned() } else { format!("{} tasks wait", words::number(n)) };
+            format!("No worker serves the queue {}: {wait}. POSTHASTE_QUEUES says which are served.", q.queue)
+        })
+        .collect();
+    let more = out.len().saturating_sub(MAX_PAUSES);
+    if more > 0 {
+        out.truncate(MAX_PAUSES);
+        out.push(format!("{} more are not served: /v1/queues lists them.", words::number(more as u64)));
     }
     out
 }
@@ -184,7 +205,31 @@ fn empty(asked: &Asked) -> Words {
 
 #[cfg(test)]
 mod tests {
+    use posthaste_api::view::StateCounts;
+
     use super::*;
+
+    #[test]
+    fn a_queue_that_nobody_serves_is_told_while_tasks_wait() {
+        let queue = |name: &str, workers, queued, succeeded| QueueView {
+            queue: name.parse().unwrap(),
+            counts: StateCounts([0, queued, 0, 0, succeeded, 0, 0, 0]),
+            held: 0,
+            workers,
+            paused: None,
+        };
+        let told = unserved(&[
+            queue("served", 1, 9, 0),
+            queue("mial", 0, 1, 0),
+            queue("done", 0, 0, 5),
+            queue("old", 0, 2_000, 0),
+        ]);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("No worker serves the queue mial: 1 task waits."), "{told:?}");
+        assert!(told[1].starts_with("No worker serves the queue old: 2,000 tasks wait."), "{told:?}");
+        let many: Vec<_> = (0..10).map(|n| queue(&format!("q{n}"), 0, 1, 0)).collect();
+        assert_eq!(unserved(&many).last().unwrap(), "6 more are not served: /v1/queues lists them.");
+    }
 
     #[test]
     fn a_query_holds_what_was_asked_and_no_foreign_cursor() {

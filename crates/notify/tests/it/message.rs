@@ -49,6 +49,32 @@ async fn headers_and_both_parts_arrive() {
 }
 
 #[tokio::test]
+async fn reply_to_and_own_headers_arrive() {
+    let n = Notification {
+        reply_to: Some("\"Söder, Shop\" <shop@example.com>".parse().unwrap()),
+        headers: [
+            ("List-Id".to_owned(), "news <news.example.com>".to_owned()),
+            ("X-Note".to_owned(), "größer ".repeat(40).trim().to_owned()),
+        ]
+        .into(),
+        ..note()
+    };
+    let m = arrived(&n).await;
+    let mail = mailparse::parse_mail(&m.raw).unwrap();
+    let header = |name: &str| mail.headers.get_all_values(name).join("|");
+    // Taken apart before it is decoded: a comma in a name is no separator.
+    let reply_to = mail.headers.get_first_header("Reply-To").unwrap();
+    let reply_to = mailparse::addrparse_header(reply_to).unwrap().extract_single_info().unwrap();
+    assert_eq!(
+        (reply_to.display_name.as_deref(), reply_to.addr.as_str()),
+        (Some("Söder, Shop"), "shop@example.com")
+    );
+    assert_eq!(header("List-Id"), "news <news.example.com>");
+    assert_eq!(header("X-Note"), "größer ".repeat(40).trim());
+    assert_eq!(header("From"), "Posthaste <post@sender.example>");
+}
+
+#[tokio::test]
 async fn the_wire_form_is_seven_bit_with_short_lines_and_no_bare_line_feeds() {
     let n = Notification {
         subject: Some("ä".repeat(400)),

@@ -12,7 +12,8 @@ use crate::{Api, ApiError};
 
 /// List queues
 ///
-/// Every queue that was ever used, with its tasks by state and its pause.
+/// Every queue that was ever used, with its tasks by state, its pause and how many workers serve it.
+/// Tasks of a queue without a worker wait until there is one.
 #[utoipa::path(
     get, path = "/v1/queues", tag = "queues", operation_id = "list_queues",
     responses((status = 200, description = "The queues.", body = List<QueueView>), Common, BadHead)

@@ -1,5 +1,6 @@
 //! `POST /v1/tasks`: enqueue a task of any kind.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::detail::json_of;
-use crate::input::fields::{Errors, Object, id, integer, key, parsed, time, word};
+use crate::input::fields::{Errors, Object, Refusal, id, integer, key, parsed, text, time, word};
 use crate::input::json::{JsonBody, unreadable};
 use crate::input::{query, retry};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
@@ -39,7 +40,8 @@ pub(crate) struct NewTaskBody {
     #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
     kind: String,
     /// What the handler gets: any JSON up to 256 KiB, kept as it is written. Of kind `notify`:
-    /// `{"channel": "email", "to", "subject"?, "message"?, "html"?, "provider"?}`.
+    /// `{"channel": "email", "to", "subject"?, "message"?, "html"?, "reply_to"?, "headers"?,
+    /// "provider"?}`, `headers` being an object of texts.
     payload: Value,
     /// Where it waits; `default` if left out.
     #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
@@ -296,8 +298,10 @@ fn read_notification(payload: &Json, errors: &mut Errors) -> Option<Notification
     let message = o.optional(&mut found, "message", text);
     let html = o.optional(&mut found, "html", text);
     let provider = o.optional(&mut found, "provider", parsed);
+    let reply_to = o.optional(&mut found, "reply_to", parsed);
+    let headers = o.optional(&mut found, "headers", texts).unwrap_or_default();
     o.finish(&mut found);
-    let notification = to.map(|to| Notification { to, subject, message, html, provider });
+    let notification = to.map(|to| Notification { to, subject, message, html, provider, reply_to, headers });
     if let Some(Err(problems)) = notification.as_ref().map(Notification::check) {
         for p in problems {
             found.push(FieldError::new(["body", "payload", p.field], "value_error", p.problem));
@@ -306,6 +310,12 @@ fn read_notification(payload: &Json, errors: &mut Errors) -> Option<Notification
     let good = found.0.is_empty();
     errors.0.append(&mut found.0);
     notification.filter(|_| good)
+}
+
+/// An object of texts.
+fn texts(v: &Value) -> Result<BTreeMap<String, String>, Refusal> {
+    let object = v.as_object().ok_or_else(|| ("dict_type", "Input should be a valid object".to_owned()))?;
+    object.iter().map(|(name, v)| Ok((name.clone(), text(v)?.to_owned()))).collect()
 }
 
 /// SHA-256 of the body in canonical form: names sorted, no white space between tokens. The payload

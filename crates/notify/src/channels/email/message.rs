@@ -1,6 +1,7 @@
 //! Builds the MIME message of an e-mail: text and HTML, a stable `Message-ID`, nothing that a
 //! caller could break a header with.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use lettre::Address;
@@ -29,7 +30,7 @@ pub enum BuildError {
 }
 
 /// The parts of a message, defaults filled in: what the recipient sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parts {
     /// The subject.
     pub subject: String,
@@ -37,6 +38,10 @@ pub struct Parts {
     pub text: String,
     /// The HTML, if the sender gave one.
     pub html: Option<String>,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<Mailbox>,
+    /// Headers of the caller's own.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Parts {
@@ -47,7 +52,13 @@ impl Parts {
         let text = filled(&n.message)
             .or_else(|| html.as_deref().map(html_to_text).filter(|t| !t.is_empty()))
             .unwrap_or_else(|| DEFAULT_TEXT.to_owned());
-        Self { subject: filled(&n.subject).unwrap_or_else(|| DEFAULT_SUBJECT.to_owned()), text, html }
+        Self {
+            subject: filled(&n.subject).unwrap_or_else(|| DEFAULT_SUBJECT.to_owned()),
+            text,
+            html,
+            reply_to: n.reply_to.clone(),
+            headers: n.headers.clone(),
+        }
     }
 }
 
@@ -84,11 +95,26 @@ pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
     // this is the last place before the wire.
     refuse_control("subject", &parts.subject)?;
     refuse_control("sender's name", from.name.as_deref().unwrap_or(""))?;
+    refuse_control(
+        "name to reply to",
+        parts.reply_to.as_ref().and_then(|r| r.name.as_deref()).unwrap_or(""),
+    )?;
+    for value in parts.headers.values() {
+        refuse_control("header", value)?;
+    }
     let html = parts.html.clone().unwrap_or_else(|| text_to_html(&parts.text));
     // RFC 3834: no automatic replies, please.
     let auto =
         HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
-    let message = Message::builder()
+    let mut builder = Message::builder();
+    if let Some(reply_to) = &parts.reply_to {
+        builder = builder.reply_to(MimeMailbox::new(reply_to.name.clone(), mime_address(&reply_to.address)));
+    }
+    for (name, value) in &parts.headers {
+        let name = HeaderName::new_from_ascii(name.clone()).map_err(|e| BuildError::Mime(e.to_string()))?;
+        builder = builder.raw_header(HeaderValue::new(name, value.clone()));
+    }
+    let message = builder
         .from(MimeMailbox::new(from.name.clone(), mime_address(&from.address)))
         .to(MimeMailbox::new(None, mime_address(to)))
         .subject(parts.subject.clone())
@@ -201,7 +227,7 @@ mod tests {
         let n = Notification { subject: Some("  ".into()), ..Notification::to(to.clone()) };
         assert_eq!(
             Parts::of(&n),
-            Parts { subject: DEFAULT_SUBJECT.into(), text: DEFAULT_TEXT.into(), html: None }
+            Parts { subject: DEFAULT_SUBJECT.into(), text: DEFAULT_TEXT.into(), ..Parts::default() }
         );
         let n = Notification { html: Some("<p>Hi</p>".into()), ..Notification::to(to) };
         assert_eq!(Parts::of(&n).text, "Hi");
@@ -212,13 +238,17 @@ mod tests {
         let to: EmailAddress = "dev@example.com".parse().unwrap();
         let from: Mailbox = "post@example.com".parse().unwrap();
         let evil_name = Mailbox { name: Some("A\r\nBcc: x@example.com".into()), ..from.clone() };
-        let good = Parts { subject: "Hi".into(), text: "x".into(), html: None };
+        let good = Parts { subject: "Hi".into(), text: "x".into(), ..Parts::default() };
         let evil = Parts { subject: "Hi\nBcc: x@example.com".into(), ..good.clone() };
         let task = "0198f7a0-0000-7000-8000-000000000001".parse().unwrap();
         let date = SystemTime::UNIX_EPOCH;
         let draft = Draft { task, from: &from, to: &to, parts: &good, date };
         assert!(build(draft).is_ok());
         assert_eq!(build(Draft { parts: &evil, ..draft }), Err(BuildError::Control("subject")));
+        let evil = Parts { headers: [("X-A".into(), "1\nBcc: x@example.com".into())].into(), ..good.clone() };
+        assert_eq!(build(Draft { parts: &evil, ..draft }), Err(BuildError::Control("header")));
+        let evil = Parts { reply_to: Some(evil_name.clone()), ..good.clone() };
+        assert_eq!(build(Draft { parts: &evil, ..draft }), Err(BuildError::Control("name to reply to")));
         assert_eq!(build(Draft { from: &evil_name, ..draft }), Err(BuildError::Control("sender's name")));
     }
 }
