@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::detail::json_of;
 use crate::input::path::TaskPath;
@@ -12,11 +12,16 @@ use crate::{Api, ApiError, schema};
 
 /// Read a held message
 ///
-/// What the recipient would have seen, if the sandbox held the notification instead of sending it.
+/// What the recipient would have seen, if the sandbox held the notification instead of sending it;
+/// 204 for a task of which it holds none.
 #[utoipa::path(
     get, path = "/v1/tasks/{task_id}/message", tag = "tasks", operation_id = "get_message",
     params(("task_id" = schema::Id, Path, description = "The task.")),
-    responses((status = 200, description = "The message.", body = schema::HeldMessage), Common, BadHead, OnOne)
+    responses(
+        (status = 200, description = "The message.", body = schema::HeldMessage),
+        (status = 204, description = "The sandbox holds no message of this task."),
+        Common, BadHead, OnOne
+    )
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
@@ -24,7 +29,11 @@ pub(crate) async fn handle(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    let message = api.held_message(id).await?;
-    let none = || ApiError::NotFound { what: format!("the sandbox holds no message of a task {id}") };
-    Ok(json_of(StatusCode::OK, &message.ok_or_else(none)?))
+    if let Some(message) = api.held_message(id).await? {
+        return Ok(json_of(StatusCode::OK, &message));
+    }
+    match api.task_brief(id).await? {
+        Some(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        None => Err(ApiError::NotFound { what: format!("there is no task {id}") }),
+    }
 }
