@@ -13,12 +13,11 @@ use posthaste_core::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use tokio::sync::Semaphore;
 
-use crate::engine::enqueue::id_of_columns;
+use crate::engine::enqueue::{id_of_columns, row_of};
 use crate::engine::records::kind_code;
 use crate::engine::series::Point;
 use crate::engine::{Done, Fail};
 use crate::error::{closed, corrupt, map};
-use crate::ids::{rand_of, seq_of};
 use crate::row::{Ext, Presets, log_parse, run_flag};
 
 /// Reading connections at the most.
@@ -127,22 +126,7 @@ impl Reader<'_> {
     }
 
     fn find(&self, id: TaskId) -> Done<Option<i64>> {
-        let seq = seq_of(id);
-        if id.as_uuid().get_version_num() == 7 {
-            let rand: Option<i64> = self
-                .db
-                .prepare_cached("SELECT rand FROM task WHERE seq = ?1")?
-                .query_row([seq], |r| r.get(0))
-                .optional()?;
-            if rand == Some(rand_of(id)) {
-                return Ok(Some(seq));
-            }
-        }
-        Ok(self
-            .db
-            .prepare_cached("SELECT seq FROM foreign_id WHERE id = ?1")?
-            .query_row([id.as_bytes()], |r| r.get(0))
-            .optional()?)
+        row_of(self.db, id, true)
     }
 
     fn task(&self, seq: i64, bodies: Bodies) -> Done<Option<Task>> {

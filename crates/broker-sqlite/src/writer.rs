@@ -158,13 +158,8 @@ impl Writer {
 
     fn next_change(&self) -> Option<Duration> {
         let now = crate::engine::ring::Now { wall: self.clock.wall(), mono: self.clock.monotonic() };
-        let due = self.mem.next_due.map(|at| Timestamp::from_millis(at).since(now.wall));
-        let next = match (due, self.mem.next_ready(now)) {
-            (Some(a), Some(b)) => a.min(b),
-            (a, b) => a.or(b)?,
-        };
         // Never a busy loop, should the clock stand still.
-        Some(next.max(Duration::from_millis(1)))
+        self.mem.next_change(now).map(|d| d.max(Duration::from_millis(1)))
     }
 
     /// One transaction. Answers everybody; returns the reply of a close.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use posthaste_core::broker::{EnqueueReply, Enqueued};
 use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
 use posthaste_core::{BrokerError, Due, IdempotencyKey, State, TaskId, Timestamp, UniqueHold};
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{Done, Fail, Happened, Tx};
 use crate::ids::{id_of, millis_of, rand_of, seq_of};
@@ -242,26 +242,29 @@ impl Tx<'_> {
 
     /// The row of a task, if it is there.
     pub(crate) fn find(&mut self, id: TaskId) -> Done<Option<i64>> {
-        let seq = seq_of(id);
-        if id.as_uuid().get_version_num() == 7 {
-            let rand: Option<i64> = self
-                .db
-                .prepare_cached("SELECT rand FROM task WHERE seq = ?1")?
-                .query_row([seq], |r| r.get(0))
-                .optional()?;
-            if rand == Some(rand_of(id)) {
-                return Ok(Some(seq));
-            }
-        }
-        if !self.mem.has_foreign {
-            return Ok(None);
-        }
-        Ok(self
-            .db
-            .prepare_cached("SELECT seq FROM foreign_id WHERE id = ?1")?
-            .query_row([id.as_bytes()], |r| r.get(0))
-            .optional()?)
+        row_of(self.db, id, self.mem.has_foreign)
     }
+}
+
+/// The row of a task, if it is there; `foreign` says whether callers' own ids are looked at too.
+pub(crate) fn row_of(db: &Connection, id: TaskId, foreign: bool) -> Done<Option<i64>> {
+    let seq = seq_of(id);
+    if id.as_uuid().get_version_num() == 7 {
+        let rand: Option<i64> = db
+            .prepare_cached("SELECT rand FROM task WHERE seq = ?1")?
+            .query_row([seq], |r| r.get(0))
+            .optional()?;
+        if rand == Some(rand_of(id)) {
+            return Ok(Some(seq));
+        }
+    }
+    if !foreign {
+        return Ok(None);
+    }
+    Ok(db
+        .prepare_cached("SELECT seq FROM foreign_id WHERE id = ?1")?
+        .query_row([id.as_bytes()], |r| r.get(0))
+        .optional()?)
 }
 
 /// The id in a row's columns.

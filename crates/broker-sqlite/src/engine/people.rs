@@ -121,10 +121,8 @@ impl Tx<'_> {
         if let Some(at) = t.parked {
             self.delete_expiry(at, t.seq, 1)?;
         }
-        if let Some(key) = t.unique.as_ref().filter(|_| t.flags & flag::UNIQUE != 0) {
-            self.db
-                .prepare_cached("DELETE FROM uniq WHERE key = ?1 AND seq = ?2 AND until IS NULL")?
-                .execute((key, t.seq))?;
+        if t.flags & flag::UNIQUE != 0 {
+            self.free_unique(t.seq, t.unique.as_deref())?;
         }
         // What the last try said stays; the reason is new.
         let (error, log, failures): (Option<String>, Option<String>, u32) = self

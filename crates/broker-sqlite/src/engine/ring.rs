@@ -253,8 +253,14 @@ impl Mem {
         }
     }
 
+    /// How long until time itself makes work claimable: something is due, a pause ends, a rate allows.
+    pub(crate) fn next_change(&self, now: Now) -> Option<Duration> {
+        let due = self.next_due.map(|at| Timestamp::from_millis(at).since(now.wall));
+        due.into_iter().chain(self.next_ready(now)).min()
+    }
+
     /// Whether work waits that a claim would hand out now; and if not, when that may change.
-    pub(crate) fn next_ready(&self, now: Now) -> Option<Duration> {
+    fn next_ready(&self, now: Now) -> Option<Duration> {
         let mut soonest: Option<Duration> = None;
         let mut note = |d: Duration| soonest = Some(soonest.map_or(d, |s| s.min(d)));
         for ix in &self.special {

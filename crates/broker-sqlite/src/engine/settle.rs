@@ -345,13 +345,14 @@ impl Tx<'_> {
             self.delete_expiry(at, seq, 1)?;
         }
         if run.task_flags & flag::UNIQUE != 0 {
-            self.free_unique(seq, facet)?;
+            self.free_unique(seq, facet.unique.as_deref())?;
         }
         Ok(())
     }
 
-    fn free_unique(&mut self, seq: i64, facet: &Facet) -> Done<()> {
-        if let Some(key) = &facet.unique {
+    /// Frees a unique key that was held until its task is final.
+    pub(crate) fn free_unique(&mut self, seq: i64, key: Option<&str>) -> Done<()> {
+        if let Some(key) = key {
             self.db
                 .prepare_cached("DELETE FROM uniq WHERE key = ?1 AND seq = ?2 AND until IS NULL")?
                 .execute((key, seq))?;

@@ -34,17 +34,8 @@ impl Tx<'_> {
         let pruned = self.prune()?;
         self.flush_series()?;
         let more = [due, rescued, expired, pruned].iter().any(|n| *n >= TICK_BATCH);
-        Ok(TickReport { due, rescued, expired, pruned, more, next: self.next_change() })
-    }
-
-    /// How long until time itself makes work claimable.
-    pub(crate) fn next_change(&self) -> Option<Duration> {
-        let due = self.mem.next_due.map(|at| Timestamp::from_millis(at).since(self.now));
-        let lane = self.mem.next_ready(Now { wall: self.now, mono: self.mono });
-        match (due, lane) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let next = self.mem.next_change(Now { wall: self.now, mono: self.mono });
+        Ok(TickReport { due, rescued, expired, pruned, more, next })
     }
 
     /// Scheduled and retrying tasks whose time has come become queued.
