@@ -150,6 +150,7 @@ const ROUTES: &[&str] = &[
     "/send",
     "/tasks/{id}",
     "/tasks/{id}/message",
+    "/workers",
     "other",
 ];
 const OTHER: usize = ROUTES.len() - 1;

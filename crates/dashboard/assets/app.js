@@ -255,6 +255,24 @@ function watchOverview() {
   });
 }
 
+// ---- The workers: heartbeats are no events, so this page asks. ----
+
+function watchWorkers() {
+  let root = find("#workers");
+  if (!root) return;
+  const refresh = single(async () => {
+    try {
+      root = swap(root, (await fetchFragment(root.dataset.fragment)).text);
+      showLive("polling");
+    } catch {
+      showLive("off");
+    }
+  });
+  setInterval(() => document.hidden || refresh(), POLL_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  showLive("polling");
+}
+
 // ---- The form ----
 
 function fieldError(name, text) {
@@ -393,4 +411,5 @@ showTimes();
 setInterval(showTimes, 1000);
 enhanceForm();
 watchOverview();
+watchWorkers();
 for (const root of document.querySelectorAll("main > [data-task]")) watchTask(root);

@@ -27,9 +27,11 @@ const SOURCES: &[(&str, &str)] = &[
     ("_status.html", include_str!("../templates/_status.html")),
     ("_card.html", include_str!("../templates/_card.html")),
     ("_task.html", include_str!("../templates/_task.html")),
+    ("_workers.html", include_str!("../templates/_workers.html")),
     ("index.html", include_str!("../templates/index.html")),
     ("task.html", include_str!("../templates/task.html")),
     ("message.html", include_str!("../templates/message.html")),
+    ("workers.html", include_str!("../templates/workers.html")),
     ("problem.html", include_str!("../templates/problem.html")),
 ];
 

@@ -1,7 +1,7 @@
 //! Every page with a sample context, as a snapshot: what a template is given and what it makes of it.
 
 use axum::http::StatusCode;
-use posthaste_api::view::{LaneView, LimitsView, PauseView, QueueView, StateCounts};
+use posthaste_api::view::{LaneView, LimitsView, PauseView, QueueView, StateCounts, WorkerView};
 use posthaste_api::{ApiConfig, ApiError, AttemptView, TaskErrorView, TaskPage, TaskView};
 use posthaste_core::{
     AttemptOutcome, EndReason, FailureClass, Json, Kind, PauseReason, Priority, QueueName, RetryPolicy,
@@ -10,9 +10,9 @@ use posthaste_core::{
 use posthaste_notify::HeldMessage;
 use serde::Serialize;
 
-use crate::pages::{ProblemPage, message::MessagePage, overview, send, task};
-use crate::present::{self, Asked, Read};
-use crate::view::{AssetUrls, Chrome, Overview, Words};
+use crate::pages::{ProblemPage, message::MessagePage, overview, send, task, workers};
+use crate::present::{self, Asked, Read, WorkersRead};
+use crate::view::{AssetUrls, Chrome, Overview, Words, Workers};
 use crate::{render, view};
 
 const NOW: i64 = 1_795_383_000_000; // 2026-11-22T21:30:00Z
@@ -338,6 +338,64 @@ fn tasks_in_every_state() {
 fn task_fragments() {
     check("card_retrying", "_card.html", &task::Fragment { task: present::task(&retrying(), at(0)) });
     check("fragment_failed", "_task.html", &task::Fragment { task: present::task(&refused(), at(0)) });
+}
+
+fn worker(host: &str, pid: u32, running: u32, seen: i64) -> WorkerView {
+    WorkerView {
+        id: WorkerId::new(format!("{host}:{pid}:a1b2")).unwrap(),
+        host: host.into(),
+        pid,
+        version: "0.0.0".into(),
+        queues: vec![QueueName::default(), QueueName::new("bulk").unwrap()],
+        kinds: vec![Kind::notify()],
+        slots: 64,
+        running,
+        started_at: at(-7_300),
+        seen_at: at(seen),
+        stopping: false,
+    }
+}
+
+fn workers_page(workers: Workers) -> workers::WorkersPage {
+    let chrome = Chrome { here: "workers", refresh: true, ..chrome(&config(), "Workers") };
+    workers::WorkersPage { chrome, workers }
+}
+
+fn workers_read(workers: Vec<WorkerView>, running: Vec<TaskView>) -> Workers {
+    let unserved = QueueView {
+        queue: QueueName::new("mial").unwrap(),
+        counts: StateCounts([0, 3, 0, 0, 0, 0, 0, 0]),
+        held: 0,
+        workers: 0,
+        paused: None,
+    };
+    let running = TaskPage { data: running, next_cursor: None, searched_until: None };
+    present::workers(WorkersRead { workers, queues: vec![queue(), unserved], running }, at(0))
+}
+
+#[test]
+fn workers_busy_idle_stopping_and_silent() {
+    let stopping = WorkerView { stopping: true, ..worker("mail-3", 90, 2, -2) };
+    let all =
+        vec![worker("mail-2", 12, 0, -4), worker("mail-1", 4711, 10, -1), stopping, worker("old", 7, 1, -31)];
+    let on = |n: u32| TaskView {
+        worker: Some(WorkerId::new("mail-1:4711:a1b2").unwrap()),
+        ..TaskView { id: id(n), ..running() }
+    };
+    let read = workers_read(all, (20..30).map(on).collect());
+    assert_eq!(
+        read.cards.iter().map(|c| c.badge.label).collect::<Vec<_>>(),
+        ["Busy", "Idle", "Stopping", "Silent"]
+    );
+    assert_eq!((read.cards[0].tasks.len(), read.cards[0].more.as_deref()), (8, Some("and 2 more")));
+    check("workers", "workers.html", &workers_page(read));
+}
+
+#[test]
+fn no_workers_and_no_store() {
+    check("workers_none", "_workers.html", &workers::Fragment { workers: workers_read(vec![], vec![]) });
+    let workers = present::workers_problem(&ApiError::Unavailable { why: "away".into() });
+    check("workers_store_down", "workers.html", &workers_page(workers));
 }
 
 #[test]

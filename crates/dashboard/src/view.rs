@@ -130,6 +130,55 @@ pub(crate) struct Row {
     pub(crate) when: When,
 }
 
+/// Every worker that was heard of lately.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Workers {
+    /// Set when the store did not answer; nothing else is shown then.
+    pub(crate) problem: Option<Words>,
+    pub(crate) summary: Option<String>,
+    /// Queues that nobody serves.
+    pub(crate) warnings: Vec<String>,
+    pub(crate) cards: Vec<WorkerCard>,
+    pub(crate) empty: Words,
+}
+
+/// One worker.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WorkerCard {
+    /// Names it on the page.
+    pub(crate) key: String,
+    pub(crate) title: String,
+    pub(crate) badge: WorkerBadge,
+    pub(crate) busy: u32,
+    pub(crate) slots: u32,
+    pub(crate) load: String,
+    pub(crate) seen: When,
+    pub(crate) started: When,
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) tasks: Vec<WorkerTask>,
+    /// What of its tasks is not shown.
+    pub(crate) more: Option<String>,
+}
+
+/// How a worker is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WorkerBadge {
+    /// The name of its style.
+    pub(crate) state: &'static str,
+    pub(crate) label: &'static str,
+    /// What that means, where it is not plain.
+    pub(crate) note: Option<String>,
+}
+
+/// A task that a worker runs.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WorkerTask {
+    pub(crate) href: String,
+    pub(crate) title: String,
+    pub(crate) subtitle: Option<String>,
+    pub(crate) since: When,
+}
+
 /// One task in full.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Task {

@@ -9,10 +9,10 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use posthaste_api::{Api, ApiConfig, guard};
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
-use posthaste_core::broker::{ClaimRequest, SettleRequest, Settlement};
+use posthaste_core::broker::{ClaimRequest, SettleRequest, Settlement, WorkerInfo};
 use posthaste_core::{
-    Broker, Failure, FailureClass, Json, Kept, Outcome, QueueName, RecordKind, Store, TaskId, Timestamp,
-    WorkerId,
+    Broker, Claimed, Failure, FailureClass, Json, Kept, Outcome, QueueName, RecordKind, Store, TaskId,
+    Timestamp, WorkerId,
 };
 use posthaste_notify::HeldMessage;
 use posthaste_testkit::{Fault, FaultStore, Method};
@@ -82,8 +82,8 @@ impl Pages {
         to.strip_prefix("/tasks/").unwrap().parse().unwrap()
     }
 
-    /// Claims the only task and ends it.
-    async fn end(&self, outcome: Outcome) {
+    /// Claims the only task, as worker `w`.
+    async fn claim(&self) -> Claimed {
         let claim = ClaimRequest {
             worker: WorkerId::new("w").unwrap(),
             queues: vec![QueueName::default()],
@@ -93,9 +93,14 @@ impl Pages {
             per_target: None,
             held: vec![],
         };
-        let claimed = self.store.claim(claim).await.unwrap();
+        let mut claimed = self.store.claim(claim).await.unwrap();
         assert_eq!(claimed.len(), 1);
-        let settlements = vec![Settlement { lease: claimed[0].lease, outcome }];
+        claimed.remove(0)
+    }
+
+    /// Claims the only task and ends it.
+    async fn end(&self, outcome: Outcome) {
+        let settlements = vec![Settlement { lease: self.claim().await.lease, outcome }];
         self.store.settle(SettleRequest { settlements, ..SettleRequest::default() }).await.unwrap();
     }
 
@@ -230,6 +235,38 @@ async fn a_store_that_is_down_is_said_and_takes_nothing_that_was_typed() {
     assert_eq!(task.status, StatusCode::SERVICE_UNAVAILABLE);
     pages.faults.heal();
     assert_eq!(pages.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_workers_are_shown_with_what_they_run() {
+    let pages = Pages::open().await;
+    assert!(pages.get("/workers").await.body.contains("No worker is running"));
+    let worker = WorkerInfo {
+        id: WorkerId::new("w").unwrap(),
+        host: "mail-<1>".into(),
+        pid: 4711,
+        version: "1.2.3".into(),
+        queues: vec![QueueName::default()],
+        kinds: vec![],
+        slots: 8,
+        running: 1,
+        started_at: Timestamp::default(),
+        seen_at: Timestamp::default(),
+        stopping: false,
+    };
+    pages.store.heartbeat(worker).await.unwrap();
+    let id = pages.send("email=dev%40example.com").await;
+    pages.claim().await;
+    let page = pages.get("/workers").await.body.replace("&#x2f;", "/");
+    for text in ["mail-&lt;1&gt;", "4711", "1.2.3", "1 of 8 slots busy", "dev@example.com"] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(page.contains(&format!("/tasks/{id}")), "{page}");
+    assert!(pages.get("/fragments/workers").await.body.starts_with("<div id=\"workers\""));
+    pages.faults.always(Method::Workers, Fault::Fail);
+    let down = pages.get("/workers").await;
+    assert_eq!(down.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(down.body.contains("The store does not answer"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ pub(crate) mod message;
 pub(crate) mod overview;
 pub(crate) mod send;
 pub(crate) mod task;
+pub(crate) mod workers;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

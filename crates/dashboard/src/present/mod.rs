@@ -3,6 +3,7 @@
 mod message;
 mod overview;
 mod task;
+mod workers;
 
 use posthaste_api::ApiConfig;
 
@@ -12,6 +13,7 @@ use crate::view::{Banner, Chrome, Tone};
 pub(crate) use message::{frame_html, message, raw_source};
 pub(crate) use overview::{Asked, Read, overview, overview_problem};
 pub(crate) use task::task;
+pub(crate) use workers::{WorkersRead, workers, workers_problem};
 
 /// The frame of a page titled `title`.
 pub(crate) fn chrome(config: &ApiConfig, title: impl Into<String>) -> Chrome {

@@ -61,16 +61,9 @@ pub(crate) fn overview(read: Read, asked: &Asked, now: Timestamp) -> Overview {
 
 /// The overview when it could not be read.
 pub(crate) fn overview_problem(error: &ApiError, asked: &Asked) -> Overview {
-    let problem = match error {
-        ApiError::Unavailable { .. } => Words {
-            title: "The store does not answer".to_owned(),
-            text: "Nothing can be shown or accepted until it does. This page keeps trying.".to_owned(),
-        },
-        other => Words { title: "The tasks could not be read".to_owned(), text: other.detail() },
-    };
     Overview {
         fragment: asked.at("/fragments/overview"),
-        problem: Some(problem),
+        problem: Some(store_problem(error, "The tasks could not be read")),
         tiles: Vec::new(),
         pauses: Vec::new(),
         heading: String::new(),
@@ -78,6 +71,17 @@ pub(crate) fn overview_problem(error: &ApiError, asked: &Asked) -> Overview {
         rows: Vec::new(),
         older: None,
         empty: empty(asked),
+    }
+}
+
+/// Why a page shows nothing; `title` says it when the store is not to blame.
+pub(crate) fn store_problem(error: &ApiError, title: &str) -> Words {
+    match error {
+        ApiError::Unavailable { .. } => Words {
+            title: "The store does not answer".to_owned(),
+            text: "Nothing can be shown or accepted until it does. This page keeps trying.".to_owned(),
+        },
+        other => Words { title: title.to_owned(), text: other.detail() },
     }
 }
 
@@ -110,7 +114,7 @@ fn tiles(queues: &[QueueView], asked: &Asked) -> Vec<Tile> {
 }
 
 /// Queues whose tasks wait because no worker serves them: a typing mistake in a name, as a rule.
-fn unserved(queues: &[QueueView]) -> Vec<String> {
+pub(crate) fn unserved(queues: &[QueueView]) -> Vec<String> {
     let waiting = |q: &QueueView| -> u64 {
         [State::Scheduled, State::Queued, State::Retrying].iter().map(|s| q.counts.of(*s)).sum()
     };
