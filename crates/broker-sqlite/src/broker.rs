@@ -11,6 +11,8 @@ use posthaste_core::broker::{
     ListRequest, Page, PauseRequest, QueueCounts, ReleaseReason, Retried, SeriesPoint, SeriesRequest,
     SettleReply, SettleRequest, TickReport, WorkerInfo,
 };
+use posthaste_core::task::stored::Presets;
+use posthaste_core::validate;
 use posthaste_core::{
     Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, QueueName, Record, RecordKind,
     RecordOrder, Records, Scope, Subscription, Task, TaskId, Timestamp, Wakeups,
@@ -22,9 +24,9 @@ use crate::error::closed;
 use crate::live::Live;
 use crate::open::Opened;
 use crate::read::Readers;
-use crate::row::{Presets, prepare};
+use crate::row::prepare;
 use crate::writer::{Op, Reply, Writer, spawn};
-use crate::{OpenError, SqliteConfig, validate};
+use crate::{OpenError, SqliteConfig};
 
 /// The embedded store. Dropping it stops the writer after what it has been sent.
 pub struct SqliteStore {
@@ -180,9 +182,7 @@ impl Broker for SqliteStore {
     }
 
     async fn set_limits(&self, scope: &Scope, limits: LaneLimits) -> Result<(), BrokerError> {
-        if limits.rate == Some(0) || limits.concurrency == Some(0) || limits.per_ms == 0 {
-            return Err(BrokerError::invalid(0, "limits", "must be at least 1; pause the lane to stop it"));
-        }
+        validate::limits(&limits)?;
         self.ask(|r| Op::Limits(scope.clone(), limits, r)).await
     }
 

@@ -14,7 +14,6 @@ mod open;
 mod read;
 mod row;
 mod schema;
-mod validate;
 mod writer;
 
 pub use broker::SqliteStore;

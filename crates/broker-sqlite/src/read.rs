@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use posthaste_core::broker::{Bodies, ListRequest, Page, SeriesPoint, SeriesRequest};
 use posthaste_core::limits::{LIST_TIME, MAX_LIST_SCAN, MAX_PAGE, MAX_SERIES_POINTS};
+use posthaste_core::task::stored::{Ext, Presets, log_parse};
 use posthaste_core::{
     Attempt, AttemptOutcome, BrokerError, Json, Kind, LaneKey, Name, Priority, QueueName, Record, RecordKind,
     RecordOrder, State, Task, TaskEnd, TaskId, Timestamp, WorkerId,
@@ -18,7 +19,7 @@ use crate::engine::records::kind_code;
 use crate::engine::series::Point;
 use crate::engine::{Done, Fail};
 use crate::error::{closed, corrupt, map};
-use crate::row::{Ext, Presets, log_parse, run_flag};
+use crate::row::run_flag;
 
 /// Reading connections at the most.
 const READERS: usize = 4;

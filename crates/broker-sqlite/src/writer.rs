@@ -12,6 +12,7 @@ use posthaste_core::broker::{
     ReleaseReason, Retried, SettleReply, SettleRequest, TickReport, WorkerInfo,
 };
 use posthaste_core::limits::{Retention, STORE_GAP, WORKER_KEPT};
+use posthaste_core::task::stored::Presets;
 use posthaste_core::{
     BrokerError, Claimed, Clock, Expect, IdempotencyKey, Json, LaneLimits, LeaseRef, QueueName, RecordKind,
     Scope, TaskId, Timestamp, WorkerId,
@@ -25,7 +26,7 @@ use crate::engine::tick::Sweep;
 use crate::engine::{Done, Effects, Fail, Tx};
 use crate::error::{corrupt, map};
 use crate::live::Live;
-use crate::row::{Prepared, Presets};
+use crate::row::Prepared;
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, BrokerError>>;

@@ -16,6 +16,7 @@ pub mod name;
 pub mod records;
 pub mod task;
 pub mod time;
+pub mod validate;
 
 pub use broker::{Broker, Store};
 pub use clock::{Clock, OffsetClock};

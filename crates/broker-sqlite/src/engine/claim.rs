@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use posthaste_core::broker::ClaimRequest;
 use posthaste_core::limits::{MAX_CLAIM, TICK_BATCH};
+use posthaste_core::task::stored::Ext;
 use posthaste_core::{
     Claimed, EndReason, Json, LaneKey, LeaseRef, LeaseToken, PauseReason, Priority, State, Timestamp,
 };
@@ -15,7 +16,7 @@ use super::mem::Run;
 use super::ring::{Now, Plan, Quota};
 use super::series::bucket;
 use super::{Done, Fail, Happened, Tx};
-use crate::row::{Ext, run_flag};
+use crate::row::run_flag;
 
 /// What a claim reads of a row.
 struct Row {
@@ -28,7 +29,7 @@ struct Row {
     failures: u32,
     ended: u32,
     flags: i64,
-    policy: i64,
+    policy: u8,
     created: i64,
     due: i64,
     expires: Option<i64>,

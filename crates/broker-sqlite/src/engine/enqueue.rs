@@ -272,5 +272,7 @@ pub(crate) fn id_of_columns(seq: i64, rand: i64, flags: i64, ext: Option<&str>) 
     if flags & flag::FOREIGN == 0 {
         return Ok(id_of(seq, rand));
     }
-    crate::row::Ext::parse(ext)?.id.ok_or_else(|| Fail::Corrupt("a foreign task has no id".into()))
+    posthaste_core::task::stored::Ext::parse(ext)?
+        .id
+        .ok_or_else(|| Fail::Corrupt("a foreign task has no id".into()))
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use posthaste_core::limits::{LEASE, MAX_LANES, MAX_NAMES};
+use posthaste_core::task::stored::Ext;
 use posthaste_core::{
     BrokerError, Kind, LaneKey, LaneLimits, LeaseToken, Name, Pause, QueueName, State, TaskId, Timestamp,
     WorkerId,
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::series::Gathered;
 use super::{Done, Fail};
 use crate::ids::{Minter, id_of};
-use crate::row::{Ext, flag};
+use crate::row::flag;
 
 /// Levels of priority.
 pub(crate) const PRIOS: usize = 4;

@@ -15,10 +15,10 @@ pub(crate) mod tick;
 use std::time::Duration;
 
 use posthaste_core::limits::Retention;
+use posthaste_core::task::stored::Presets;
 use posthaste_core::{BrokerError, Event, FailureClass, State, TaskId, Timestamp};
 use rusqlite::Connection;
 
-use crate::row::Presets;
 use mem::Mem;
 
 /// Why an operation did not happen.

@@ -1,12 +1,13 @@
 //! What people do to tasks: cancel and retry.
 
 use posthaste_core::broker::{Cancelled, Retried};
+use posthaste_core::task::stored::{Ext, unique_key};
 use posthaste_core::{EndReason, State, TaskEnd, TaskId, Timestamp};
 
 use super::enqueue::id_of_columns;
 use super::settle::Ended;
 use super::{Done, Fail, Happened, Tx};
-use crate::row::{Ext, flag, run_flag, unique_key};
+use crate::row::{flag, run_flag};
 
 /// A task that does not run, as its row tells.
 pub(crate) struct Resting {

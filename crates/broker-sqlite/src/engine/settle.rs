@@ -5,6 +5,7 @@ use std::time::Duration;
 use posthaste_core::broker::{SettleReply, SettleRequest, Settled, Settlement};
 use posthaste_core::task::decide::{Facts, LostLease, Verdict, on_failure, on_lost_lease};
 use posthaste_core::task::state::{Trigger, next};
+use posthaste_core::task::stored::{Ext, cut, log_append, unique_key};
 use posthaste_core::{
     Attempt, AttemptOutcome, EndReason, Failure, FailureClass, Json, Kept, LeaseRef, Outcome, RetryPolicy,
     State, TaskEnd, Timestamp,
@@ -15,7 +16,7 @@ use rusqlite::OptionalExtension;
 use super::mem::{Run, retention_class};
 use super::series::bucket;
 use super::{Done, Fail, Happened, Tx};
-use crate::row::{Ext, cut, flag, log_append, run_flag, unique_key};
+use crate::row::{flag, run_flag};
 
 /// What ending a try needs of the row.
 pub(crate) struct Facet {

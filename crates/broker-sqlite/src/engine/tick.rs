@@ -194,7 +194,7 @@ impl Tx<'_> {
             self.db.prepare_cached("DELETE FROM foreign_id WHERE id = ?1")?.execute([id.as_bytes()])?;
         }
         if row.flags & flag::BATCH != 0
-            && let Some(batch) = crate::row::Ext::parse(row.ext.as_deref())?.batch
+            && let Some(batch) = posthaste_core::task::stored::Ext::parse(row.ext.as_deref())?.batch
         {
             self.db
                 .prepare_cached("DELETE FROM batch_task WHERE batch = ?1 AND seq = ?2")?

@@ -4,6 +4,7 @@ pub mod class;
 pub mod decide;
 pub mod policy;
 pub mod state;
+pub mod stored;
 pub mod table;
 
 use std::fmt;

@@ -1,14 +1,17 @@
-//! What is refused before it reaches the writer.
+//! What every store refuses before it writes anything.
 
-use posthaste_core::broker::{EnqueueRequest, PauseRequest, SettleRequest};
-use posthaste_core::limits::{
+use crate::broker::{EnqueueRequest, PauseRequest, SettleRequest};
+use crate::limits::{
     MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAUSE, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_SETTLE,
     MAX_UNIQUE_HOLD,
 };
-use posthaste_core::{BrokerError, Json, NewTask, Outcome, UniqueHold};
+use crate::{BrokerError, Json, LaneLimits, NewTask, Outcome, UniqueHold};
 
 /// Checks a whole enqueue.
-pub(crate) fn enqueue(request: &EnqueueRequest) -> Result<(), BrokerError> {
+///
+/// # Errors
+/// [`BrokerError::Invalid`] names the first that is not acceptable.
+pub fn enqueue(request: &EnqueueRequest) -> Result<(), BrokerError> {
     if request.tasks.len() > MAX_ENQUEUE {
         return Err(BrokerError::invalid(
             MAX_ENQUEUE,
@@ -55,7 +58,10 @@ fn key(i: usize, field: &'static str, k: &str) -> Result<(), BrokerError> {
 }
 
 /// Checks a whole settle: it is refused before anything of it is written.
-pub(crate) fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
+///
+/// # Errors
+/// [`BrokerError::Invalid`] names the first that is not acceptable.
+pub fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
     batch(request.settlements.len().max(request.started.len()))?;
     for (i, s) in request.settlements.iter().enumerate() {
         if let Outcome::Success { result, kept } = &s.outcome {
@@ -75,7 +81,10 @@ pub(crate) fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
 }
 
 /// Checks the length of a batch of leases or ids.
-pub(crate) fn batch(n: usize) -> Result<(), BrokerError> {
+///
+/// # Errors
+/// [`BrokerError::Invalid`] names the first that is not acceptable.
+pub fn batch(n: usize) -> Result<(), BrokerError> {
     if n > MAX_SETTLE {
         return Err(BrokerError::invalid(MAX_SETTLE, "batch", format!("at most {MAX_SETTLE} in one call")));
     }
@@ -83,7 +92,10 @@ pub(crate) fn batch(n: usize) -> Result<(), BrokerError> {
 }
 
 /// Checks how long a pause is: its end is written as a date, which must be one that reads back.
-pub(crate) fn pause(request: &PauseRequest) -> Result<(), BrokerError> {
+///
+/// # Errors
+/// [`BrokerError::Invalid`] names the first that is not acceptable.
+pub fn pause(request: &PauseRequest) -> Result<(), BrokerError> {
     if request.for_.is_some_and(|d| d > MAX_PAUSE) {
         let problem = format!("must be at most {}", MAX_PAUSE.as_millis());
         return Err(BrokerError::invalid(0, "for_ms", problem));
@@ -91,8 +103,22 @@ pub(crate) fn pause(request: &PauseRequest) -> Result<(), BrokerError> {
     Ok(())
 }
 
+/// Checks the limits of a lane.
+///
+/// # Errors
+/// [`BrokerError::Invalid`] when one of them is zero.
+pub fn limits(limits: &LaneLimits) -> Result<(), BrokerError> {
+    if limits.rate == Some(0) || limits.concurrency == Some(0) || limits.per_ms == 0 {
+        return Err(BrokerError::invalid(0, "limits", "must be at least 1; pause the lane to stop it"));
+    }
+    Ok(())
+}
+
 /// Checks a record's name and body.
-pub(crate) fn record(name: &str, b: &Json) -> Result<(), BrokerError> {
+///
+/// # Errors
+/// [`BrokerError::Invalid`] names the first that is not acceptable.
+pub fn record(name: &str, b: &Json) -> Result<(), BrokerError> {
     key(0, "name", name)?;
     body(0, b)
 }
