@@ -1,0 +1,315 @@
+//! The way to Redis: one server, Sentinel or Cluster behind one handle.
+//!
+//! All calls to a server share one connection, each a single pipelined write; nothing is locked while a call waits.
+//! **Nothing is sent twice that may have been executed.** A call is sent again only after an answer that says that it
+//! was not: `NOSCRIPT` (after loading the script), `MOVED`, `ASK`, `TRYAGAIN`, `CLUSTERDOWN`, `LOADING`, `MASTERDOWN`,
+//! and `READONLY` once. All of that waits two seconds at most. The Cluster client of the `redis` crate sends again by
+//! default, so the routing is done here.
+//!
+//! A script never follows `ASK`: while a slot moves, half of a shard is on either side (see [`script`]). It waits
+//! until the move is over. A command with one key does follow.
+//!
+//! Values have their RESP2 form, whatever the connection speaks: a hash is a flat array, a number with a fraction is
+//! text.
+
+mod blocking;
+mod cluster;
+mod container;
+mod dial;
+mod error;
+mod listen;
+mod peer;
+mod script;
+mod slot;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthaste_core::BrokerError;
+use redis::{Cmd, Value};
+use tokio::time::Instant;
+
+pub(crate) use blocking::{Blocking, Unblocked};
+pub use container::{LOCALHOST_IN_A_CONTAINER, container_help, in_container};
+pub(crate) use listen::{Heard, Listener};
+pub(crate) use script::{Call, Oom, Script};
+pub(crate) use slot::{SLOTS, crc16, slot_of};
+
+use cluster::Cluster;
+use dial::Target;
+use error::{Verdict, meaning, unavailable, verdict};
+use peer::Peer;
+
+use crate::url::{Host, Mode, RedisUrl};
+
+/// How long a call waits, in all, for a server that says that in a moment it will work.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A script is loaded this often for one call; a cache that is flushed more often than that is a fault.
+const MAX_LOADS: u32 = 3;
+/// A slot is followed this often for one call.
+const MAX_REDIRECTIONS: u32 = 16;
+
+/// The handle; a clone is the same way.
+#[derive(Clone)]
+pub(crate) struct Link {
+    way: Arc<Way>,
+}
+
+enum Way {
+    One(Arc<Peer>, Arc<RedisUrl>),
+    Cluster(Cluster, Arc<RedisUrl>),
+}
+
+/// One master, to be asked about itself.
+#[derive(Clone)]
+pub(crate) struct Node {
+    peer: Arc<Peer>,
+}
+
+impl Node {
+    /// The node as it was named.
+    pub(crate) fn host(&self) -> &Host {
+        self.peer.host()
+    }
+
+    /// Sends a command to this node. It is sent once.
+    pub(crate) async fn command(&self, cmd: &Cmd) -> Result<Value, BrokerError> {
+        match self.peer.send(cmd).await? {
+            Value::ServerError(error) => Err(meaning(&error)),
+            value => Ok(plain(value)),
+        }
+    }
+}
+
+impl Link {
+    /// A way to what the URL names. Nothing is connected before the first call.
+    pub(crate) fn new(url: &RedisUrl) -> Self {
+        let url = Arc::new(url.clone());
+        let way = match url.mode {
+            Mode::Cluster => Way::Cluster(Cluster::new(&url), url),
+            Mode::Single | Mode::Sentinel { .. } | Mode::Unix { .. } => {
+                Way::One(Peer::new(url.clone(), Target::Url), url)
+            }
+        };
+        Self { way: Arc::new(way) }
+    }
+
+    /// True if the slots of the keys are spread over several servers.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(*self.way, Way::Cluster(..))
+    }
+
+    /// Calls a script.
+    ///
+    /// Cancel safety: a call that was begun may be executed, whether or not its answer is awaited.
+    pub(crate) async fn run(&self, call: Call) -> Result<Value, BrokerError> {
+        self.carry(call.slot, &call.cmd, Some(&call.script)).await
+    }
+
+    /// Sends a command to the master that has `key`.
+    pub(crate) async fn command(&self, key: &[u8], cmd: Cmd) -> Result<Value, BrokerError> {
+        self.carry(slot_of(key), &cmd, None).await.map(plain)
+    }
+
+    /// Every master: the one server, or those of the Cluster that have slots.
+    pub(crate) async fn masters(&self) -> Result<Vec<Node>, BrokerError> {
+        let peers = match &*self.way {
+            Way::One(peer, _) => vec![peer.clone()],
+            Way::Cluster(cluster, _) => cluster.masters().await?,
+        };
+        Ok(peers.into_iter().map(|peer| Node { peer }).collect())
+    }
+
+    /// A connection of its own, without response timeout, for commands that wait at the master that has `key`.
+    ///
+    /// It is made by the first command.
+    pub(crate) async fn blocking(&self, key: &[u8]) -> Result<Blocking, BrokerError> {
+        Ok(Blocking::new(self.clone(), slot_of(key)))
+    }
+
+    /// Listens to a sharded channel. Nothing is connected before [`Listener::next`].
+    pub(crate) fn listen(&self, channel: Vec<u8>) -> Listener {
+        Listener::new(self.clone(), channel)
+    }
+
+    fn url(&self) -> &Arc<RedisUrl> {
+        match &*self.way {
+            Way::One(_, url) | Way::Cluster(_, url) => url,
+        }
+    }
+
+    async fn owner(&self, slot: u16) -> Result<Arc<Peer>, BrokerError> {
+        match &*self.way {
+            Way::One(peer, _) => Ok(peer.clone()),
+            Way::Cluster(cluster, _) => cluster.owner(slot).await,
+        }
+    }
+
+    /// After an error that a failover, or a slot that moved, may have caused.
+    fn suspect(&self) {
+        if self.is_cluster() {
+            let link = self.clone();
+            let _looking_handle = tokio::spawn(async move {
+                if let Way::Cluster(cluster, _) = &*link.way {
+                    cluster.look_if_idle().await;
+                }
+            });
+        }
+    }
+
+    async fn carry(&self, slot: u16, cmd: &Cmd, script: Option<&Script>) -> Result<Value, BrokerError> {
+        let peer = self.owner(slot).await?;
+        match peer.send(cmd).await {
+            Ok(Value::ServerError(error)) => Box::pin(self.insist(slot, cmd, script, peer, error)).await,
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.suspect();
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on after an error of the server, as long as it says that nothing was executed.
+    async fn insist(
+        &self,
+        slot: u16,
+        cmd: &Cmd,
+        script: Option<&Script>,
+        mut peer: Arc<Peer>,
+        mut error: redis::ServerError,
+    ) -> Result<Value, BrokerError> {
+        let mut tries = Tries::default();
+        loop {
+            let next = match (verdict(&error, peer.host()), &*self.way) {
+                (Verdict::Final(error), _) => return Err(error),
+                (Verdict::NoScript, _) => {
+                    let script = script.filter(|_| tries.load()).ok_or_else(|| meaning(&error))?;
+                    load(&peer, script).await?;
+                    peer.send(cmd).await
+                }
+                (Verdict::Moved(slot, Some(host)), Way::Cluster(cluster, _)) if tries.redirect() => {
+                    peer = cluster.moved(slot, &host);
+                    self.suspect();
+                    peer.send(cmd).await
+                }
+                (Verdict::Ask(Some(host)), Way::Cluster(cluster, _))
+                    if script.is_none() && tries.redirect() =>
+                {
+                    cluster.node(&host).send_asking(cmd).await
+                }
+                (Verdict::Ask(_), Way::Cluster(..)) | (Verdict::Wait, _) => {
+                    if !tries.wait().await {
+                        return Err(meaning(&error));
+                    }
+                    self.suspect();
+                    peer = self.owner(slot).await?;
+                    peer.send(cmd).await
+                }
+                (Verdict::ReadOnly, way) if tries.renew() => {
+                    match way {
+                        Way::One(peer, _) => peer.renew(),
+                        Way::Cluster(cluster, _) => cluster.look(cluster.version()).await?,
+                    }
+                    peer = self.owner(slot).await?;
+                    peer.send(cmd).await
+                }
+                (Verdict::Moved(..) | Verdict::Ask(_) | Verdict::ReadOnly, _) => return Err(meaning(&error)),
+            };
+            match next {
+                Ok(Value::ServerError(again)) => error = again,
+                Ok(value) => return Ok(value),
+                Err(error) => {
+                    self.suspect();
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// What one call has already been granted.
+#[derive(Default)]
+struct Tries {
+    loads: u32,
+    redirections: u32,
+    renewed: bool,
+    until: Option<Instant>,
+    pause: Duration,
+}
+
+impl Tries {
+    fn load(&mut self) -> bool {
+        self.loads += 1;
+        self.loads <= MAX_LOADS
+    }
+
+    fn redirect(&mut self) -> bool {
+        self.redirections += 1;
+        self.redirections <= MAX_REDIRECTIONS
+    }
+
+    fn renew(&mut self) -> bool {
+        !std::mem::replace(&mut self.renewed, true)
+    }
+
+    /// Waits a little, 10 ms at first and 160 ms at most. False if the patience is at its end.
+    async fn wait(&mut self) -> bool {
+        let until = *self.until.get_or_insert_with(|| Instant::now() + PATIENCE);
+        if Instant::now() >= until {
+            return false;
+        }
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(10), Duration::from_millis(160));
+        tokio::time::sleep(self.pause).await;
+        true
+    }
+}
+
+async fn load(peer: &Arc<Peer>, script: &Script) -> Result<(), BrokerError> {
+    let mut cmd = redis::cmd("SCRIPT");
+    cmd.arg("LOAD").arg(script.text());
+    match peer.send(&cmd).await? {
+        Value::ServerError(error) if error.code() == "ERR" => Err(BrokerError::Corrupt {
+            what: format!(
+                "Redis at {} cannot compile the script {:?}; it needs Redis 7.0 or Valkey: {}",
+                peer.host(),
+                script.name(),
+                error.details().unwrap_or_default()
+            ),
+        }),
+        Value::ServerError(error) => Err(match verdict(&error, peer.host()) {
+            Verdict::Final(error) => error,
+            _ => meaning(&error),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The RESP2 form of a value.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(plain).collect()),
+        Value::Set(items) => Value::Array(items.into_iter().map(plain).collect()),
+        Value::Map(pairs) => {
+            Value::Array(pairs.into_iter().flat_map(|(key, value)| [plain(key), plain(value)]).collect())
+        }
+        Value::Attribute { data, .. } => plain(*data),
+        Value::VerbatimString { text, .. } => Value::BulkString(text.into_bytes()),
+        Value::Double(number) => Value::BulkString(number.to_string().into_bytes()),
+        Value::Boolean(yes) => Value::Int(i64::from(yes)),
+        Value::BigNumber(digits) => Value::BulkString(digits),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_take_their_resp2_form() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let map = Value::Map(vec![(text("a"), Value::Double(1.5)), (text("b"), Value::Boolean(true))]);
+        assert_eq!(plain(map), Value::Array(vec![text("a"), text("1.5"), text("b"), Value::Int(1)]));
+        assert_eq!(plain(Value::Array(vec![Value::Double(3.0)])), Value::Array(vec![text("3")]));
+    }
+}
