@@ -283,11 +283,12 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Runs `log` at most once a second: while the store is away every request would write a line.
+/// Runs `log` at most once in ten seconds: while the store is away every request would write a line.
 fn rarely(log: impl FnOnce()) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    if LAST.swap(since.as_secs(), Ordering::Relaxed) != since.as_secs() {
+    let period = since.as_secs() / 10;
+    if LAST.swap(period, Ordering::Relaxed) != period {
         log();
     }
 }
@@ -315,7 +316,10 @@ impl From<BrokerError> for ApiError {
             }
             BrokerError::Full { what } => {
                 rarely(|| {
-                    tracing::warn!(what, "the store is full; more of these in this second are not logged")
+                    tracing::warn!(
+                        what,
+                        "the store is full; more of these in these ten seconds are not logged"
+                    )
                 });
                 Self::Full { what }
             }
@@ -323,7 +327,7 @@ impl From<BrokerError> for ApiError {
                 rarely(|| {
                     tracing::warn!(
                         why,
-                        "the store is not available; more of these in this second are not logged"
+                        "the store is not available; more of these in these ten seconds are not logged"
                     )
                 });
                 Self::Unavailable { why }

@@ -240,6 +240,10 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
     out.push(Sample::new("posthaste_store_up", f64::from(u8::from(up))));
     out.push(Sample::new("posthaste_store_latency_seconds", health.latency_us as f64 / 1e6));
     out.push(Sample::new("posthaste_store_size_bytes", health.size_bytes as f64));
+    // Each further question to a store that hangs would hold up the scrape by its whole patience.
+    if health.problem.is_some() {
+        return;
+    }
     for q in api.queues().await.unwrap_or_default() {
         let queue = q.queue.as_str();
         for state in State::ALL {

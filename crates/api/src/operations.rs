@@ -1,7 +1,7 @@
 //! Everything that the API and the pages can do, apart from HTTP.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use posthaste_core::broker::{
@@ -22,6 +22,8 @@ use crate::{ApiConfig, ApiError};
 
 /// Longest time that [`Api::wait`] waits.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Longest time that the store may take to say how it is.
+const HEALTH_TIME: Duration = Duration::from_secs(2);
 
 /// What an enqueue through the API answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,8 @@ struct Inner {
     metrics: Metrics,
     closing: CancellationToken,
     store_answered: AtomicBool,
+    /// What the store calls itself, once it said so.
+    store_kind: OnceLock<String>,
 }
 
 impl Api {
@@ -56,6 +60,7 @@ impl Api {
                 metrics: Metrics::default(),
                 closing: CancellationToken::new(),
                 store_answered: AtomicBool::new(false),
+                store_kind: OnceLock::new(),
             }),
         }
     }
@@ -63,6 +68,11 @@ impl Api {
     /// Every HTTP route except the pages. Wrap it, merged with the pages, in [`crate::guard`].
     pub fn router(&self) -> axum::Router {
         crate::routes::router(self.clone())
+    }
+
+    /// `/healthz`, `/readyz` and `/metrics` alone: for a process that serves nothing else.
+    pub fn probes(&self) -> axum::Router {
+        crate::routes::probes(self.clone())
     }
 
     /// Its settings.
@@ -290,10 +300,20 @@ impl Api {
         self.inner.store.subscribe(task)
     }
 
-    /// Whether the store answers and takes writes now.
+    /// Whether the store answers and takes writes now. One that hangs counts as away after
+    /// two seconds: whoever probes has little patience.
     pub async fn health(&self) -> Health {
-        let health = self.inner.store.health().await;
+        let asked = tokio::time::timeout(HEALTH_TIME, self.inner.store.health()).await;
+        let health = asked.unwrap_or_else(|_| Health {
+            store: self.inner.store_kind.get().cloned().unwrap_or_else(|| "unknown".to_owned()),
+            version: String::new(),
+            writable: false,
+            problem: Some(format!("no answer within {HEALTH_TIME:?}")),
+            latency_us: u64::try_from(HEALTH_TIME.as_micros()).unwrap_or(u64::MAX),
+            size_bytes: 0,
+        });
         if health.problem.is_none() {
+            self.inner.store_kind.get_or_init(|| health.store.clone());
             self.inner.store_answered.store(true, Ordering::Relaxed);
         }
         health

@@ -61,6 +61,8 @@ pub enum Method {
     Heartbeat,
     /// [`Broker::workers`].
     Workers,
+    /// [`Broker::health`], which answers a fault as a problem.
+    Health,
     /// [`Records::get_record`].
     GetRecord,
     /// [`Records::put_record`].
@@ -297,7 +299,15 @@ impl Broker for FaultStore {
     }
 
     async fn health(&self) -> Health {
-        self.inner.health().await
+        let asked = self.call(Method::Health, async { Ok(self.inner.health().await) }).await;
+        asked.unwrap_or_else(|fault| Health {
+            store: "fault".to_owned(),
+            version: String::new(),
+            writable: false,
+            problem: Some(fault.to_string()),
+            latency_us: 0,
+            size_bytes: 0,
+        })
     }
 }
 

@@ -51,6 +51,17 @@ pub(crate) fn router(api: Api) -> Router {
         .with_state(api)
 }
 
+/// What says how the process is, and nothing else.
+pub(crate) fn probes(api: Api) -> Router {
+    Router::new()
+        .route("/metrics", get(meta::metrics::handle))
+        .route("/healthz", get(meta::healthz::handle))
+        .route("/readyz", get(meta::readyz::handle))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(api)
+}
+
 async fn method_not_allowed(uri: Uri) -> Response {
     refuse(uri.path(), ApiError::MethodNotAllowed)
 }

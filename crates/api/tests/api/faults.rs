@@ -75,3 +75,45 @@ async fn liveness_and_readiness_follow_the_store() {
     assert_eq!((&body["status"], &body["store"]), (&json!("ready"), &json!("sqlite")));
     assert!(body["latency_us"].is_u64());
 }
+
+#[tokio::test]
+async fn liveness_waits_for_the_first_answer_and_a_store_that_hangs_is_not_ready() {
+    let s = Server::start().await;
+    s.faults.always(Method::Health, Fault::Fail);
+    let starting = s.get("/healthz").await;
+    assert_eq!((starting.status().as_u16(), starting.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    assert_eq!(json(s.get("/readyz").await).await["status"], "unavailable");
+    s.faults.heal();
+    assert_eq!(s.get("/healthz").await.status(), 200);
+    s.faults.always(Method::Health, Fault::Hang);
+    assert_eq!(s.get("/healthz").await.status(), 200, "the process lives");
+    let away = s.get("/readyz").await;
+    assert_eq!(away.status(), 503);
+    let body = json(away).await;
+    assert_eq!((&body["store"], &body["problem"]), (&json!("sqlite"), &json!("no answer within 2s")));
+    // It does not hold up a scrape by more than that, and says so.
+    let counted = s.faults.begun(Method::Counts);
+    assert!(s.get("/metrics").await.text().await.unwrap().contains("posthaste_store_up 0.0"));
+    assert_eq!(s.faults.begun(Method::Counts), counted);
+}
+
+#[tokio::test]
+async fn probes_alone_serve_nothing_else() {
+    let s = Server::start().await;
+    let probes = posthaste_api::guard(s.api.probes(), &s.api);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(posthaste_api::serve(listener, probes, s.api.closing().clone()));
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/metrics", 200),
+        ("/v1/tasks", 404),
+        ("/", 404),
+        ("/health", 404),
+    ] {
+        assert_eq!(s.client.get(format!("{url}{path}")).send().await.unwrap().status(), status, "{path}");
+    }
+    s.api.closing().cancel();
+    serving.await.unwrap().unwrap();
+}
