@@ -17,6 +17,7 @@ say() { echo "setup: $*"; }
 declare -A provides=( # command -> Debian package
   [cc]=build-essential [make]=make [curl]=curl [git]=git [python3]=python3
   [chromium]=chromium [chromedriver]=chromium-driver [wrk]=wrk [shellcheck]=shellcheck
+  [redis-server]=redis-server [redis-cli]=redis-tools
 )
 # Ubuntu's chromium packages only install a snap, which needs a running snapd; Playwright's own
 # build is fetched there instead (below).
@@ -49,6 +50,14 @@ if ((${#missing[@]})); then
   else
     say "installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
+    # The tests start servers of their own, so no package may start a service: with this file, Debian's packages ask it
+    # first and are told no. One that is there already stays as it is.
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+      printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+      "${root[@]}" chmod 755 "$policy"
+      trap '"${root[@]}" rm -f "$policy"' EXIT
+    fi
     "${root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists at hand"
     # One by one when the whole set fails, so that one missing package does not cost the others.
     if ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
@@ -58,6 +67,10 @@ if ((${#missing[@]})); then
           apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
           say "could not install $package"
       done
+    fi
+    if [[ -n $(trap -p EXIT) ]]; then
+      "${root[@]}" rm -f "$policy"
+      trap - EXIT
     fi
   fi
   for package in "${missing[@]}"; do

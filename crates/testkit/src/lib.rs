@@ -1,10 +1,12 @@
-//! Builders, clocks, fault injection and real sinks, for tests only.
+//! Builders, clocks, fault injection, real sinks and real Redis servers, for tests only.
 
 pub mod build;
 pub mod clock;
 pub mod fault;
+pub mod redis;
 pub mod smtp;
 
 pub use build::{claimed, kind, queue, task, task_in_lane};
 pub use clock::frozen_clock;
 pub use fault::{Fault, FaultStore, Method};
+pub use redis::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, Wire};
