@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests (`check.sh test`) or everything that CI runs (`check.sh all`), to the end even when
-# something fails, and prints one summary line last: `N passed, N failed[, N skipped]`.
+# Runs the tests (`check.sh test`), what needs no test run (`check.sh lint`), the short fault runs
+# (`check.sh faults`) or all of it, as CI does (`check.sh all`), to the end even when something fails,
+# and prints one summary line last: `N passed, N failed[, N skipped]`.
 #
 # What is counted: each Rust test, documentation test, browser test and assertion of the fault runs,
 # and one for each other step (format, lints, an example). The line is kept in target/check/summary.
@@ -10,6 +11,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 mode=${1:-all}
+case $mode in all | lint | test | faults) ;; *)
+  echo "usage: scripts/check.sh [all|lint|test|faults]" >&2
+  exit 2
+  ;;
+esac
 out=target/check
 python=.venv/bin/python
 # make setup puts a Chromium there where the distribution has none.
@@ -195,14 +201,17 @@ infra_lint() {
 }
 
 python_syntax() {
-  PYTHONPYCACHEPREFIX="$PWD/$out/pycache" python3 -m compileall -q e2e
+  PYTHONPYCACHEPREFIX="$PWD/$out/pycache" python3 -m compileall -q e2e scripts
 }
+
+# Whether this run is one of the modes named.
+in_mode() { [[ " $* " == *" $mode "* ]]; }
 
 # --- the run -----------------------------------------------------------------------------------
 
 scripts/need-rust.sh || { echo "0 passed, 1 failed" | tee "$out/summary"; exit 1; }
 
-if [[ $mode == all ]]; then
+if in_mode lint all; then
   step "format" cargo fmt --all --check
   if cargo clippy --version >/dev/null 2>&1; then
     step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -212,16 +221,19 @@ if [[ $mode == all ]]; then
   step "API documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 fi
 
-if step "build" cargo build --locked --workspace --all-targets; then
-  rust_tests
-  step "snapshots are all in use" unreferenced_snapshots
-  examples
-  browser
-  [[ $mode == all ]] && faults
+if in_mode test faults all && step "build" cargo build --locked --workspace --all-targets; then
+  if in_mode test all; then
+    rust_tests
+    step "snapshots are all in use" unreferenced_snapshots
+    examples
+    browser
+    step "variables of the containers" python3 scripts/env_example.py target/debug/posthaste
+  fi
+  in_mode faults all && faults
 fi
 
-if [[ $mode == all ]]; then
-  step "fault scripts compile" python_syntax
+if in_mode lint all; then
+  step "scripts compile" python_syntax
   step "links between the documents" python3 scripts/links.py
   shell_lint
   licences
