@@ -144,8 +144,8 @@ class Sink:
 
     # --- life --------------------------------------------------------------------------------
 
-    async def start(self, port=0):
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=1 << 22, backlog=512)
+    async def start(self, port=0, host="127.0.0.1"):
+        self.server = await asyncio.start_server(self._serve, host, port, limit=1 << 22, backlog=512)
         self.port = self.server.sockets[0].getsockname()[1]
         return self.port
 
@@ -170,11 +170,12 @@ class Sink:
 class SinkProcess:
     """The sink as a program of its own, recording task ids in a file."""
 
-    def __init__(self, directory, delay_ms=5):
+    def __init__(self, directory, delay_ms=5, host="127.0.0.1"):
         self.record = directory / "delivered.txt"
         self.record.touch()
         self.process = subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), "--delay-ms", str(delay_ms), "--record", str(self.record)],
+            [sys.executable, os.path.abspath(__file__), "--host", host, "--delay-ms", str(delay_ms),
+             "--record", str(self.record)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline())
 
@@ -192,6 +193,7 @@ class SinkProcess:
 
 def program():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--delay-ms", type=float, default=0)
     parser.add_argument("--record", required=True)
@@ -200,7 +202,7 @@ def program():
 
     async def serve():
         sink = Sink(delay=arguments.delay_ms / 1000, keep=False, record=record)
-        print(await sink.start(arguments.port), flush=True)
+        print(await sink.start(arguments.port, arguments.host), flush=True)
         await asyncio.Event().wait()
 
     asyncio.run(serve())
