@@ -11,7 +11,7 @@ use posthaste_core::limits::{CANCEL_POLL, EXTEND_EVERY, MAX_SETTLE};
 use posthaste_core::{BrokerError, LeaseRef, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::running::Running;
 use crate::shared::Shared;
@@ -20,6 +20,12 @@ use crate::shared::Shared;
 const HEARTBEAT_EVERY: Duration = EXTEND_EVERY;
 /// A failed extend is tried again after this, not only after a third of the lease.
 const EXTEND_AGAIN: Duration = Duration::from_millis(500);
+/// A failed heartbeat is tried again after this: others judge by it whether this worker lives.
+const HEARTBEAT_AGAIN: Duration = Duration::from_secs(1);
+/// How long cancel flags and heartbeats may take: while one hangs, no lease is extended.
+const ASIDE: Duration = Duration::from_secs(2);
+/// How often leases that cannot be extended are complained of.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// How long the last heartbeat may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -69,7 +75,7 @@ impl Keeper {
 }
 
 /// The worker as others see it.
-pub(crate) fn info(shared: &Shared, started_at: Timestamp) -> WorkerInfo {
+pub(crate) fn registration(shared: &Shared, started_at: Timestamp) -> WorkerInfo {
     let config = &shared.config;
     let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     WorkerInfo {
@@ -92,6 +98,8 @@ async fn keep(shared: Arc<Shared>, mut told: mpsc::UnboundedReceiver<Note>, star
     let mut extend_at = Instant::now() + extend_every;
     let mut flags_at = Instant::now() + CANCEL_POLL;
     let mut beat_at = Instant::now() + HEARTBEAT_EVERY;
+    let aside = ASIDE.min(extend_every);
+    let mut complaints = Complaints::default();
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(extend_at.min(flags_at).min(beat_at)) => {}
@@ -109,25 +117,46 @@ async fn keep(shared: Arc<Shared>, mut told: mpsc::UnboundedReceiver<Note>, star
         }
         let now = Instant::now();
         if extend_at <= now {
-            let extended = extend(&shared, extend_every).await;
+            let extended = extend(&shared, extend_every, &mut complaints).await;
             extend_at = Instant::now() + if extended { extend_every } else { EXTEND_AGAIN.min(extend_every) };
         }
         if flags_at <= now {
-            ask_cancel_flags(&shared, extend_every).await;
+            ask_cancel_flags(&shared, aside).await;
             flags_at = Instant::now() + CANCEL_POLL;
         }
         if beat_at <= now {
-            let beat = timeout(extend_every, shared.store.heartbeat(info(&shared, started_at))).await;
-            if let Some(error) = failure(beat) {
+            let beat =
+                failure(timeout(aside, shared.store.heartbeat(registration(&shared, started_at))).await);
+            if let Some(error) = &beat {
                 debug!(%error, "the registration was not renewed");
             }
-            beat_at = Instant::now() + HEARTBEAT_EVERY;
+            beat_at = Instant::now() + if beat.is_none() { HEARTBEAT_EVERY } else { HEARTBEAT_AGAIN };
+        }
+    }
+}
+
+/// When it was last complained that leases were not extended; nothing while they are.
+#[derive(Default)]
+struct Complaints(Option<Instant>);
+
+impl Complaints {
+    fn failed(&mut self, error: &BrokerError, leases: usize) {
+        let now = Instant::now();
+        if self.0.is_none_or(|t| now >= t + COMPLAIN_EVERY) {
+            self.0 = Some(now);
+            warn!(%error, leases, "leases were not extended; trying again");
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if self.0.take().is_some() {
+            info!("leases are extended again");
         }
     }
 }
 
 /// Extends every lease; `false` when the store did not take all of it.
-async fn extend(shared: &Shared, patience: Duration) -> bool {
+async fn extend(shared: &Shared, patience: Duration, complaints: &mut Complaints) -> bool {
     let tasks: Vec<Arc<Running>> = shared.leases.all().into_iter().filter(|t| !t.is_lost()).collect();
     for part in tasks.chunks(MAX_SETTLE) {
         let leases: Vec<Extend> =
@@ -145,12 +174,13 @@ async fn extend(shared: &Shared, patience: Duration) -> bool {
             }
             other => {
                 if let Some(error) = failure(other) {
-                    warn!(%error, leases = leases.len(), "leases were not extended");
+                    complaints.failed(&error, leases.len());
                 }
                 return false;
             }
         }
     }
+    complaints.succeeded();
     true
 }
 
@@ -174,8 +204,13 @@ async fn ask_cancel_flags(shared: &Shared, patience: Duration) {
 }
 
 async fn goodbye(shared: &Shared, started_at: Timestamp) {
-    let gone =
-        WorkerInfo { queues: Vec::new(), slots: 0, stopping: true, running: 0, ..info(shared, started_at) };
+    let gone = WorkerInfo {
+        queues: Vec::new(),
+        slots: 0,
+        stopping: true,
+        running: 0,
+        ..registration(shared, started_at)
+    };
     if let Some(error) = failure(timeout(GOODBYE, shared.store.heartbeat(gone)).await) {
         debug!(%error, "the registration was not taken back: it runs out");
     }

@@ -42,7 +42,8 @@ impl Pace {
 
 /// First wait after a failed call; it doubles up to [`RETRY_CAP`].
 const RETRY_BASE: Duration = Duration::from_millis(20);
-/// Longest wait between calls of a store that fails.
+/// Longest wait between calls of a store that fails: work resumes within two seconds of its answering,
+/// the time that its connection takes to come back included.
 const RETRY_CAP: Duration = Duration::from_secs(1);
 
 /// When to ask a failing store again.

@@ -12,7 +12,7 @@ use crate::board::Board;
 use crate::config::WorkerConfig;
 use crate::driver::Driver;
 use crate::handler::Registry;
-use crate::keeper::{Keeper, info};
+use crate::keeper::{Keeper, registration};
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
 use crate::stopping::ShutdownReport;
@@ -63,7 +63,7 @@ impl Worker {
             work: Notify::new(),
         });
         let started_at = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-        shared.store.heartbeat(info(&shared, started_at)).await?;
+        shared.store.heartbeat(registration(&shared, started_at)).await?;
         let keeper = Keeper::start(shared.clone(), started_at)
             .map_err(|e| BrokerError::Unavailable { why: format!("the lease keeper did not start: {e}") })?;
         let mut helpers = maintenance::start(&shared);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use posthaste_core::broker::ReleaseReason;
 use posthaste_core::{Broker, NewTask, Outcome, State};
 use posthaste_testkit::{Fault, Method, task};
 use serde_json::json;
@@ -109,6 +110,103 @@ async fn a_store_that_hangs_holds_up_no_shutdown() {
     worker.abort_handle().cancel();
     let stopped = tokio::time::timeout(Duration::from_secs(10), worker.shutdown()).await;
     assert!(stopped.is_ok(), "the shutdown waits for a keeper that waits for the store");
+}
+
+/// Everything that a worker asks of its store.
+const ASKED: [Method; 7] = [
+    Method::Claim,
+    Method::Settle,
+    Method::Extend,
+    Method::CancelFlags,
+    Method::Heartbeat,
+    Method::Release,
+    Method::Tick,
+];
+
+#[tokio::test]
+async fn an_outage_is_outlived_without_a_second_run_and_work_goes_on_by_itself() {
+    let rig = Rig::new().await;
+    let (registry, mut starts, go) = gated();
+    let worker = rig.worker(registry, eager(2, 0)).await;
+    let running = rig.enqueue(task("t", json!(1))).await;
+    starts.recv().await.expect("it starts");
+    let extended = rig.store.ended(Method::Extend);
+    let beaten = rig.store.ended(Method::Heartbeat);
+    ASKED.iter().for_each(|m| rig.store.always(*m, Fault::Fail));
+    worker.keep_now();
+    // Each is tried again and again, though nobody asks the keeper a second time.
+    rig.store.wait_ended(Method::Extend, extended + 3).await;
+    rig.store.wait_ended(Method::Heartbeat, beaten + 2).await;
+    // Its ring is lost: nothing tells the worker of this one when the store is back.
+    let waiting = rig.enqueue(task("t", json!(2))).await;
+    rig.store.heal();
+    starts.recv().await.expect("work goes on");
+    rig.store.wait_ended(Method::Extend, rig.store.ended(Method::Extend) + 1).await;
+    go.notify_one();
+    go.notify_one();
+    for id in [running, waiting] {
+        let done = rig.until_state(id, State::Succeeded).await;
+        assert_eq!(done.attempt, 1, "no healthy handler runs twice");
+    }
+    assert_eq!(until_stats(&worker, |s| s.succeeded == 2).await.lease_lost, 0);
+    assert_eq!(worker.shutdown().await.left, 0);
+}
+
+/// Where the log goes in a test that reads it.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_late_outcome_is_refused_alone_and_the_log_says_so() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // The runtime of this test is its thread.
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let rig = Rig::new().await;
+    let (registry, mut starts, go) = gated();
+    let leases = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = leases.clone();
+    let inner = registry.get(&posthaste_testkit::kind("t")).expect("it is registered").clone();
+    let registry = handler(move |cx| {
+        seen.lock().expect("no handler panics").push(cx.task().lease);
+        let inner = inner.clone();
+        async move { inner.run(cx).await }
+    });
+    let worker = rig.worker(registry, eager(2, 0)).await;
+    let ids = rig.enqueue_all(vec![task("t", json!(1)), task("t", json!(2))]).await;
+    for _ in 0..2 {
+        starts.recv().await.expect("it starts");
+    }
+    // As after a freeze: one of them runs elsewhere by now.
+    let lost = leases.lock().expect("no handler panics")[0];
+    rig.store.release(&[lost], ReleaseReason::Shutdown).await.expect("the store takes it");
+    go.notify_one();
+    go.notify_one();
+    let stats = until_stats(&worker, |s| s.succeeded + s.lease_lost == 2).await;
+    assert_eq!((stats.succeeded, stats.lease_lost), (1, 1), "{stats:?}");
+    // The one that was lost runs again, and its new outcome counts.
+    starts.recv().await.expect("it starts again");
+    go.notify_one();
+    for id in ids {
+        rig.until_state(id, State::Succeeded).await;
+    }
+    assert_eq!(worker.shutdown().await.left, 0);
+    let text = String::from_utf8(log.0.lock().expect("no writer panics").clone()).expect("UTF-8");
+    let told: Vec<&str> = text.lines().filter(|l| l.contains("the leases were lost")).collect();
+    assert_eq!(told.len(), 1, "{text}");
+    assert!(told[0].contains("count=1") && told[0].contains(&lost.task.to_string()), "{text}");
 }
 
 #[tokio::test]
