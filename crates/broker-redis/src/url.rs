@@ -145,6 +145,21 @@ impl RedisUrl {
         self.tls
     }
 
+    /// The number of the database.
+    pub fn db(&self) -> i64 {
+        self.db
+    }
+
+    /// User and password of the server; never to be printed.
+    pub fn login(&self) -> (Option<&str>, Option<&str>) {
+        (self.login.username.as_deref(), self.login.password.as_deref())
+    }
+
+    /// User and password of the sentinels; never to be printed.
+    pub fn sentinel_login(&self) -> (Option<&str>, Option<&str>) {
+        (self.sentinel_login.username.as_deref(), self.sentinel_login.password.as_deref())
+    }
+
     /// True if every host named is this machine itself, or the server is reached through a Unix socket.
     pub fn is_loopback(&self) -> bool {
         matches!(self.mode, Mode::Unix { .. }) || self.hosts.iter().all(Host::is_loopback)
