@@ -14,10 +14,10 @@ class Failed(Exception):
     """A docker command that did not end with 0."""
 
 
-def docker(*arguments, timeout=60, check=True, env=None):
-    """Runs `docker …`; its result, both streams as text."""
-    done = subprocess.run(["docker", *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
-                          cwd=ROOT, env=env, stdin=subprocess.DEVNULL)
+def docker(*arguments, timeout=60, check=True, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
+    """Runs `docker …`; its result, the streams as text unless they go to or come from a file."""
+    done = subprocess.run(["docker", *map(str, arguments)], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
+                          text=True, timeout=timeout, cwd=ROOT, env=env)
     if check and done.returncode != 0:
         raise Failed(f"docker {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done
@@ -51,11 +51,11 @@ class Project:
         self.port = free_port()
         self.settings = {}
 
-    def compose(self, *arguments, timeout=120, check=True):
+    def compose(self, *arguments, timeout=120, check=True, **streams):
         env = environment({"BACKEND_PORT": str(self.port), **self.settings})
         # The `.env` of whoever works in this directory is not for these runs.
         return docker("compose", "--project-name", self.name, "--env-file", "/dev/null", *arguments,
-                      timeout=timeout, check=check, env=env)
+                      timeout=timeout, check=check, env=env, **streams)
 
     def up(self, workers=1, timeout=120, *more):
         """Starts what is not running as it should be, and waits until all are healthy."""
