@@ -28,6 +28,11 @@ impl Shards {
         &self.link
     }
 
+    /// Whose time counts.
+    pub(crate) fn clock(&self) -> &StoreClock {
+        &self.clock
+    }
+
     /// How many there are: one until the store has told.
     pub(crate) fn count(&self) -> u16 {
         self.count.get().copied().unwrap_or(1)

@@ -1,0 +1,73 @@
+-- Pauses, resumes and limits. KEYS: P m. ARGV: clock; pause, resume or limits; `queue` or `lane`; queue, target, tenant; then
+-- for a pause: reason, for how many ms ('' until resumed), message ('' none); for limits: rate, per ms, concurrency
+-- ('' is none). Returns 'OK', or 'FULL' when there are too many lanes.
+local what, scope, name, target, tenant = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+
+-- Whether a new pause ends later than the one in force.
+local function later(old, new)
+  if not old then return true end
+  if not new['until'] then return true end
+  if not old['until'] then return false end
+  return old['until'] <= new['until']
+end
+
+local function clear(lane)
+  local old = settings(lane)
+  save(lane, {rate = old.rate, per = old.per, conc = old.conc})
+  call('HDEL', P .. 'pb', lane)
+end
+
+if what == 'resume' then
+  local queue = call('HGET', P .. 'q', name)
+  if queue then
+    if scope == 'queue' then
+      call('HDEL', P .. 'qp', queue)
+      -- The default lane has no name to be resumed by: it goes with its queue.
+      clear(queue)
+    else
+      local lane = call('HGET', P .. 'l', name .. ' ' .. target .. ' ' .. tenant)
+      if lane then clear(lane) end
+    end
+    wake = true
+  end
+  flush()
+  return 'OK'
+end
+
+local lane, _, queue = lane_no(name, target, tenant)
+if not lane then return 'FULL' end
+if what == 'pause' then
+  local reason, ms, message = ARGV[7], tonumber(ARGV[8]), ARGV[9]
+  local p = {reason = reason, since = now, ['until'] = ms and now + ms or nil, message = message ~= '' and message or nil}
+  if scope == 'queue' then
+    local old = call('HGET', P .. 'qp', queue)
+    old = old and cjson.decode(old)
+    if not lasts(old) or later(old, p) then call('HSET', P .. 'qp', queue, cjson.encode(p)) end
+  else
+    local s = copy(settings(lane))
+    -- Outcomes pause targets; a lane of one tenant is paused by people only.
+    local slot = (reason == 'manual' or tenant ~= '') and 'manual' or 'auto'
+    if later(s[slot], p) then
+      s[slot] = p
+      save(lane, s)
+    end
+  end
+else
+  local s = copy(settings(lane))
+  -- What was used under a higher rate would take a lower one for ever to refill: it counts for one period at most.
+  local rate, used = tonumber(ARGV[7]), 0
+  if s.rate then used = level(lane, s) end
+  s.rate, s.per, s.conc = rate, rate and tonumber(ARGV[8]) or nil, tonumber(ARGV[9])
+  if not rate and ARGV[8] ~= '1000' then s.per = tonumber(ARGV[8]) end
+  if rate then
+    buckets[lane] = {min(used, rate), now}
+    buckets_changed[lane] = true
+    save_buckets()
+  else
+    call('HDEL', P .. 'bk', lane)
+  end
+  save(lane, s)
+  wake = true
+end
+flush()
+return 'OK'

@@ -1,0 +1,164 @@
+-- Settles outcomes, each fenced on its own, notes what has started, then claims.
+-- KEYS: P m. ARGV: clock; number of outcomes, then each as `len1 K token16 op1 …` (see src/settle.rs); number of
+-- leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, most per
+-- target ('' is any), number of targets held, of each `<queue> <target> ` and count; number of queues, their names.
+-- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost), now, epoch, nonce, more, [K, record, …]}; a large
+-- payload comes as `len1 K payload` in the place of K.
+local replies = {}
+local arg = 2
+local nsettle = tonumber(ARGV[arg])
+arg = arg + 1
+
+local function fields(a)
+  local n = byte(a, 1)
+  return sub(a, 2, n + 1), sub(a, n + 2, n + 17), byte(a, n + 18), sub(a, n + 19)
+end
+
+-- Whether `token` was the last to settle the task.
+local function settled_before(key, token)
+  local rec = call('HGET', P .. 't', key)
+  if not rec then return 'L' end
+  local nonce = rd(rec).nonce
+  return nonce == sub(token, 9, 16) and 'A' or 'L'
+end
+
+local function keep(key, text)
+  local kind, name, body = unp('>BBc0I4c0', text)
+  local old = call('HGET', P .. 'rec:' .. kind, name)
+  local version = old and unp('>I6', old) + 1 or 1
+  call('HSET', P .. 'rec:' .. kind, name, pack('>I6I6', version, now) .. body)
+  call('ZADD', P .. 'reci:' .. kind, 0, name)
+  if kind == 7 then call('HSET', P .. 'hm', key, name) end
+end
+
+-- A success that is more than plain: with a history, an expiry, a unique key, or something kept beside it.
+local function succeed(key, run, rec, result, held)
+  local r = rd(rec)
+  local at = rd_run(run)
+  leave(key, at, r, {to = SUCCEEDED, counted = false, result = result ~= '' and result or nil, held = held},
+    {outcome = 'succeeded'})
+  if held then
+    count(at.queue, nil, 'h', 1)
+    point(at.queue, 'hld', 1)
+  end
+  answered(at.target, key)
+end
+
+local function failure(key, run, rec, op, rest)
+  local f = {class = op - 48}
+  local asked, jitter, message, code
+  asked, jitter, message, code = unp('>I6I4I2c0I2c0', rest)
+  if asked > 0 then f.asked = asked - 1 end
+  f.jitter = jitter / 4294967296
+  f.message = message
+  if code ~= '' then f.code = sub(code, 2) end
+  return fail(key, rd_run(run), rd(rec), f)
+end
+
+if nsettle > 0 then
+  local keys, tokens, ops, rests = {}, {}, {}, {}
+  for i = 1, nsettle do
+    keys[i], tokens[i], ops[i], rests[i] = fields(ARGV[arg])
+    arg = arg + 1
+  end
+  local held = hmget(P .. 'run', keys)
+  local recs = hmget(P .. 't', keys)
+  local now6 = pack('>I6', now)
+  local t, dels, nt, nd = {}, {}, 0, 0
+  local lanes_of, gone = {}, {}
+  for i = 1, nsettle do
+    local key, run, rec = keys[i], held[i], recs[i]
+    if not run or not rec or sub(run, 1, 16) ~= tokens[i] then
+      replies[i] = settled_before(key, tokens[i])
+    elseif gone[key] then
+      replies[i] = 'A'
+    elseif ops[i] == 83 then -- S: a success, and the result if there is one
+      gone[key] = true
+      replies[i] = '4'
+      local A, result = byte(rec, 1), rests[i]
+      -- Nothing to look at but, perhaps, `ext` and `created`: the record is written in one step.
+      if band(A, 237) == 0 and band(byte(rec, 2), 4) == 0 and #result <= 4096 then
+        local plen = #rec - 26
+        if A > 0 then
+          local pos = 27
+          if band(A, 2) > 0 then pos = pos + 6 end
+          if band(A, 16) > 0 then pos = pos + 2 + unp('>I2', rec, pos) end
+          plen = #rec - pos + 1
+        end
+        local took = max(0, now - unp('>I6', run, 21))
+        nt = nt + 2
+        t[nt - 1] = key
+        t[nt] = char(A, byte(rec, 2) + (result ~= '' and 32 or 0), SUCCEEDED * 4 + byte(rec, 3) % 4)
+          .. sub(rec, 4, 8) .. sub(run, 18, 20) .. sub(rec, 12, 12) .. sub(rec, 15, 20) .. now6
+          .. pack('>I4', min(took, NEVER - 1)) .. sub(run, 27, 28) .. sub(run, 9, 16) .. pack('>I2', plen)
+          .. sub(rec, 27) .. result
+        nd = nd + 1
+        dels[nd] = key
+        local place = sub(run, 33, 41)
+        local l = lanes_of[place]
+        if not l then
+          l = {n = 0}
+          l.queue, l.lane, l.target = unp('>I3I3I3', place)
+          lanes_of[place] = l
+        end
+        l.n = l.n + 1
+        local b = bucket(took)
+        l[b] = (l[b] or 0) + 1
+        if any_settings then
+          freed(l.lane, l.target, key)
+          answered(l.target, key)
+        end
+        if watched then
+          local route_no, gen = unp('>I3I2', rec, 4)
+          event(key, route_no, SUCCEEDED, unp('>I3', run, 18), gen)
+        end
+      else
+        succeed(key, run, rec, result, false)
+      end
+    elseif ops[i] == 75 then -- K: a success that keeps something: kind1 name body, then the result
+      gone[key] = true
+      replies[i] = '4'
+      local kept, result = unp('>I4c0I4c0', rests[i])
+      keep(key, kept)
+      succeed(key, run, rec, result, byte(kept, 1) == 7)
+    else -- 0 to 6: a class
+      gone[key] = true
+      replies[i] = tostring(failure(key, run, rec, ops[i], rests[i]))
+    end
+  end
+  if nd > 0 then
+    bulk('HSET', P .. 't', t)
+    bulk('HDEL', P .. 'run', dels)
+    bulk('ZREM', P .. 'ls', dels)
+    bulk('RPUSH', P .. 'd', dels)
+    for _, l in pairs(lanes_of) do
+      count(l.queue, RUNNING, SUCCEEDED, l.n)
+      point(l.queue, 'suc', l.n)
+      running(l.lane, l.target, -l.n)
+      for b = 0, 23 do
+        if l[b] then point(l.queue, 'r' .. b, l[b]) end
+      end
+    end
+  end
+  flush_runs()
+end
+
+local nstarted = tonumber(ARGV[arg])
+arg = arg + 1
+for _ = 1, nstarted do
+  local a = ARGV[arg]
+  arg = arg + 1
+  local key, token = sub(a, 1, -17), sub(a, -16)
+  local run = call('HGET', P .. 'run', key)
+  if run and sub(run, 1, 16) == token and byte(run, 17) % 2 == 0 then
+    call('HSET', P .. 'run', key, sub(run, 1, 16) .. char(byte(run, 17) + 1) .. sub(run, 18))
+  end
+end
+
+local epoch, more, out, nonce = 0, 0, {}, ''
+if ARGV[arg] then
+  nonce = ARGV[arg + 1]
+  epoch, more, out = claim(arg)
+end
+flush()
+return {concat(replies), now, epoch, nonce, more, out}

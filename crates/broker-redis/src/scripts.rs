@@ -1,0 +1,114 @@
+//! The scripts that change tasks and lanes, each with the parts it is made of.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use posthaste_core::RetryPolicy;
+use posthaste_core::limits::{
+    BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, DEFAULT_THROTTLE, IDEMPOTENCY_KEPT, LEASE,
+    LOW_PRIORITY_TURN, MAX_ATTEMPTS_KEPT, MAX_LANES, MAX_NAMES, MAX_RESCUES, MAX_SCHEDULE_AHEAD,
+    MAX_THROTTLE, MISCONFIGURED_PROBE, SERIES_KEPT, STORE_GAP, TICK_BATCH, WORKER_KEPT,
+};
+
+use crate::link::{Oom, Script};
+
+/// Largest reply of a claim, in bytes of records; what is beyond it is handed out by the next.
+const MAX_REPLY: usize = 1024 * 1024;
+
+/// What the rules of `core` put as numbers, as Lua locals.
+fn limits() -> String {
+    let ms = [
+        ("IDEMPOTENCY_KEPT", IDEMPOTENCY_KEPT),
+        ("MAX_SCHEDULE_AHEAD", MAX_SCHEDULE_AHEAD),
+        ("DEFAULT_THROTTLE", DEFAULT_THROTTLE),
+        ("MAX_THROTTLE", MAX_THROTTLE),
+        ("MISCONFIGURED_PROBE", MISCONFIGURED_PROBE),
+        ("BREAKER_BASE", BREAKER_BASE),
+        ("BREAKER_CAP", BREAKER_CAP),
+        ("LEASE", LEASE),
+        ("STORE_GAP", STORE_GAP),
+        ("SERIES_KEPT", SERIES_KEPT),
+        ("WORKER_KEPT", WORKER_KEPT),
+    ];
+    let numbers = [
+        ("BREAKER_THRESHOLD", BREAKER_THRESHOLD as usize),
+        ("LOW_PRIORITY_TURN", LOW_PRIORITY_TURN as usize),
+        ("MAX_RESCUES", MAX_RESCUES as usize),
+        ("MAX_ATTEMPTS_KEPT", MAX_ATTEMPTS_KEPT),
+        ("MAX_QUEUES", MAX_NAMES),
+        ("MAX_LANES", MAX_LANES),
+        ("TICK_BATCH", TICK_BATCH),
+        ("MAX_REPLY", MAX_REPLY),
+    ];
+    let mut lua = String::new();
+    for (name, d) in ms {
+        let _ = writeln!(lua, "local {name} = {}", d.as_millis());
+    }
+    for (name, n) in numbers {
+        let _ = writeln!(lua, "local {name} = {n}");
+    }
+    for (name, policy) in
+        [("POLICY_DEFAULT", RetryPolicy::default()), ("POLICY_EMAIL", RetryPolicy::email())]
+    {
+        let text = serde_json::to_string(&policy).expect("plain data always serializes");
+        let _ = writeln!(lua, "local {name} = [==[{text}]==]");
+    }
+    lua
+}
+
+/// The scripts of one store.
+pub(crate) struct Scripts {
+    pub(crate) init: Script,
+    pub(crate) intern: Script,
+    pub(crate) enqueue: Script,
+    pub(crate) reserve: Script,
+    pub(crate) work: Script,
+    pub(crate) lease: Script,
+    pub(crate) people: Script,
+    pub(crate) tick: Script,
+    pub(crate) steer: Script,
+}
+
+/// Made once a process.
+pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(Scripts::new);
+
+impl Scripts {
+    fn new() -> Self {
+        let limits = limits();
+        let prelude = include_str!("lua/prelude.lua");
+        let books = include_str!("lua/books.lua");
+        let record = include_str!("lua/record.lua");
+        let lanes = include_str!("lua/lanes.lua");
+        let ending = include_str!("lua/ending.lua");
+        let claim = include_str!("lua/claim.lua");
+        let names = include_str!("lua/names.lua");
+        let with = |name, oom, parts: &[&str]| {
+            let mut all = vec![limits.as_str(), prelude];
+            all.extend_from_slice(parts);
+            Script::with(name, oom, &all)
+        };
+        Self {
+            init: Script::with("init", Oom::Refuse, &[include_str!("lua/init.lua")]),
+            intern: with("intern", Oom::Refuse, &[names, include_str!("lua/intern.lua")]),
+            enqueue: with("enqueue", Oom::Refuse, &[books, record, include_str!("lua/enqueue.lua")]),
+            reserve: with("reserve", Oom::Refuse, &[include_str!("lua/reserve.lua")]),
+            work: with(
+                "work",
+                Oom::Allow,
+                &[books, record, lanes, ending, claim, include_str!("lua/work.lua")],
+            ),
+            lease: with("lease", Oom::Allow, &[books, record, lanes, ending, include_str!("lua/lease.lua")]),
+            people: with(
+                "people",
+                Oom::Allow,
+                &[books, record, lanes, ending, include_str!("lua/people.lua")],
+            ),
+            tick: with(
+                "tick",
+                Oom::Allow,
+                &[books, record, lanes, ending, claim, include_str!("lua/tick.lua")],
+            ),
+            steer: with("steer", Oom::Allow, &[books, lanes, names, include_str!("lua/steer.lua")]),
+        }
+    }
+}

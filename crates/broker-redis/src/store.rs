@@ -1,0 +1,239 @@
+//! The store as a handle: what all its operations share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use posthaste_core::BrokerError;
+use posthaste_core::limits::Retention;
+use redis::Value;
+use tokio::sync::OnceCell;
+
+use crate::enqueue::Gate;
+use crate::link::{Call, Link, Script};
+use crate::names::Names;
+use crate::open::{Durability, OpenError, RedisConfig};
+use crate::record::corrupt;
+use crate::reply;
+use crate::scripts::SCRIPTS;
+use crate::shards::Shards;
+use crate::url::RedisUrl;
+
+/// The version of the layout.
+pub(crate) const SCHEMA: u16 = 1;
+/// Shards of a new store on a Cluster.
+const CLUSTER_SHARDS: u16 = 64;
+/// Most shards of a store.
+const MAX_SHARDS: u16 = 1024;
+
+/// The store on Redis or Valkey. Cheap to share; all handles of one are the same connection.
+pub struct RedisStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the operations of a store share.
+pub(crate) struct Inner {
+    shards: Shards,
+    pub(crate) names: Names,
+    pub(crate) retention: Retention,
+    pub(crate) durability: Durability,
+    asked_shards: Option<u16>,
+    pub(crate) allow_eviction: bool,
+    /// How many shards there are was found out, and with it everything below.
+    known: OnceCell<Known>,
+    pub(crate) closed: AtomicBool,
+}
+
+/// What is known once the store has answered.
+struct Known {
+    gates: Vec<Arc<Gate>>,
+    /// Shards in which work may be ready; a claim looks at these.
+    busy: Vec<AtomicBool>,
+}
+
+impl RedisStore {
+    /// Takes the configuration and returns at once. The store connects by itself, and again whenever a connection is lost.
+    ///
+    /// # Errors
+    /// [`OpenError::Url`], [`OpenError::Namespace`], [`OpenError::Mismatch`] for a shard count out of bounds.
+    pub fn open(config: RedisConfig) -> Result<Arc<Self>, OpenError> {
+        let url = RedisUrl::parse(&config.url).map_err(|e| OpenError::Url { problem: e.problem })?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if config.namespace.is_empty() || config.namespace.len() > 64 || !config.namespace.chars().all(fits) {
+            return Err(OpenError::Namespace { namespace: config.namespace });
+        }
+        if config.shards.is_some_and(|n| n == 0 || n > MAX_SHARDS) {
+            let problem = format!("POSTHASTE_SHARDS must be 1 to {MAX_SHARDS}");
+            return Err(OpenError::Mismatch { problem });
+        }
+        let link = Link::new(&url);
+        let inner = Inner {
+            shards: Shards::new(link, config.namespace, config.clock),
+            names: Names::default(),
+            retention: config.retention,
+            durability: config.durability,
+            asked_shards: config.shards,
+            allow_eviction: config.allow_eviction,
+            known: OnceCell::new(),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Arc::new(Self { inner: Arc::new(inner) }))
+    }
+
+    /// Connects now and finds out whether the server and what is stored there fit this configuration.
+    ///
+    /// # Errors
+    /// Each variant of [`OpenError`] says what to do. [`OpenError::Refused`] may mend by itself.
+    pub async fn check(&self) -> Result<(), OpenError> {
+        self.inner.check_server().await?;
+        self.inner.found().await.map(drop).map_err(|e| match e {
+            BrokerError::Invalid { problem, .. } => OpenError::Mismatch { problem },
+            e => OpenError::Refused(e),
+        })
+    }
+
+    /// Ends everything that runs beside the calls. Calls that come later are answered `Unavailable`.
+    pub async fn close(&self) {
+        self.inner.closed.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Inner {
+    pub(crate) fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// What waits for a call to a shard. Only after [`Inner::found`].
+    pub(crate) fn gate(&self, shard: u16) -> &Arc<Gate> {
+        let known = self.known.get().expect("operations begin by finding the store");
+        &known.gates[usize::from(shard)]
+    }
+
+    /// Notes that work may be ready in a shard, or that a claim found none.
+    pub(crate) fn set_busy(&self, shard: u16, busy: bool) {
+        if let Some(flag) = self.known.get().and_then(|k| k.busy.get(usize::from(shard))) {
+            flag.store(busy, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn is_busy(&self, shard: u16) -> bool {
+        self.known.get().and_then(|k| k.busy.get(usize::from(shard))).is_none_or(|f| f.load(Ordering::Acquire))
+    }
+
+    /// Finds out, once, how the store is laid out; sets up a new one.
+    pub(crate) async fn found(&self) -> Result<&Shards, BrokerError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(BrokerError::Unavailable { why: "the store was closed".into() });
+        }
+        self.known.get_or_try_init(|| self.find()).await?;
+        Ok(&self.shards)
+    }
+
+    async fn find(&self) -> Result<Known, BrokerError> {
+        let new = self.asked_shards.unwrap_or(if self.shards.link().is_cluster() { CLUSTER_SHARDS } else { 1 });
+        let count = self.init(0, new).await?;
+        if let Some(asked) = self.asked_shards.filter(|a| *a != count) {
+            let problem = format!(
+                "the store has {count} shards and this process was told {asked}; unset POSTHASTE_SHARDS or set it to {count}"
+            );
+            return Err(BrokerError::invalid(0, "shards", problem));
+        }
+        for shard in 1..count {
+            self.init(shard, count).await?;
+        }
+        if !self.shards.settle_count(count) {
+            return Err(corrupt("the number of shards has changed under a living process"));
+        }
+        Ok(Known {
+            gates: (0..count).map(|_| Arc::default()).collect(),
+            busy: (0..count).map(|_| AtomicBool::new(true)).collect(),
+        })
+    }
+
+    /// Sets up a shard if it is new; how many shards it says there are.
+    async fn init(&self, shard: u16, shards: u16) -> Result<u16, BrokerError> {
+        let mut call = SCRIPTS.init.call(&self.shards.m_key(shard));
+        call.arg("").int(i64::from(SCHEMA)).int(i64::from(shards));
+        let values = reply::list(self.shards.link().run(call).await?)?;
+        let [schema, shards] =
+            <[Value; 2]>::try_from(values).map_err(|_| corrupt("the answer to a set-up"))?;
+        let schema = reply::int(schema)?;
+        if schema != i64::from(SCHEMA) {
+            let problem = format!(
+                "the store's layout is version {schema}, this program works with version {SCHEMA}; run the program that fits, or another POSTHASTE_NAMESPACE"
+            );
+            return Err(BrokerError::invalid(0, "schema", problem));
+        }
+        u16::try_from(reply::int(shards)?)
+            .ok()
+            .filter(|n| (1..=MAX_SHARDS).contains(n))
+            .ok_or_else(|| corrupt("the number of shards"))
+    }
+
+    /// Begins a call of a script; its first argument is there already.
+    pub(crate) fn call(&self, script: &Script, shard: u16) -> Call {
+        let mut call = script.call(&self.shards.m_key(shard));
+        call.arg(self.shards.clock_arg());
+        call
+    }
+
+    /// Runs a call. A shard that turns out to be empty is set up again, and the caller told to come again.
+    pub(crate) async fn run(&self, shard: u16, call: Call) -> Result<Value, BrokerError> {
+        let value = self.shards.link().run(call).await?;
+        if let Value::Array(values) = &value
+            && let [Value::BulkString(word)] = values.as_slice()
+            && word == b"INIT"
+        {
+            self.names.forget(shard);
+            self.init(shard, self.shards.count()).await?;
+            let why = "the store was emptied and is set up again; try again".to_owned();
+            return Err(BrokerError::Unavailable { why });
+        }
+        Ok(value)
+    }
+
+    async fn check_server(&self) -> Result<(), OpenError> {
+        let nodes = self.shards.link().masters().await.map_err(OpenError::Refused)?;
+        for node in nodes {
+            let info = node.command(redis::cmd("INFO").arg("everything")).await.map_err(OpenError::Refused)?;
+            let info = Info(reply::text(info).map_err(OpenError::Refused)?);
+            let version = info.get("redis_version").unwrap_or("unknown").to_owned();
+            let major: u32 = version.split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            if major < 7 {
+                return Err(OpenError::Version { version });
+            }
+            let policy = info.get("maxmemory_policy").unwrap_or("noeviction");
+            if policy.starts_with("allkeys") && !self.allow_eviction {
+                return Err(OpenError::Eviction { policy: policy.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a replica has what was written, if that was asked for.
+    pub(crate) async fn replicated(&self, _shard: u16) -> Result<(), BrokerError> {
+        if self.durability == Durability::Acknowledged {
+            return Ok(());
+        }
+        let started = Instant::now();
+        for node in self.shards.link().masters().await? {
+            let value = node.command(redis::cmd("WAIT").arg(1).arg(1_000)).await?;
+            if reply::int(value)? < 1 {
+                let ms = started.elapsed().min(Duration::from_secs(60)).as_millis();
+                let why = format!("no replica confirmed the write within {ms} ms; the same idempotency key completes it");
+                return Err(BrokerError::Unavailable { why });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The answer to INFO.
+pub(crate) struct Info(pub(crate) String);
+
+impl Info {
+    /// The value of a field.
+    pub(crate) fn get(&self, field: &str) -> Option<&str> {
+        self.0.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'))
+    }
+}

@@ -1,0 +1,70 @@
+//! What time moves, shard by shard.
+
+use std::time::Duration;
+
+use posthaste_core::BrokerError;
+use posthaste_core::broker::TickReport;
+use posthaste_core::limits::TICK_BATCH;
+use rand::RngExt;
+use redis::Value;
+
+use crate::record::corrupt;
+use crate::reply;
+use crate::scripts::SCRIPTS;
+use crate::store::Inner;
+
+/// Draws for the jitter of lost leases that go with a tick; beyond them they are used again.
+const DRAWS: usize = 16;
+
+impl Inner {
+    pub(crate) async fn tick(&self) -> Result<TickReport, BrokerError> {
+        let shards = self.found().await?;
+        let short = self.memory_is_short().await;
+        let mut sum = TickReport::default();
+        for shard in shards.all() {
+            let one = self.tick_shard(shard, short).await?;
+            sum.due += one.due;
+            sum.rescued += one.rescued;
+            sum.expired += one.expired;
+            sum.pruned += one.pruned;
+            sum.more |= one.more;
+            sum.next = sum.next.into_iter().chain(one.next).min();
+        }
+        Ok(sum)
+    }
+
+    async fn tick_shard(&self, shard: u16, short: bool) -> Result<TickReport, BrokerError> {
+        let r = self.retention;
+        let mut call = self.call(&SCRIPTS.tick, shard);
+        call.int(TICK_BATCH as i64)
+            .int(ms(r.succeeded_age))
+            .int(i64::try_from(r.succeeded_count).unwrap_or(i64::MAX))
+            .int(ms(r.failed_age))
+            .int(i64::try_from(r.failed_count).unwrap_or(i64::MAX))
+            .arg(if short { "1" } else { "0" });
+        for _ in 0..DRAWS {
+            call.arg(rand::rng().random::<f64>().to_string());
+        }
+        let values = reply::list(self.run(shard, call).await?)?;
+        let [due, rescued, expired, pruned, next] =
+            <[Value; 5]>::try_from(values).map_err(|_| corrupt("the answer to a tick"))?;
+        let n = |v: Value| reply::int(v).map(|n| usize::try_from(n).unwrap_or(0));
+        let (due, rescued, expired, pruned) = (n(due)?, n(rescued)?, n(expired)?, n(pruned)?);
+        let more = [due, rescued, expired, pruned].iter().any(|n| *n >= TICK_BATCH);
+        let next = u64::try_from(reply::int(next)?).ok().map(Duration::from_millis);
+        // What is due soon, or came back just now, is for the next claim to find.
+        if due + rescued > 0 || next.is_some_and(|d| d < Duration::from_secs(2)) {
+            self.set_busy(shard, true);
+        }
+        Ok(TickReport { due, rescued, expired, pruned, more, next })
+    }
+
+    /// Whether the server's memory is so full that finished tasks must make room.
+    async fn memory_is_short(&self) -> bool {
+        false
+    }
+}
+
+fn ms(d: Duration) -> i64 {
+    i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
+}

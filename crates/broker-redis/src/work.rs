@@ -1,0 +1,284 @@
+//! Settling outcomes and handing out work.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use posthaste_core::broker::{ClaimRequest, SettleReply, SettleRequest, Settled, Settlement};
+use posthaste_core::limits::MAX_CLAIM;
+use posthaste_core::task::stored::cut;
+use posthaste_core::{BrokerError, Claimed, LeaseRef, LeaseToken, Outcome, RecordKind, State, Timestamp};
+use rand::RngExt;
+use redis::Value;
+
+use crate::keys::Key;
+use crate::link::Call;
+use crate::record::{Record, Run, corrupt, run_flag};
+use crate::reply;
+use crate::scripts::SCRIPTS;
+use crate::store::Inner;
+
+/// What a call to one shard answers.
+struct Worked {
+    letters: Vec<u8>,
+    claimed: Vec<Claimed>,
+    more: bool,
+}
+
+/// What one shard has of a settle.
+#[derive(Default)]
+struct Part<'a> {
+    settlements: Vec<&'a Settlement>,
+    /// Where each of them stands in the request.
+    at: Vec<usize>,
+    started: Vec<LeaseRef>,
+}
+
+impl Inner {
+    /// Stores outcomes, then claims.
+    pub(crate) async fn settle(self: &Arc<Self>, request: SettleRequest) -> Result<SettleReply, BrokerError> {
+        let shards = self.found().await?;
+        let mut parts: Vec<Option<Part<'_>>> = shards.all().map(|_| None).collect();
+        for (i, s) in request.settlements.iter().enumerate() {
+            let (shard, _) = shards.place(s.lease.task);
+            let part = parts[usize::from(shard)].get_or_insert_default();
+            part.settlements.push(s);
+            part.at.push(i);
+        }
+        for lease in &request.started {
+            let (shard, _) = shards.place(lease.task);
+            parts[usize::from(shard)].get_or_insert_default().started.push(*lease);
+        }
+        let mut reply =
+            SettleReply { settled: vec![Settled::LeaseLost; request.settlements.len()], claimed: Vec::new() };
+        // On one shard, settling and claiming is one call; on several, a claim looks where work is.
+        let one = shards.count() == 1;
+        let claim = request.claim.as_ref().filter(|_| one);
+        let mut calls = Vec::new();
+        for (shard, part) in (0u16..).zip(&parts) {
+            if part.is_some() || (one && claim.is_some()) {
+                let empty = Part::default();
+                let part_ref = part.as_ref().unwrap_or(&empty);
+                let call = self.pack_work(shard, part_ref, claim);
+                calls.push(async move { self.work(shard, call, claim.filter(|_| one)).await.map(|w| (shard, w)) });
+            }
+        }
+        for (shard, worked) in try_join_all(calls).await? {
+            if let Some(part) = &parts[usize::from(shard)] {
+                for (letter, at) in worked.letters.iter().zip(&part.at) {
+                    reply.settled[*at] = settled(*letter)?;
+                }
+            }
+            reply.claimed.extend(worked.claimed);
+        }
+        if let Some(claim) = request.claim.filter(|_| !one) {
+            reply.claimed = self.claim(claim).await?;
+        }
+        Ok(reply)
+    }
+
+    /// Hands out ready tasks, from the shards in which there may be some, each time beginning with another.
+    pub(crate) async fn claim(self: &Arc<Self>, request: ClaimRequest) -> Result<Vec<Claimed>, BrokerError> {
+        let shards = self.found().await?;
+        let n = shards.count();
+        let mut out: Vec<Claimed> = Vec::new();
+        let want = request.max.min(MAX_CLAIM);
+        let first = if n == 1 { 0 } else { rand::rng().random_range(0..n) };
+        for i in 0..n {
+            let shard = (first + i) % n;
+            if out.len() >= want {
+                break;
+            }
+            if n > 1 && !self.is_busy(shard) {
+                continue;
+            }
+            let part = ClaimRequest {
+                max: want - out.len(),
+                start: request.start.saturating_sub(out.len()),
+                ..request.clone()
+            };
+            // Before the call: who rings in its course is heard.
+            self.set_busy(shard, false);
+            let call = self.pack_work(shard, &Part::default(), Some(&part));
+            let worked = self.work(shard, call, Some(&part)).await?;
+            if worked.more || worked.claimed.len() >= part.max {
+                self.set_busy(shard, true);
+            }
+            out.extend(worked.claimed);
+        }
+        Ok(out)
+    }
+
+    fn pack_work(&self, shard: u16, part: &Part<'_>, claim: Option<&ClaimRequest>) -> Call {
+        let mut call = self.call(&SCRIPTS.work, shard);
+        call.int(part.settlements.len() as i64);
+        let mut blob = Vec::new();
+        let mut rng = rand::rng();
+        for s in &part.settlements {
+            blob.clear();
+            put_settlement(&mut blob, s, rng.random());
+            call.arg(&blob);
+        }
+        call.int(part.started.len() as i64);
+        for lease in &part.started {
+            let mut b = Key::of(lease.task).as_slice().to_vec();
+            b.extend_from_slice(&lease.token.to_bytes());
+            call.arg(b);
+        }
+        if let Some(c) = claim {
+            let nonce: u64 = rng.random();
+            call.arg(c.worker.as_str())
+                .arg(nonce.to_be_bytes())
+                .int(c.max.min(MAX_CLAIM) as i64)
+                .int(c.start.min(MAX_CLAIM) as i64)
+                .int(i64::try_from(c.lease.as_millis()).unwrap_or(i64::MAX));
+            match c.per_target {
+                Some(n) => call.int(i64::from(n)),
+                None => call.arg(""),
+            };
+            call.int(c.held.len() as i64);
+            for h in &c.held {
+                call.arg(format!("{} {} ", h.queue, h.target)).int(i64::from(h.count));
+            }
+            call.int(c.queues.len() as i64);
+            for q in &c.queues {
+                call.arg(q.as_str());
+            }
+        }
+        call
+    }
+
+    async fn work(
+        &self,
+        shard: u16,
+        call: Call,
+        claim: Option<&ClaimRequest>,
+    ) -> Result<Worked, BrokerError> {
+        let values = reply::list(self.run(shard, call).await?)?;
+        let [letters, now, epoch, nonce, more, rows] =
+            <[Value; 6]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
+        let letters = reply::bytes(letters)?;
+        let rows = reply::list(rows)?;
+        let mut worked = Worked { letters, claimed: Vec::new(), more: reply::int(more)? != 0 };
+        let Some(claim) = claim.filter(|_| !rows.is_empty()) else { return Ok(worked) };
+        let nonce = reply::bytes(nonce)?;
+        let nonce = <[u8; 8]>::try_from(nonce.as_slice()).map_err(|_| corrupt("a nonce"))?;
+        let token = LeaseToken { epoch: reply::int(epoch)? as u64, nonce: u64::from_be_bytes(nonce) };
+        let at = Started { token, now: Timestamp::from_millis(reply::int(now)?), start: claim.start };
+        worked.claimed = self.claimed(shard, rows, claim, &at).await?;
+        Ok(worked)
+    }
+
+    async fn claimed(
+        &self,
+        shard: u16,
+        rows: Vec<Value>,
+        claim: &ClaimRequest,
+        at: &Started,
+    ) -> Result<Vec<Claimed>, BrokerError> {
+        let mut read = Vec::with_capacity(rows.len() / 2);
+        for (name, rec) in reply::pairs(Value::Array(rows))? {
+            read.push((reply::bytes(name)?, reply::bytes(rec)?));
+        }
+        let mut records = Vec::with_capacity(read.len());
+        for (name, rec) in &read {
+            let (key, apart) = if name.len() <= 16 {
+                (name.as_slice(), None)
+            } else {
+                let n = usize::from(name[0]);
+                name[1..].split_at_checked(n).map(|(k, p)| (k, Some(p))).ok_or_else(|| corrupt("a key"))?
+            };
+            let key = Key::from_slice(key).ok_or_else(|| corrupt("a key"))?;
+            records.push((key, Record::parse(rec)?, apart));
+        }
+        let routes = self.names.routes(&self.shards(), shard, records.iter().map(|r| r.1.route)).await?;
+        let mut out = Vec::with_capacity(records.len());
+        for (i, (key, rec, apart)) in records.iter().enumerate() {
+            let route = &routes[&rec.route];
+            let run = Run {
+                token: at.token,
+                flags: if i < at.start { run_flag::STARTED } else { 0 },
+                attempt: rec.attempt + 1,
+                started: at.now,
+                worker: 0,
+                lease_ms: u32::try_from(claim.lease.as_millis()).unwrap_or(u32::MAX),
+                place: [route.queue_no, route.lane_no, route.target_no],
+                priority: rec.priority,
+                generation: rec.generation,
+            };
+            out.push(rec.claimed(*key, route, &run, *apart)?);
+        }
+        Ok(out)
+    }
+}
+
+/// What is common to the tasks of one claim.
+struct Started {
+    token: LeaseToken,
+    now: Timestamp,
+    start: usize,
+}
+
+/// One outcome as `work.lua` reads it.
+fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
+    let key = Key::of(s.lease.task);
+    b.push(key.as_slice().len() as u8);
+    b.extend_from_slice(key.as_slice());
+    b.extend_from_slice(&s.lease.token.to_bytes());
+    match &s.outcome {
+        Outcome::Success { result, kept: None } => {
+            b.push(b'S');
+            b.extend_from_slice(result.as_ref().map_or("", |r| r.as_str()).as_bytes());
+        }
+        Outcome::Success { result, kept: Some(kept) } => {
+            b.push(b'K');
+            let name = s.lease.task.to_string();
+            let mut k = vec![record_code(kept.kind), name.len() as u8];
+            k.extend_from_slice(name.as_bytes());
+            put_long(&mut k, kept.body.as_str());
+            b.extend_from_slice(&(k.len() as u32).to_be_bytes());
+            b.extend_from_slice(&k);
+            put_long(b, result.as_ref().map_or("", |r| r.as_str()));
+        }
+        Outcome::Failure(f) => {
+            b.push(b'0' + f.class.code());
+            let asked = f.retry_after.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).min(1 << 47) + 1);
+            b.extend_from_slice(&asked.to_be_bytes()[2..]);
+            b.extend_from_slice(&jitter.to_be_bytes());
+            put_short(b, &cut(&f.message));
+            put_short(b, &f.code.as_ref().map(|c| format!("={}", cut(c))).unwrap_or_default());
+        }
+    }
+}
+
+fn put_short(b: &mut Vec<u8>, text: &str) {
+    b.extend_from_slice(&(text.len() as u16).to_be_bytes());
+    b.extend_from_slice(text.as_bytes());
+}
+
+fn put_long(b: &mut Vec<u8>, text: &str) {
+    b.extend_from_slice(&(text.len() as u32).to_be_bytes());
+    b.extend_from_slice(text.as_bytes());
+}
+
+/// A small number for a kind of record; never reused.
+pub(crate) fn record_code(kind: RecordKind) -> u8 {
+    match kind {
+        RecordKind::Schedule => 1,
+        RecordKind::Template => 2,
+        RecordKind::Endpoint => 3,
+        RecordKind::ApiKey => 4,
+        RecordKind::Suppression => 5,
+        RecordKind::Setting => 6,
+        RecordKind::SandboxMessage => 7,
+    }
+}
+
+fn settled(letter: u8) -> Result<Settled, BrokerError> {
+    match letter {
+        b'A' => Ok(Settled::AlreadySettled),
+        b'L' => Ok(Settled::LeaseLost),
+        code => State::from_code(code.wrapping_sub(b'0'))
+            .map(Settled::Settled)
+            .ok_or_else(|| corrupt("the answer to an outcome")),
+    }
+}
