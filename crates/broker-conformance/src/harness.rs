@@ -12,6 +12,26 @@ use posthaste_core::{Store, Timestamp};
 pub trait Harness: Send + Sync {
     /// A fresh, empty store that keeps finished tasks as `retention` says.
     async fn open_with(&self, retention: Retention) -> Box<dyn Fixture>;
+
+    // What follows says which side of a rule with two sides holds. A case proves the side of its store; none is left out.
+
+    /// Whether the store lives inside its only process. Then the leases that it finds at open belong to a process that is
+    /// gone, and are expired. A store that others share leaves them alone: their workers may well live.
+    fn is_embedded(&self) -> bool {
+        true
+    }
+
+    /// Whether one clock counts for leases and for what people wrote down. Then a jump of it is a jump of both, and a jump
+    /// forward looks like time that passed without a tick.
+    fn has_one_clock(&self) -> bool {
+        false
+    }
+
+    /// Whether a queue has one order. A store in several parts keeps the order within each of them, and so within a lane;
+    /// of what lies in different parts it promises only that all of it comes out.
+    fn has_one_order(&self) -> bool {
+        true
+    }
 }
 
 /// One open store and its clocks.

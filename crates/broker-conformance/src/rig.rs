@@ -48,6 +48,11 @@ impl Rig {
         Self::open(self.harness.clone()).await
     }
 
+    /// Which side of the rules with two sides holds.
+    pub(crate) fn harness(&self) -> &dyn Harness {
+        &*self.harness
+    }
+
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         self.fixture.store()
     }

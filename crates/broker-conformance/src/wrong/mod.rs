@@ -43,6 +43,18 @@ impl Harness for WrongHarness {
         let store = (self.wrap)(real.store());
         Box::new(WrongFixture { real, wrap: self.wrap, store })
     }
+
+    fn is_embedded(&self) -> bool {
+        self.real.is_embedded()
+    }
+
+    fn has_one_clock(&self) -> bool {
+        self.real.has_one_clock()
+    }
+
+    fn has_one_order(&self) -> bool {
+        self.real.has_one_order()
+    }
 }
 
 #[async_trait]

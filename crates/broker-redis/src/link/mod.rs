@@ -19,6 +19,9 @@ mod dial;
 mod error;
 mod listen;
 mod peer;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod real_servers;
 mod script;
 mod slot;
 

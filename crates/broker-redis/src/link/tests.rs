@@ -1,0 +1,210 @@
+//! The link against real servers: what it does when they, or the connections to them, go away.
+
+use std::time::Duration;
+
+use posthaste_core::BrokerError;
+use posthaste_testkit::{RedisCluster, RedisOptions, RedisServer, Reply};
+use redis::Value;
+use tokio::time::timeout;
+
+use super::{Heard, Link, Oom, Script, Unblocked};
+use crate::url::RedisUrl;
+
+const KEY: &[u8] = b"ph:{t:0}:m";
+
+fn link_to(url: &str) -> Link {
+    Link::new(&RedisUrl::parse(url).expect("a good URL"))
+}
+
+/// Adds to a counter and to one that it makes the name of, as the scripts of the store do.
+fn counting() -> Script {
+    let body = "local tag = KEYS[1]:sub(1, KEYS[1]:find('}', 1, true))
+        redis.call('INCR', tag .. ':other')
+        return redis.call('INCRBY', KEYS[1], ARGV[1])";
+    Script::with("counting", Oom::Allow, &[body])
+}
+
+async fn count(link: &Link, by: i64) -> Result<i64, BrokerError> {
+    let mut call = counting().call(KEY);
+    call.int(by);
+    match link.run(call).await? {
+        Value::Int(number) => Ok(number),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("{what} took more than 20 s"))
+}
+
+/// Calls until it is answered.
+async fn until_answered(link: &Link) -> i64 {
+    soon("an answer", async {
+        loop {
+            if let Ok(number) = count(link, 1).await {
+                return number;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn scripts_are_loaded_when_the_server_does_not_know_them() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let link = link_to(&server.url());
+    assert_eq!(count(&link, 2).await.expect("run"), 2);
+    server.command(&["SCRIPT", "FLUSH"]);
+    assert_eq!(count(&link, 3).await.expect("run"), 5);
+    assert_eq!(server.command(&["GET", "ph:{t:0}:other"]).text(), "2", "a call was sent twice");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_while_idle_costs_no_call() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let link = link_to(&server.url());
+    for round in 1..=20 {
+        assert_eq!(count(&link, 1).await.expect("run"), round);
+        server.command(&["CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES"]);
+        // What the server cut is noticed when its closing arrives; until then a call is lost with the connection.
+        let pong = async { while ping(&link).await.is_err() {} };
+        soon("a new connection", pong).await;
+    }
+}
+
+async fn ping(link: &Link) -> Result<Value, BrokerError> {
+    link.command(KEY, redis::cmd("PING")).await
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_found_again() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let link = link_to(&server.url());
+    assert_eq!(count(&link, 1).await.expect("run"), 1);
+    server.kill();
+    let error = soon("an error", async {
+        loop {
+            match count(&link, 1).await {
+                Err(BrokerError::Unavailable { why }) if why.contains("refused") => return why,
+                Err(BrokerError::Unavailable { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    })
+    .await;
+    assert!(error.contains(&format!("127.0.0.1:{}", server.port())), "{error}");
+    server.restart();
+    assert_eq!(until_answered(&link).await, 1, "this server kept nothing");
+}
+
+#[tokio::test]
+async fn errors_of_the_server_have_their_classes() {
+    let server = RedisServer::start(&RedisOptions { maxmemory: Some(1), ..RedisOptions::default() });
+    let link = link_to(&server.url());
+    let refused = link.run(Script::new("full", &["return redis.call('SET', KEYS[1], 1)"]).call(KEY)).await;
+    assert!(matches!(&refused, Err(BrokerError::Full { what }) if what.contains("maxmemory")), "{refused:?}");
+    assert_eq!(count(&link, 1).await.expect("what frees work goes on"), 1);
+    let read =
+        link.run(Script::with("read", Oom::Reads, &["return redis.call('GET', KEYS[1])"]).call(KEY)).await;
+    assert_eq!(read.expect("reads go on"), Value::BulkString(b"1".to_vec()));
+    let told = link
+        .run(Script::with("tell", Oom::Allow, &["return redis.error_reply('PH no such route')"]).call(KEY));
+    assert!(matches!(told.await, Err(BrokerError::Corrupt { what }) if what == "PH no such route"));
+    let broken = link.run(Script::with("broken", Oom::Allow, &["return nil + 1"]).call(KEY)).await;
+    assert!(matches!(broken, Err(BrokerError::Corrupt { .. })));
+    let unreadable = link.run(Script::with("unreadable", Oom::Allow, &["return ("]).call(KEY)).await;
+    assert!(
+        matches!(&unreadable, Err(BrokerError::Corrupt { what }) if what.contains("unreadable")),
+        "{unreadable:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_named() {
+    let args = ["--requirepass", "open sesame"].map(str::to_owned).to_vec();
+    let server = RedisServer::start(&RedisOptions { args, ..RedisOptions::default() });
+    let none = count(&link_to(&server.url()), 1).await;
+    assert!(
+        matches!(&none, Err(BrokerError::Unavailable { why }) if why.contains("wants a password")),
+        "{none:?}"
+    );
+    let wrong = count(&link_to(&server.url().replace("//", "//:secret@")), 1).await;
+    assert!(
+        matches!(&wrong, Err(BrokerError::Unavailable { why }) if why.contains("WRONGPASS") && !why.contains("secret")),
+        "{wrong:?}"
+    );
+    assert_eq!(count(&link_to(&server.url().replace("//", "//:open%20sesame@")), 1).await.expect("run"), 1);
+}
+
+#[tokio::test]
+async fn what_waits_at_the_server_is_told_of_a_reconnect() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let link = link_to(&server.url());
+    let mut blocking = link.blocking(b"ph:{t:0}:bell").await.expect("nothing is connected yet");
+    let mut wait = redis::cmd("BLPOP");
+    wait.arg("ph:{t:0}:bell").arg(0);
+    server.command(&["RPUSH", "ph:{t:0}:bell", "1"]);
+    assert!(matches!(soon("a ring", blocking.command(&wait)).await, Ok(Unblocked::Answer(Value::Array(_)))));
+    let cut = async {
+        while server.command(&["CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES"]) == Reply::Number(0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (told, ()) = tokio::join!(soon("a notice", blocking.command(&wait)), cut);
+    assert!(matches!(told, Ok(Unblocked::Reconnected)), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_listener_says_when_it_began_to_hear() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let mut listener = link_to(&server.url()).listen(b"ph:{t:0}:ev".to_vec());
+    for _ in 0..2 {
+        assert!(matches!(soon("a subscription", listener.next()).await, Some(Heard::Subscribed)));
+        server.command(&["SPUBLISH", "ph:{t:0}:ev", "hello"]);
+        assert!(
+            matches!(soon("a message", listener.next()).await, Some(Heard::Message(text)) if text == b"hello")
+        );
+        server.command(&["CLIENT", "KILL", "TYPE", "PUBSUB"]);
+    }
+}
+
+/// While a slot moves, a script that makes names of keys itself must not run on either side: it would be cut off in
+/// the middle, or miss what has not arrived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_waits_until_its_slot_has_moved() {
+    let cluster = RedisCluster::start(3);
+    let link = link_to(&cluster.url());
+    assert_eq!(link.masters().await.expect("masters").len(), 3);
+    assert_eq!(count(&link, 1).await.expect("run"), 1);
+    let slot = super::slot_of(KEY);
+    let from = cluster.owner_of(slot);
+    let to = (from + 1) % 3;
+    cluster.begin_move(slot, to);
+    let refused = count(&link, 1).await;
+    assert!(
+        matches!(refused, Err(BrokerError::Unavailable { .. })),
+        "it ran while its slot moved: {refused:?}"
+    );
+    assert_eq!(cluster.move_keys(slot, to, 1), 1);
+    let refused = count(&link, 1).await;
+    assert!(
+        matches!(refused, Err(BrokerError::Unavailable { .. })),
+        "it ran on half of its shard: {refused:?}"
+    );
+    // A command with one key finds it on either side.
+    for key in ["ph:{t:0}:m", "ph:{t:0}:other"] {
+        let mut get = redis::cmd("GET");
+        get.arg(key);
+        assert_eq!(link.command(key.as_bytes(), get).await.expect("found"), Value::BulkString(b"1".to_vec()));
+    }
+    assert_eq!(cluster.move_keys(slot, to, 10), 1);
+    let waiting = tokio::spawn({
+        let link = link.clone();
+        async move { count(&link, 1).await }
+    });
+    cluster.end_move(slot, to);
+    assert_eq!(waiting.await.expect("no panic").expect("it goes on by itself"), 2);
+    assert_eq!(cluster.node(to).command(&["GET", "ph:{t:0}:other"]).text(), "2");
+    cluster.move_slot(slot, from);
+    assert_eq!(count(&link, 1).await.expect("moved back"), 3);
+}
