@@ -14,6 +14,7 @@ use posthaste_core::{
 };
 
 use crate::store::RedisStore;
+use crate::{health, overview, reads, records, series, workers};
 
 #[async_trait]
 impl Broker for RedisStore {
@@ -78,19 +79,19 @@ impl Broker for RedisStore {
     }
 
     async fn list(&self, request: ListRequest) -> Result<Page, BrokerError> {
-        self.inner.list(request).await
+        reads::list(self.inner.found().await?, &self.inner.names, &request).await
     }
 
     async fn counts(&self) -> Result<Vec<QueueCounts>, BrokerError> {
-        self.inner.counts().await
+        overview::counts(self.inner.found().await?).await
     }
 
     async fn series(&self, request: SeriesRequest) -> Result<Vec<SeriesPoint>, BrokerError> {
-        self.inner.series(request).await
+        series::series(self.inner.found().await?, &request).await
     }
 
     async fn attempts(&self, id: TaskId) -> Result<Option<Vec<Attempt>>, BrokerError> {
-        self.inner.attempts(id).await
+        reads::attempts(self.inner.found().await?, id).await
     }
 
     async fn pause(&self, request: PauseRequest) -> Result<(), BrokerError> {
@@ -108,7 +109,7 @@ impl Broker for RedisStore {
     }
 
     async fn lanes(&self, queue: Option<&QueueName>) -> Result<Vec<LaneInfo>, BrokerError> {
-        self.inner.lanes(queue).await
+        overview::lanes(self.inner.found().await?, queue).await
     }
 
     fn subscribe(&self, task: Option<TaskId>) -> Box<dyn Subscription> {
@@ -120,22 +121,24 @@ impl Broker for RedisStore {
     }
 
     async fn heartbeat(&self, worker: WorkerInfo) -> Result<(), BrokerError> {
-        self.inner.heartbeat(worker).await
+        workers::heartbeat(self.inner.found().await?, &worker).await
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, BrokerError> {
-        self.inner.workers().await
+        workers::workers(self.inner.found().await?).await
     }
 
     async fn health(&self) -> Health {
-        self.inner.health().await
+        // Never set up means never reached: the probe says why.
+        let _known = self.inner.found().await;
+        health::health(self.inner.shards()).await
     }
 }
 
 #[async_trait]
 impl Records for RedisStore {
     async fn get_record(&self, kind: RecordKind, name: &str) -> Result<Option<Record>, BrokerError> {
-        self.inner.get_record(kind, name).await
+        records::get(self.inner.found().await?, kind, name).await
     }
 
     async fn put_record(
@@ -146,7 +149,7 @@ impl Records for RedisStore {
         expect: Expect,
     ) -> Result<u64, BrokerError> {
         validate::record(name, &body)?;
-        self.inner.put_record(kind, name, body, expect).await
+        records::put(self.inner.found().await?, kind, name, &body, expect).await
     }
 
     async fn list_records(
@@ -156,10 +159,10 @@ impl Records for RedisStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, BrokerError> {
-        self.inner.list_records(kind, order, after, limit).await
+        records::list(self.inner.found().await?, kind, order, after, limit).await
     }
 
     async fn delete_record(&self, kind: RecordKind, name: &str, expect: Expect) -> Result<bool, BrokerError> {
-        self.inner.delete_record(kind, name, expect).await
+        records::delete(self.inner.found().await?, kind, name, expect).await
     }
 }

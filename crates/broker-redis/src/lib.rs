@@ -2,23 +2,22 @@
 //!
 //! The layout and its reasons are in `docs/adr/0005-redis-layout.md`.
 
-mod workers;
-mod series;
-mod records;
-mod reads;
-mod overview;
-mod health;
 mod broker;
 mod enqueue;
+mod health;
 mod keys;
 mod link;
 mod names;
 mod open;
+mod overview;
 mod people;
 mod place;
+mod reads;
 mod record;
+mod records;
 mod reply;
 mod scripts;
+mod series;
 mod shards;
 mod spread;
 mod store;
@@ -26,6 +25,7 @@ mod stub;
 mod tick;
 mod url;
 mod work;
+mod workers;
 
 pub use link::{LOCALHOST_IN_A_CONTAINER, container_help, in_container};
 pub use open::{Durability, OpenError, RedisConfig, StoreClock};

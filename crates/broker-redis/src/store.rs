@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use posthaste_core::BrokerError;
+use posthaste_core::{BrokerError, Task, TaskId};
 use posthaste_core::limits::Retention;
 use redis::Value;
 use tokio::sync::OnceCell;
@@ -117,7 +117,10 @@ impl Inner {
     }
 
     pub(crate) fn is_busy(&self, shard: u16) -> bool {
-        self.known.get().and_then(|k| k.busy.get(usize::from(shard))).is_none_or(|f| f.load(Ordering::Acquire))
+        self.known
+            .get()
+            .and_then(|k| k.busy.get(usize::from(shard)))
+            .is_none_or(|f| f.load(Ordering::Acquire))
     }
 
     /// Finds out, once, how the store is laid out; sets up a new one.
@@ -129,8 +132,14 @@ impl Inner {
         Ok(&self.shards)
     }
 
+    /// The tasks of ids, in order.
+    pub(crate) async fn get(&self, ids: &[TaskId]) -> Result<Vec<Option<Task>>, BrokerError> {
+        crate::reads::get(self.found().await?, &self.names, ids).await
+    }
+
     async fn find(&self) -> Result<Known, BrokerError> {
-        let new = self.asked_shards.unwrap_or(if self.shards.link().is_cluster() { CLUSTER_SHARDS } else { 1 });
+        let new =
+            self.asked_shards.unwrap_or(if self.shards.link().is_cluster() { CLUSTER_SHARDS } else { 1 });
         let count = self.init(0, new).await?;
         if let Some(asked) = self.asked_shards.filter(|a| *a != count) {
             let problem = format!(
@@ -195,7 +204,8 @@ impl Inner {
     async fn check_server(&self) -> Result<(), OpenError> {
         let nodes = self.shards.link().masters().await.map_err(OpenError::Refused)?;
         for node in nodes {
-            let info = node.command(redis::cmd("INFO").arg("everything")).await.map_err(OpenError::Refused)?;
+            let info =
+                node.command(redis::cmd("INFO").arg("everything")).await.map_err(OpenError::Refused)?;
             let info = Info(reply::text(info).map_err(OpenError::Refused)?);
             let version = info.get("redis_version").unwrap_or("unknown").to_owned();
             let major: u32 = version.split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -220,7 +230,9 @@ impl Inner {
             let value = node.command(redis::cmd("WAIT").arg(1).arg(1_000)).await?;
             if reply::int(value)? < 1 {
                 let ms = started.elapsed().min(Duration::from_secs(60)).as_millis();
-                let why = format!("no replica confirmed the write within {ms} ms; the same idempotency key completes it");
+                let why = format!(
+                    "no replica confirmed the write within {ms} ms; the same idempotency key completes it"
+                );
                 return Err(BrokerError::Unavailable { why });
             }
         }

@@ -6,12 +6,13 @@ use futures_util::future::try_join_all;
 use posthaste_core::broker::{ClaimRequest, SettleReply, SettleRequest, Settled, Settlement};
 use posthaste_core::limits::MAX_CLAIM;
 use posthaste_core::task::stored::cut;
-use posthaste_core::{BrokerError, Claimed, LeaseRef, LeaseToken, Outcome, RecordKind, State, Timestamp};
+use posthaste_core::{BrokerError, Claimed, LeaseRef, LeaseToken, Outcome, State, Timestamp};
 use rand::RngExt;
 use redis::Value;
 
 use crate::keys::Key;
 use crate::link::Call;
+use crate::records::kind_code;
 use crate::record::{Record, Run, corrupt, run_flag};
 use crate::reply;
 use crate::scripts::SCRIPTS;
@@ -59,7 +60,9 @@ impl Inner {
                 let empty = Part::default();
                 let part_ref = part.as_ref().unwrap_or(&empty);
                 let call = self.pack_work(shard, part_ref, claim);
-                calls.push(async move { self.work(shard, call, claim.filter(|_| one)).await.map(|w| (shard, w)) });
+                calls.push(
+                    async move { self.work(shard, call, claim.filter(|_| one)).await.map(|w| (shard, w)) },
+                );
             }
         }
         for (shard, worked) in try_join_all(calls).await? {
@@ -232,7 +235,7 @@ fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
         Outcome::Success { result, kept: Some(kept) } => {
             b.push(b'K');
             let name = s.lease.task.to_string();
-            let mut k = vec![record_code(kept.kind), name.len() as u8];
+            let mut k = vec![kind_code(kept.kind), name.len() as u8];
             k.extend_from_slice(name.as_bytes());
             put_long(&mut k, kept.body.as_str());
             b.extend_from_slice(&(k.len() as u32).to_be_bytes());
@@ -241,7 +244,9 @@ fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
         }
         Outcome::Failure(f) => {
             b.push(b'0' + f.class.code());
-            let asked = f.retry_after.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).min(1 << 47) + 1);
+            let asked = f
+                .retry_after
+                .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).min(1 << 47) + 1);
             b.extend_from_slice(&asked.to_be_bytes()[2..]);
             b.extend_from_slice(&jitter.to_be_bytes());
             put_short(b, &cut(&f.message));
@@ -258,19 +263,6 @@ fn put_short(b: &mut Vec<u8>, text: &str) {
 fn put_long(b: &mut Vec<u8>, text: &str) {
     b.extend_from_slice(&(text.len() as u32).to_be_bytes());
     b.extend_from_slice(text.as_bytes());
-}
-
-/// A small number for a kind of record; never reused.
-pub(crate) fn record_code(kind: RecordKind) -> u8 {
-    match kind {
-        RecordKind::Schedule => 1,
-        RecordKind::Template => 2,
-        RecordKind::Endpoint => 3,
-        RecordKind::ApiKey => 4,
-        RecordKind::Suppression => 5,
-        RecordKind::Setting => 6,
-        RecordKind::SandboxMessage => 7,
-    }
 }
 
 fn settled(letter: u8) -> Result<Settled, BrokerError> {
