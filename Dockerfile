@@ -69,8 +69,8 @@ CMD ["worker"]
 FROM runtime AS backend
 LABEL org.opencontainers.image.title="Posthaste backend" \
       org.opencontainers.image.description="HTTP API and pages; finds Redis through REDIS_URL."
-# Any other address than loopback is refused without POSTHASTE_AUTH=off or keys, and that is for
-# whoever runs the image to say: it depends on who can reach the port.
+# It listens beyond loopback only when told POSTHASTE_AUTH=off, and that is for whoever runs the image
+# to say: it depends on who can reach the port.
 ENV POSTHASTE_ADDR=0.0.0.0:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=6s --start-period=30s --retries=3 \

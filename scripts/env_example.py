@@ -19,6 +19,7 @@ NOT_HANDED_THROUGH = {
     "POSTHASTE_ADDR": "the image's, for the port is mapped to it",
     "POSTHASTE_WORKER_ADDR": "the image's, for the health check asks there",
     "POSTHASTE_DATA_DIR": "of the embedded store, which `up` alone uses",
+    "POSTHASTE_STORE": "REDIS_URL says it in a container",
     "POSTHASTE_SERVER": "of the commands that talk to a running server",
 }
 
