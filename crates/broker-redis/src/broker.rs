@@ -113,11 +113,11 @@ impl Broker for RedisStore {
     }
 
     fn subscribe(&self, task: Option<TaskId>) -> Box<dyn Subscription> {
-        self.inner.subscribe(task)
+        self.inner.live.subscribe(task)
     }
 
     fn wakeups(&self) -> Box<dyn Wakeups> {
-        self.inner.wakeups()
+        self.inner.live.wakeups()
     }
 
     async fn heartbeat(&self, worker: WorkerInfo) -> Result<(), BrokerError> {

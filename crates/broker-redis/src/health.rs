@@ -88,6 +88,18 @@ pub(crate) async fn health(shards: &Shards) -> Health {
     }
 }
 
+/// What is said of a store that does not answer.
+pub(crate) fn away(why: &BrokerError) -> Health {
+    Health {
+        store: "redis".into(),
+        version: String::new(),
+        writable: false,
+        problem: Some(why.to_string()),
+        latency_us: 0,
+        size_bytes: 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,16 +2,19 @@
 //!
 //! The layout and its reasons are in `docs/adr/0005-redis-layout.md`.
 
+mod bell;
 mod broker;
 mod enqueue;
 mod health;
 mod keys;
 mod link;
+mod live;
 mod names;
 mod open;
 mod overview;
 mod people;
 mod place;
+mod pump;
 mod reads;
 mod record;
 mod records;
@@ -21,7 +24,6 @@ mod series;
 mod shards;
 mod spread;
 mod store;
-mod stub;
 mod tick;
 mod url;
 mod work;

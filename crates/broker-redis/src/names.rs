@@ -79,10 +79,10 @@ struct Known {
     by_text: HashMap<Box<str>, Arc<Route>>,
 }
 
-/// Every route that is known, by shard.
-#[derive(Default)]
+/// Every route that is known, by shard; a clone is the same.
+#[derive(Clone, Default)]
 pub(crate) struct Names {
-    shards: RwLock<HashMap<u16, Known>>,
+    shards: Arc<RwLock<HashMap<u16, Known>>>,
 }
 
 impl Names {

@@ -1,26 +1,41 @@
 //! The shards of a store: where each one's keys are, and what every script is told first.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use posthaste_core::TaskId;
+use tokio::sync::watch;
 
 use crate::StoreClock;
+use crate::bell::Announced;
 use crate::keys::Key;
 use crate::link::Link;
 
-/// The way to the shards of one namespace.
+/// The way to the shards of one namespace; a clone is the same way.
+#[derive(Clone)]
 pub(crate) struct Shards {
     link: Link,
-    namespace: String,
+    namespace: Arc<str>,
     clock: StoreClock,
-    /// Known once the store has been asked, or told by the configuration.
-    count: OnceLock<u16>,
+    /// Tells this handle's rings of the bell from those of others.
+    origin: Arc<str>,
+    /// Nothing until the store has been asked.
+    count: Arc<watch::Sender<u16>>,
+    announced: Announced,
 }
 
 impl Shards {
-    /// The shards of `namespace` behind `link`; `count` is what the configuration says.
+    /// The shards of `namespace` behind `link`.
     pub(crate) fn new(link: Link, namespace: String, clock: StoreClock) -> Self {
-        Self { link, namespace, clock, count: OnceLock::new() }
+        let origin = format!("{:08x}", rand::random::<u32>());
+        let count = Arc::new(watch::channel(0).0);
+        Self {
+            link,
+            namespace: namespace.into(),
+            clock,
+            origin: origin.into(),
+            count,
+            announced: Announced::default(),
+        }
     }
 
     /// The transport.
@@ -35,12 +50,26 @@ impl Shards {
 
     /// How many there are: one until the store has told.
     pub(crate) fn count(&self) -> u16 {
-        self.count.get().copied().unwrap_or(1)
+        (*self.count.borrow()).max(1)
     }
 
     /// Sets how many there are, once; `false` when it is another number than before.
     pub(crate) fn settle_count(&self, count: u16) -> bool {
-        *self.count.get_or_init(|| count.max(1)) == count
+        self.count.send_if_modified(|known| {
+            let new = *known == 0;
+            if new {
+                *known = count.max(1);
+            }
+            new
+        });
+        self.count() == count
+    }
+
+    /// Waits until it is known how many there are.
+    pub(crate) async fn counted(&self) -> u16 {
+        let mut count = self.count.subscribe();
+        // The sender lives as long as `self`.
+        count.wait_for(|n| *n > 0).await.map_or(1, |n| *n)
     }
 
     /// Every shard.
@@ -74,11 +103,26 @@ impl Shards {
         self.key(shard, "m").into_bytes()
     }
 
-    /// The first argument of every script: empty for the server's time, else what a test says.
+    /// The first argument of every script: who calls, and `@` with the time where a test says what time it is.
     pub(crate) fn clock_arg(&self) -> Vec<u8> {
         match &self.clock {
-            StoreClock::Server => Vec::new(),
-            StoreClock::Given(clock) => format!("@{}", clock.wall().as_millis()).into_bytes(),
+            StoreClock::Server => self.origin.as_bytes().to_vec(),
+            StoreClock::Given(clock) => format!("{}@{}", self.origin, clock.wall().as_millis()).into_bytes(),
         }
+    }
+
+    /// What this handle's rings of the bell begin with.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Shards for which a ring is on its way.
+    pub(crate) fn announced(&self) -> Announced {
+        self.announced.clone()
+    }
+
+    /// Whether time is what a test says, and may leap.
+    pub(crate) fn time_is_given(&self) -> bool {
+        matches!(self.clock, StoreClock::Given(_))
     }
 }

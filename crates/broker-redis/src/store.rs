@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use posthaste_core::{BrokerError, Task, TaskId};
 use posthaste_core::limits::Retention;
+use posthaste_core::{BrokerError, Task, TaskId};
 use redis::Value;
 use tokio::sync::OnceCell;
 
 use crate::enqueue::Gate;
 use crate::link::{Call, Link, Script};
+use crate::live::Live;
 use crate::names::Names;
 use crate::open::{Durability, OpenError, RedisConfig};
 use crate::record::corrupt;
@@ -35,6 +36,7 @@ pub struct RedisStore {
 pub(crate) struct Inner {
     shards: Shards,
     pub(crate) names: Names,
+    pub(crate) live: Live,
     pub(crate) retention: Retention,
     pub(crate) durability: Durability,
     asked_shards: Option<u16>,
@@ -67,9 +69,12 @@ impl RedisStore {
             return Err(OpenError::Mismatch { problem });
         }
         let link = Link::new(&url);
+        let shards = Shards::new(link, config.namespace, config.clock);
+        let names = Names::default();
         let inner = Inner {
-            shards: Shards::new(link, config.namespace, config.clock),
-            names: Names::default(),
+            live: Live::new(shards.clone(), names.clone()),
+            shards,
+            names,
             retention: config.retention,
             durability: config.durability,
             asked_shards: config.shards,
@@ -95,6 +100,7 @@ impl RedisStore {
     /// Ends everything that runs beside the calls. Calls that come later are answered `Unavailable`.
     pub async fn close(&self) {
         self.inner.closed.store(true, Ordering::SeqCst);
+        self.inner.live.close();
     }
 }
 
@@ -129,12 +135,18 @@ impl Inner {
             return Err(BrokerError::Unavailable { why: "the store was closed".into() });
         }
         self.known.get_or_try_init(|| self.find()).await?;
+        self.live.settled().await;
         Ok(&self.shards)
     }
 
     /// The tasks of ids, in order.
     pub(crate) async fn get(&self, ids: &[TaskId]) -> Result<Vec<Option<Task>>, BrokerError> {
         crate::reads::get(self.found().await?, &self.names, ids).await
+    }
+
+    /// Wakes those that wait for work, which may lie in any shard.
+    pub(crate) fn ring_all(&self) {
+        self.live.announce_all();
     }
 
     async fn find(&self) -> Result<Known, BrokerError> {

@@ -68,6 +68,6 @@ local function flush()
   end
   if #events > 0 then call('SPUBLISH', P .. 'ev', '[' .. concat(events, ',') .. ']') end
   -- One ring is enough for all that sleep: who finds more than it takes rings on.
-  if wake and call('LLEN', P .. 'bell') < 2 then call('RPUSH', P .. 'bell', '1') end
+  if wake and call('LLEN', P .. 'bell') < 2 then call('RPUSH', P .. 'bell', caller) end
   counts, points, events = {}, {}, {}
 end

@@ -1,14 +1,13 @@
--- Shared by every script. KEYS[1] is `P m`; ARGV[1] is empty, or `@<ms>` where a test gives the time.
+-- Shared by every script. KEYS[1] is `P m`; ARGV[1] says who calls, and `@<ms>` where a test gives the time.
 local call = redis.call
 local sub, byte, char, concat = string.sub, string.byte, string.char, table.concat
 local pack, unp = struct.pack, struct.unpack
 local floor, min, max = math.floor, math.min, math.max
 local band = bit.band
 local P = sub(KEYS[1], 1, -2)
-local now
-if sub(ARGV[1], 1, 1) == '@' then
-  now = tonumber(sub(ARGV[1], 2))
-else
+local caller, given = string.match(ARGV[1], '^([^@]*)@?(%d*)$')
+local now = tonumber(given)
+if not now then
   local t = call('TIME')
   now = t[1] * 1000 + floor(t[2] / 1000)
 end
