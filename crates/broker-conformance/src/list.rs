@@ -267,20 +267,20 @@ macro_rules! with_cases {
             restart {
                 tasks_are_as_they_were = "Tasks and counters are as they were before a restart.";
                 order_and_schedule_go_on = "Order and due times go on over a restart.";
-                leases_found_at_open_are_expired_at_once = "Leases found when the only process starts again are rescued at once.";
-                marked_leases_found_at_open_are_ambiguous = "Marked leases found when the only process starts again are ambiguous.";
+                leases_end_with_their_process = "Leases found at open are rescued at once where workers live in the store's only process; a shared store leaves them to their workers.";
+                marked_leases_are_not_run_again_unasked = "Marked leases found at open are ambiguous, at once or, in a shared store, when they run out.";
                 a_cancel_request_outlives_it = "A cancel request is durable.";
                 pauses_and_limits_go_on = "Pauses and limits are durable.";
                 an_open_breaker_goes_on = "An open breaker is durable.";
                 places_are_counted_again = "Places of a limited lane are not lost with their process.";
                 keys_and_records_are_there = "Unique keys and records are durable.";
-                tokens_of_an_earlier_life_fit_nothing = "A token from before a restart fits nothing after it.";
+                a_token_fits_no_later_lease = "A token from before a restart fits its own lease, where that goes on, and never a later one.";
                 ten_restarts_lose_nothing = "Ten restarts in the middle of work lose nothing.";
             }
             clock {
                 clock_back_an_hour = "A wall clock set back an hour re-runs nothing, keeps no dead lease alive and hides no ready task.";
                 clock_forward_an_hour = "A wall clock set forward an hour re-runs nothing and makes due what is due by it.";
-                a_clock_set_back_prolongs_no_pause = "A wall clock set back prolongs no pause, by a person or by a breaker, of a lane or of a queue.";
+                a_clock_set_back_prolongs_no_pause = "A wall clock set back prolongs no pause, by a person or by a breaker, of a lane or of a queue; where it is the only clock, by no more than the jump.";
                 limits_run_by_time_that_passes = "Rates run by time that passes, not by the wall clock.";
                 history_survives_a_jump_back = "A task that ends before it started by the wall clock is settled as any other.";
             }

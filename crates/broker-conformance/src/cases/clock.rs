@@ -101,6 +101,10 @@ pub(crate) async fn a_clock_set_back_prolongs_no_pause(r: &mut Rig) {
         request
     };
     assert!(r.claim_as(everything()).await.is_empty(), "the pauses hold");
+    if r.harness().has_one_clock() {
+        // Nothing tells a clock that was set back from one that was ahead; what was written down holds.
+        r.leap(HOUR).await;
+    }
     r.pass(secs(12)).await;
     // Of the broken target, the one that finds out.
     assert_eq!(r.claim_as(everything()).await.len(), 3);
