@@ -19,6 +19,9 @@ pub(crate) enum Stop {
     /// The data directory cannot be used now; trying again later may help: 75 (EX_TEMPFAIL).
     #[error("{0}")]
     StoreBusy(String),
+    /// The store is not fit for this configuration, and starting again changes nothing: 78 (EX_CONFIG).
+    #[error("{0}")]
+    StoreUnfit(String),
     /// It failed and said so already: 1, and nothing is printed.
     #[error("failed")]
     Quiet,
@@ -31,6 +34,7 @@ impl Stop {
             Self::Unreachable(_) => 3,
             Self::TaskEnded(_) => 4,
             Self::StoreBusy(_) => 75,
+            Self::StoreUnfit(_) => 78,
             Self::Quiet => 1,
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct ServerArg {
 pub(crate) struct Server {
     base: Url,
     http: reqwest::Client,
+    /// The verb that starts one.
+    verb: &'static str,
 }
 
 /// The server answered something other than 2xx.
@@ -56,7 +58,13 @@ impl Server {
     pub(crate) fn at(base: Url) -> anyhow::Result<Self> {
         // A proxy of the environment would be asked for loopback, too.
         let http = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { base, http })
+        Ok(Self { base, http, verb: "up" })
+    }
+
+    /// The same, and who does not find it is told of another verb that starts it.
+    #[must_use]
+    pub(crate) fn started_by(self, verb: &'static str) -> Self {
+        Self { verb, ..self }
     }
 
     /// Its URL.
@@ -153,9 +161,13 @@ impl Server {
             }
             cause.to_string()
         };
+        let (what, other) = match self.verb {
+            "worker" => ("worker", "set POSTHASTE_WORKER_ADDR to where it listens"),
+            _ => ("server", "name another with --server"),
+        };
         Stop::Unreachable(format!(
-            "no server at {}: {why}. Start one with `posthaste up`, or name another with --server",
-            self.base
+            "no {what} at {}: {why}. Start one with `posthaste {}`, or {other}",
+            self.base, self.verb
         ))
     }
 }

@@ -1,5 +1,5 @@
-//! The `posthaste` binary: one process that accepts, keeps, runs and shows; and the verbs that talk
-//! to it.
+//! The `posthaste` binary: one process that accepts, keeps, runs and shows, or several that share the
+//! work; and the verbs that talk to them.
 
 mod commands;
 mod exit;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bench, completions, config, doctor, health, openapi, send, tasks, up};
+use commands::{api, bench, completions, config, doctor, health, openapi, send, tasks, up, worker, workers};
 use output::Out;
 
 /// A request is mostly small allocations on several threads, which glibc serves slowly.
@@ -27,7 +27,8 @@ const EXIT_CODES: &str = "Exit codes:
   2   wrong usage or configuration
   3   the server cannot be reached
   4   the task ended without success (send --wait, tasks watch)
-  75  the data directory is locked or cannot be used now (up)";
+  75  the data directory is locked or cannot be used now (up)
+  78  Redis is not fit for this configuration: version, eviction, number of shards (up, api, worker)";
 
 /// Accepts notifications and other background tasks over HTTP, keeps them in a durable queue, runs
 /// them with retries, and shows what happened to each.
@@ -46,13 +47,19 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run everything in this process: API, pages, worker, embedded store
+    /// Run everything in this process: API, pages, worker, and an embedded store unless REDIS_URL is set
     Up(up::Args),
+    /// Run the API and the pages; workers are processes of their own, with Redis between them
+    Api(api::Args),
+    /// Run tasks; the API is a process of its own, with Redis between them
+    Worker(worker::Args),
     /// Send a notification through a running server
     Send(send::Args),
     /// List, show, cancel, retry or watch tasks of a running server
     Tasks(tasks::Args),
-    /// Ask a running server how it is; for health checks of containers
+    /// List the workers that a running server hears of
+    Workers(workers::Args),
+    /// Ask a running server or worker how it is; for health checks of containers
     Health(health::Args),
     /// Check this machine and configuration, and say what to do about each problem
     Doctor(doctor::Args),
@@ -72,8 +79,11 @@ fn main() -> ExitCode {
     let file = cli.config.as_deref();
     let done = match cli.verb {
         Verb::Up(args) => up::run(args, file, out),
+        Verb::Api(args) => api::run(args, file, out),
+        Verb::Worker(args) => worker::run(args, file, out),
         Verb::Send(args) => send::run(args, file, out),
         Verb::Tasks(args) => tasks::run(args, file, out),
+        Verb::Workers(args) => workers::run(args, file, out),
         Verb::Health(args) => health::run(args, file, out),
         Verb::Doctor(args) => doctor::run(args, file, out),
         Verb::Config(args) => config::run(args, file, out),

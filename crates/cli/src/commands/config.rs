@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::output::{Out, table};
-use crate::settings::flags::ServerFlags;
+use crate::settings::flags::{Everything, ServerFlags};
+use crate::settings::store::Role;
 use crate::settings::table::SETTINGS;
 use crate::settings::typed::{LogConfig, ServerConfig};
 use crate::settings::{self};
@@ -17,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    settings: ServerFlags,
+    settings: ServerFlags<Everything>,
 }
 
 /// Prints the configuration; one that `up` would refuse is printed and then refused.
@@ -61,7 +62,7 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
     for warning in &settings.warnings {
         eprintln!("posthaste: warning: {warning}");
     }
-    ServerConfig::new(&settings)?;
+    ServerConfig::new(&settings, Role::Up)?;
     LogConfig::new(&settings)?;
     Ok(())
 }

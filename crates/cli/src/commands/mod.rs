@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub(crate) mod api;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -7,5 +8,8 @@ pub(crate) mod doctor;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod send;
+mod serve;
 pub(crate) mod tasks;
 pub(crate) mod up;
+pub(crate) mod worker;
+pub(crate) mod workers;

@@ -1,24 +1,55 @@
 //! The flags of the settings, made from the table.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use clap::{Arg, ArgMatches, Command};
 
 use super::table::{Group, SETTINGS, Setting};
 
-/// Flags of the server's settings, as they were given.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ServerFlags(pub(crate) BTreeMap<&'static str, String>);
+/// A verb that takes settings as flags: those of its groups, so that a flag which it would not heed
+/// is an error.
+pub(crate) trait Takes: Clone + Send + Sync + 'static {
+    /// The groups.
+    const GROUPS: &'static [Group];
+}
 
-impl clap::FromArgMatches for ServerFlags {
+macro_rules! takers {
+    ($($(#[$doc:meta])* $name:ident: $($group:ident)+;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub(crate) enum $name {}
+
+        impl Takes for $name {
+            const GROUPS: &'static [Group] = &[$(Group::$group),+];
+        }
+    )+};
+}
+
+takers! {
+    /// `up`.
+    Up: Process Http Runner Embedded;
+    /// `api`.
+    ApiOnly: Process Http;
+    /// `worker`.
+    WorkerOnly: Process Runner WorkerHttp;
+    /// `config`, `doctor`.
+    Everything: Process Http Runner Embedded WorkerHttp;
+}
+
+/// Flags of a verb's settings, as they were given.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerFlags<T>(pub(crate) BTreeMap<&'static str, String>, PhantomData<T>);
+
+impl<T: Takes> clap::FromArgMatches for ServerFlags<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut given = BTreeMap::new();
-        for s in served() {
+        for s in taken::<T>() {
             if let Some(value) = matches.get_one::<String>(s.key) {
                 given.insert(s.key, value.clone());
             }
         }
-        Ok(Self(given))
+        Ok(Self(given, PhantomData))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -27,9 +58,9 @@ impl clap::FromArgMatches for ServerFlags {
     }
 }
 
-impl clap::Args for ServerFlags {
+impl<T: Takes> clap::Args for ServerFlags<T> {
     fn augment_args(command: Command) -> Command {
-        served().fold(command, |command, s| {
+        taken::<T>().fold(command, |command, s| {
             let default =
                 if s.default.is_empty() { String::new() } else { format!(" [default: {}]", s.default) };
             let help = format!("{} [env: {}]{default}", s.doc, s.env);
@@ -44,8 +75,8 @@ impl clap::Args for ServerFlags {
     }
 }
 
-fn served() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().filter(|s| s.group == Group::Server)
+fn taken<T: Takes>() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|s| T::GROUPS.contains(&s.group))
 }
 
 fn value_name(s: &Setting) -> String {

@@ -2,6 +2,7 @@
 
 pub(crate) mod flags;
 pub(crate) mod resolve;
+pub(crate) mod store;
 pub(crate) mod table;
 pub(crate) mod typed;
 

@@ -110,6 +110,15 @@ pub(crate) enum ConfigError {
         /// What is wanted.
         problem: String,
     },
+    /// A process that shares its store with others was not told which.
+    #[error(
+        "`posthaste {verb}` shares its store with other processes, and REDIS_URL is not set: set it, for example \
+         REDIS_URL=redis://127.0.0.1:6379/0. Without Redis, run `posthaste up`: API, worker and store in one process"
+    )]
+    NoSharedStore {
+        /// What was started.
+        verb: &'static str,
+    },
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {

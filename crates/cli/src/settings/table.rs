@@ -1,13 +1,37 @@
 //! Every setting as data: this table drives the flags, the environment, the keys of posthaste.toml,
 //! `posthaste config --list` and docs/CONFIGURATION.md.
 
-/// Who uses a setting, and so which verbs take its flag.
+/// Who uses a setting, and so which verbs take its flag. `doctor` and `config` take all of them but
+/// the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// Of the server: `up`, `doctor`, `config`.
-    Server,
-    /// Of the verbs that talk to a running server.
+    /// Every process: `up`, `api`, `worker`.
+    Process,
+    /// Who serves the API: `up`, `api`.
+    Http,
+    /// Who runs tasks: `up`, `worker`.
+    Runner,
+    /// `up` alone: its embedded store.
+    Embedded,
+    /// `worker` alone: its own small server.
+    WorkerHttp,
+    /// The verbs that talk to a running server.
     Client,
+}
+
+impl Group {
+    /// The processes that use it, for the page.
+    #[cfg(test)]
+    fn users(self) -> &'static str {
+        match self {
+            Self::Process => "`up`, `api`, `worker`",
+            Self::Http => "`up`, `api`",
+            Self::Runner => "`up`, `worker`",
+            Self::Embedded => "`up`",
+            Self::WorkerHttp => "`worker`",
+            Self::Client => "the other verbs",
+        }
+    }
 }
 
 /// One setting.
@@ -29,152 +53,220 @@ pub(crate) struct Setting {
     pub(crate) group: Group,
 }
 
-const fn server(
+const fn process(
     key: &'static str,
     env: &'static str,
     default: &'static str,
     unit: &'static str,
     doc: &'static str,
 ) -> Setting {
-    Setting { key, env, default, unit, doc, secret: false, group: Group::Server }
+    Setting { key, env, default, unit, doc, secret: false, group: Group::Process }
+}
+
+impl Setting {
+    /// A secret.
+    const fn hidden(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    const fn of(self, group: Group) -> Self {
+        Self { group, ..self }
+    }
 }
 
 /// The table.
 pub(crate) const SETTINGS: &[Setting] = &[
-    server(
+    process(
         "addr",
         "POSTHASTE_ADDR",
         "127.0.0.1:8000",
         "address:port",
         "Where the server listens. Any other address than loopback needs auth = \"off\".",
-    ),
-    server(
+    )
+    .of(Group::Http),
+    process(
+        "worker_addr",
+        "POSTHASTE_WORKER_ADDR",
+        "127.0.0.1:8001",
+        "address:port or off",
+        "Where the worker answers /healthz, /readyz and /metrics. They hold no task and no address of anybody, but let nobody reach them who need not.",
+    )
+    .of(Group::WorkerHttp),
+    process(
         "data_dir",
         "POSTHASTE_DATA_DIR",
         "./posthaste-data",
         "directory",
         "Where the embedded store lives. One process at a time.",
+    )
+    .of(Group::Embedded),
+    process(
+        "store",
+        "POSTHASTE_STORE",
+        "",
+        "URL",
+        "The store: sqlite: (in data_dir), sqlite:<directory>, or a Redis URL. Comes before redis_url. Unless either is set: sqlite:",
+    )
+    .hidden(),
+    process(
+        "redis_url",
+        "REDIS_URL",
+        "",
+        "URL",
+        "Redis or Valkey: redis://user:password@host:6379/0, rediss:// (TLS), redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379, redis+unix:///path.",
+    )
+    .hidden(),
+    process(
+        "namespace",
+        "POSTHASTE_NAMESPACE",
+        "posthaste",
+        "name",
+        "The prefix of every key in Redis: installations with namespaces of their own share one Redis without meeting.",
     ),
-    Setting {
-        secret: true,
-        ..server(
-            "smtp_url",
-            "POSTHASTE_SMTP_URL",
-            "",
-            "URL",
-            "The e-mail provider named default: smtp://user:password@host:587 (STARTTLS), smtps:// (TLS).",
-        )
-    },
-    server(
+    process(
+        "shards",
+        "POSTHASTE_SHARDS",
+        "",
+        "1 to 1024",
+        "Into how many parts a namespace is divided when it is first used; kept in Redis, and a process that says otherwise does not start. Unless set: what is kept there, and of a new namespace 1 on a single server, 64 on a Cluster.",
+    ),
+    process(
+        "durability",
+        "POSTHASTE_DURABILITY",
+        "acknowledged",
+        "acknowledged or replicated",
+        "What an accepted task has behind it in Redis. acknowledged: the server has it, as safe as its persistence. replicated: a replica has it, too, else the answer is 503.",
+    ),
+    process(
+        "allow_eviction",
+        "POSTHASTE_ALLOW_EVICTION",
+        "off",
+        "on or off",
+        "Start although Redis may throw away any key when its memory is full (maxmemory-policy allkeys-*): accepted tasks can then be lost.",
+    ),
+    process(
+        "smtp_url",
+        "POSTHASTE_SMTP_URL",
+        "",
+        "URL",
+        "The e-mail provider named default: smtp://user:password@host:587 (STARTTLS), smtps:// (TLS).",
+    )
+    .hidden(),
+    process(
         "email_from",
         "POSTHASTE_EMAIL_FROM",
         "",
         "mailbox",
         "The sender of e-mail, for example Posthaste <noreply@example.com>.",
     ),
-    server(
+    process(
         "sandbox",
         "POSTHASTE_SANDBOX",
         "auto",
         "auto, on, off or patterns",
-        "Hold messages instead of sending them. auto: while no provider is configured and the server listens on loopback. A list such as *@example.com,qa@corp.test holds those recipients alone.",
+        "Hold messages instead of sending them. auto: while no provider is configured and the server listens on loopback (of worker: its Redis is on loopback). A list such as *@example.com,qa@corp.test holds those recipients alone.",
     ),
-    server(
+    process(
         "auth",
         "POSTHASTE_AUTH",
         "on",
         "on or off",
         "off: anybody who reaches the address may do everything; needed to listen beyond loopback.",
-    ),
-    server(
+    )
+    .of(Group::Http),
+    process(
         "open_notify",
         "POSTHASTE_OPEN_NOTIFY",
         "false",
         "true or false",
         "Let pages of any origin send by POST /notify while a provider is configured.",
-    ),
-    server(
+    )
+    .of(Group::Http),
+    process(
         "cors_origins",
         "POSTHASTE_CORS_ORIGINS",
         "*",
         "* or list of origins",
         "Origins whose pages may read /notify, /task_status and /health.",
-    ),
-    server(
+    )
+    .of(Group::Http),
+    process(
         "public_url",
         "POSTHASTE_PUBLIC_URL",
         "",
         "URL",
         "How people reach the server, when a proxy on this machine serves it to them: its host is accepted beside loopback's.",
-    ),
-    server(
+    )
+    .of(Group::Http),
+    process(
         "queues",
         "POSTHASTE_QUEUES",
         "default",
         "list of name or name=weight",
         "The queues that the worker serves; one of weight 3 is served three times as often as one of weight 1.",
-    ),
-    server("concurrency", "POSTHASTE_CONCURRENCY", "64", "tasks, 1 to 10000", "How many tasks run at once."),
-    server(
+    )
+    .of(Group::Runner),
+    process("concurrency", "POSTHASTE_CONCURRENCY", "64", "tasks, 1 to 10000", "How many tasks run at once.")
+    .of(Group::Runner),
+    process(
         "shutdown_grace",
         "POSTHASTE_SHUTDOWN_GRACE",
         "25s",
         "duration",
         "How long running attempts may go on after SIGTERM or SIGINT; a second signal ends it at once.",
-    ),
-    server(
+    )
+    .of(Group::Runner),
+    process(
         "retain_succeeded",
         "POSTHASTE_RETAIN_SUCCEEDED",
         "24h",
         "duration",
         "How long succeeded, cancelled and expired tasks are kept.",
     ),
-    server(
+    process(
         "retain_succeeded_count",
         "POSTHASTE_RETAIN_SUCCEEDED_COUNT",
         "1000000",
         "tasks",
         "How many of them are kept at most.",
     ),
-    server("retain_failed", "POSTHASTE_RETAIN_FAILED", "14d", "duration", "How long failed tasks are kept."),
-    server(
+    process("retain_failed", "POSTHASTE_RETAIN_FAILED", "14d", "duration", "How long failed tasks are kept."),
+    process(
         "retain_failed_count",
         "POSTHASTE_RETAIN_FAILED_COUNT",
         "100000",
         "tasks",
         "How many of them are kept at most.",
     ),
-    server(
+    process(
         "threads",
         "POSTHASTE_THREADS",
         "2",
         "threads, 1 to 64",
         "Threads that serve requests and run tasks; the store and the lease keeper have their own.",
     ),
-    server(
+    process(
         "log",
         "POSTHASTE_LOG",
         "text",
         "text or json",
         "The form of the log, which goes to standard error.",
     ),
-    server(
+    process(
         "log_level",
         "RUST_LOG",
         "info",
         "filter",
         "What is logged: error, warn, info, debug, trace, or a filter such as posthaste=debug.",
     ),
-    Setting {
-        group: Group::Client,
-        ..server(
-            "server",
-            "POSTHASTE_SERVER",
-            "",
-            "URL",
-            "The server that send, tasks and health talk to. Unless set: http:// and addr.",
-        )
-    },
+    process(
+        "server",
+        "POSTHASTE_SERVER",
+        "",
+        "URL",
+        "The server that send, tasks, workers and health talk to. Unless set: http:// and addr.",
+    )
+    .of(Group::Client),
 ];
 
 /// The setting of a key.
@@ -202,15 +294,17 @@ pub(crate) fn markdown() -> String {
          An unknown key in the file is an error that names the nearest known one. An unknown `POSTHASTE_…` variable is a\n\
          warning, because Kubernetes sets some of its own.\n\n\
          A duration is a number with `ms`, `s`, `m`, `h` or `d`: `90s`, `1h`.\n\n\
-         | key | environment | flag | default | value | what it does |\n| --- | --- | --- | --- | --- | --- |\n",
+         `up`, `api` and `worker` take the flags of the settings that they use; variables and keys that another of them uses\n\
+         are read and left aside, so that all may share one environment and one file.\n\n\
+         | key | environment | flag | default | value | used by | what it does |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for s in SETTINGS {
         let default = if s.default.is_empty() { "–".to_owned() } else { format!("`{}`", s.default) };
         let secret = if s.secret { " Secret: never printed." } else { "" };
-        let (key, env, flag, unit) = (s.key, s.env, s.flag(), s.unit);
+        let (key, env, flag, unit, users) = (s.key, s.env, s.flag(), s.unit, s.group.users());
         let _ = writeln!(
             out,
-            "| `{key}` | `{env}` | `--{flag}` | {default} | {unit} | {}{secret} |",
+            "| `{key}` | `{env}` | `--{flag}` | {default} | {unit} | {users} | {}{secret} |",
             s.doc.replace('|', "\\|")
         );
     }

@@ -1,10 +1,10 @@
 //! Settings as the program uses them: parsed, checked, and with the rules that tie several together.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use posthaste_api::{Cors, HostRule};
+use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
 use posthaste_notify::config::DEFAULT_PROVIDER;
@@ -12,14 +12,17 @@ use posthaste_notify::{EmailProvider, Mailbox, NotifyConfig, RecipientPattern, S
 use posthaste_worker::QueueWeight;
 
 use super::resolve::{ConfigError, Settings, Source};
+use super::store::{Role, StoreConfig};
 
-/// What `up` runs with.
+/// What `up`, `api` or `worker` runs with.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerConfig {
-    /// Where it listens.
-    pub(crate) addr: SocketAddr,
-    /// Where the store lives.
-    pub(crate) data_dir: PathBuf,
+    /// Which of them.
+    pub(crate) role: Role,
+    /// Where it listens; a worker may be told not to.
+    pub(crate) addr: Option<SocketAddr>,
+    /// What it works on.
+    pub(crate) store: StoreConfig,
     /// Providers and sandbox.
     pub(crate) notify: NotifyConfig,
     /// Whether nobody has to say who they are.
@@ -67,10 +70,12 @@ impl ServerConfig {
     ///
     /// # Errors
     /// The first value that is not acceptable, and what to write instead.
-    pub(crate) fn new(s: &Settings) -> Result<Self, ConfigError> {
-        let addr = addr(s)?;
+    pub(crate) fn new(s: &Settings, role: Role) -> Result<Self, ConfigError> {
+        let store = StoreConfig::new(s, role)?;
+        let addr = if role.serves() { Some(addr(s, "addr")?) } else { worker_addr(s)? };
+        let local = addr.is_none_or(|a| a.ip().is_loopback());
         let auth_off = choice(s, "auth", &[("on", false), ("off", true)])?;
-        if !addr.ip().is_loopback() && !auth_off {
+        if role.serves() && !local && !auth_off {
             return Err(s.refuse(
                 "addr",
                 "without API keys the server listens on loopback only (127.0.0.1 or [::1]), because anybody who reaches \
@@ -78,7 +83,8 @@ impl ServerConfig {
             ));
         }
         let providers = providers(s)?;
-        let sandbox = sandbox(s, providers.is_empty(), addr)?;
+        let among_ourselves = if role.serves() { local } else { store.is_local() };
+        let sandbox = sandbox(s, providers.is_empty(), among_ourselves)?;
         let mut notify = NotifyConfig { sandbox, default_from: mailbox(s)?, ..NotifyConfig::default() };
         for provider in providers {
             notify = notify.with_provider(provider);
@@ -90,13 +96,14 @@ impl ServerConfig {
             failed_count: number(s, "retain_failed_count", 0, u64::MAX)?,
         };
         Ok(Self {
+            role,
             addr,
-            data_dir: PathBuf::from(s.text("data_dir")),
+            store,
             notify,
             auth_off,
             open_notify: choice(s, "open_notify", &[("false", false), ("true", true)])?,
             cors: cors(s),
-            hosts: hosts(s, addr)?,
+            hosts: hosts(s, local)?,
             queues: queues(s)?,
             concurrency: usize::try_from(number(s, "concurrency", 1, 10_000)?).unwrap_or(usize::MAX),
             grace: duration(s, "shutdown_grace")?,
@@ -123,23 +130,37 @@ pub(crate) fn server_url(s: &Settings) -> Result<url::Url, ConfigError> {
     if !s.text("server").is_empty() {
         return s.text("server").parse().map_err(|_| s.refuse("server", "must be a URL, http://host:port"));
     }
-    let addr = addr(s)?;
+    let addr = addr(s, "addr")?;
+    Ok(base_url(addr))
+}
+
+/// The worker whose health is asked for.
+pub(crate) fn worker_url(s: &Settings) -> Result<url::Url, ConfigError> {
+    let off = "is off: this worker answers nobody. Give it an address, for example 127.0.0.1:8001";
+    worker_addr(s)?.map(base_url).ok_or_else(|| s.refuse("worker_addr", off))
+}
+
+fn base_url(addr: SocketAddr) -> url::Url {
     // A server on "any address" is reached on loopback.
     let host = match addr.ip() {
         ip if ip.is_unspecified() => format!("127.0.0.1:{}", addr.port()),
         _ => addr.to_string(),
     };
-    Ok(format!("http://{host}").parse().expect("a socket address makes a URL"))
+    format!("http://{host}").parse().expect("a socket address makes a URL")
 }
 
-fn addr(s: &Settings) -> Result<SocketAddr, ConfigError> {
-    let text = s.text("addr");
+fn worker_addr(s: &Settings) -> Result<Option<SocketAddr>, ConfigError> {
+    if s.text("worker_addr") == "off" { Ok(None) } else { addr(s, "worker_addr").map(Some) }
+}
+
+fn addr(s: &Settings, key: &str) -> Result<SocketAddr, ConfigError> {
+    let text = s.text(key);
     let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     named
         .as_deref()
         .unwrap_or(text)
         .parse()
-        .map_err(|_| s.refuse("addr", "must be an address and a port, for example 127.0.0.1:8000"))
+        .map_err(|_| s.refuse(key, "must be an address and a port, for example 127.0.0.1:8000"))
 }
 
 fn providers(s: &Settings) -> Result<Vec<EmailProvider>, ConfigError> {
@@ -208,11 +229,12 @@ fn mailbox(s: &Settings) -> Result<Option<Mailbox>, ConfigError> {
     s.text("email_from").parse().map(Some).map_err(|e| s.refuse("email_from", format!("{e}")))
 }
 
-/// On by itself only while nothing could be sent anyway and nobody but this machine can reach it:
-/// elsewhere a message without a provider must be an error, not a quiet success.
-fn sandbox(s: &Settings, no_provider: bool, addr: SocketAddr) -> Result<Sandbox, ConfigError> {
+/// On by itself only while nothing could be sent anyway and nobody but this machine can reach it
+/// (the server by its address, a worker by its store): elsewhere a message without a provider must
+/// be an error, not a quiet success.
+fn sandbox(s: &Settings, no_provider: bool, local: bool) -> Result<Sandbox, ConfigError> {
     match s.text("sandbox") {
-        "auto" | "" if no_provider && addr.ip().is_loopback() => Ok(Sandbox::On),
+        "auto" | "" if no_provider && local => Ok(Sandbox::On),
         "auto" | "" | "off" | "false" => Ok(Sandbox::Off),
         "on" | "true" => Ok(Sandbox::On),
         patterns => {
@@ -231,8 +253,8 @@ fn cors(s: &Settings) -> Cors {
     }
 }
 
-fn hosts(s: &Settings, addr: SocketAddr) -> Result<HostRule, ConfigError> {
-    if !addr.ip().is_loopback() {
+fn hosts(s: &Settings, local: bool) -> Result<HostRule, ConfigError> {
+    if !local {
         return Ok(HostRule::Any);
     }
     if s.text("public_url").is_empty() {
@@ -265,14 +287,14 @@ fn parts(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|p| !p.is_empty())
 }
 
-fn choice<T: Copy>(s: &Settings, key: &str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+pub(super) fn choice<T: Copy>(s: &Settings, key: &str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
     choices.iter().find(|(name, _)| *name == s.text(key)).map(|(_, v)| *v).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         s.refuse(key, format!("must be {}", names.join(" or ")))
     })
 }
 
-fn number(s: &Settings, key: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
+pub(super) fn number(s: &Settings, key: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
     match s.text(key).parse::<u64>() {
         Ok(n) if (min..=max).contains(&n) => Ok(n),
         _ if max == u64::MAX => Err(s.refuse(key, "must be a whole number")),
@@ -311,10 +333,17 @@ impl Settings {
             (_, true, _) => "(not set)".to_owned(),
             (true, false, Source::Default) | (false, false, _) => value.text.clone(),
             // A masked URL still says which server; what is no URL says nothing.
-            (true, false, _) => {
-                value.text.parse::<SmtpUrl>().map_or_else(|_| "(set, not readable)".into(), |u| u.to_string())
-            }
+            (true, false, _) => masked(key, &value.text).unwrap_or_else(|| "(set, not readable)".to_owned()),
         }
+    }
+}
+
+/// The secret URL of a setting without its secret.
+fn masked(key: &str, text: &str) -> Option<String> {
+    match key {
+        "store" if text.starts_with("sqlite:") => Some(text.to_owned()),
+        "store" | "redis_url" => RedisUrl::parse(text).ok().map(|u| u.to_string()),
+        _ => text.parse::<SmtpUrl>().ok().map(|u| u.to_string()),
     }
 }
 
@@ -327,14 +356,18 @@ mod tests {
     use super::*;
 
     fn config(flags: &[(&'static str, &str)]) -> Result<ServerConfig, ConfigError> {
+        config_of(Role::Up, flags)
+    }
+
+    fn config_of(role: Role, flags: &[(&'static str, &str)]) -> Result<ServerConfig, ConfigError> {
         let flags: BTreeMap<_, _> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
-        ServerConfig::new(&resolve(&Inputs { flags, ..Inputs::default() })?)
+        ServerConfig::new(&resolve(&Inputs { flags, ..Inputs::default() })?, role)
     }
 
     #[test]
     fn the_defaults_are_a_working_configuration() {
         let c = config(&[]).expect("valid");
-        assert_eq!(c.addr.to_string(), "127.0.0.1:8000");
+        assert_eq!(c.addr.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:8000"));
         assert_eq!(c.notify.sandbox, Sandbox::On);
         assert_eq!((c.concurrency, c.grace), (64, Duration::from_secs(25)));
         assert_eq!(c.retention, Retention::default());
@@ -348,6 +381,24 @@ mod tests {
         let c = config(&[("addr", "0.0.0.0:8000"), ("auth", "off")]).expect("valid");
         assert_eq!(c.notify.sandbox, Sandbox::Off);
         assert_eq!(c.hosts, HostRule::Any);
+    }
+
+    #[test]
+    fn a_worker_listens_by_itself_and_holds_messages_only_while_its_redis_is_local() {
+        let local = ("redis_url", "redis://127.0.0.1");
+        let c = config_of(Role::Worker, &[local]).expect("valid");
+        assert_eq!(c.addr.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:8001"));
+        assert_eq!(c.notify.sandbox, Sandbox::On);
+        let off = config_of(Role::Worker, &[local, ("worker_addr", "off")]).expect("valid");
+        assert_eq!(off.addr, None);
+        let far = [("redis_url", "redis://redis"), ("worker_addr", "0.0.0.0:8001")];
+        let c = config_of(Role::Worker, &far).expect("valid: nobody can do anything there");
+        assert_eq!((c.notify.sandbox, c.hosts), (Sandbox::Off, HostRule::Any));
+        let on = [far[0], ("sandbox", "on")];
+        assert_eq!(config_of(Role::Worker, &on).expect("valid").notify.sandbox, Sandbox::On);
+        // Of the API, the address that it listens on decides.
+        assert_eq!(config_of(Role::Api, &far[..1]).expect("valid").notify.sandbox, Sandbox::On);
+        assert!(config_of(Role::Worker, &[local, ("worker_addr", "8001")]).is_err());
     }
 
     #[test]
@@ -380,7 +431,7 @@ mod tests {
         let text = "email_from = \"a@example.com\"\n[providers.x]\nurl = \"smtps://mail.example.com\"\n\
                     [providers.y]\nurl = \"smtps://mail.example.com\"\nfrom = \"b@example.com\"";
         let inputs = Inputs { file: Some((Path::new("posthaste.toml"), text)), ..Inputs::default() };
-        let c = ServerConfig::new(&resolve(&inputs).expect("valid")).expect("valid");
+        let c = ServerConfig::new(&resolve(&inputs).expect("valid"), Role::Up).expect("valid");
         let from: Vec<String> = c.notify.providers.values().map(|p| p.from.to_string()).collect();
         assert_eq!(from, ["a@example.com", "b@example.com"]);
     }
@@ -411,6 +462,14 @@ mod tests {
         assert_eq!(of(&[("addr", "0.0.0.0:9")]).as_deref(), Ok("http://127.0.0.1:9/"));
         assert_eq!(of(&[("server", "http://post.test")]).as_deref(), Ok("http://post.test/"));
         assert!(of(&[("server", "post.test")]).is_err());
+        let worker = |flags: &[(&'static str, &str)]| {
+            let flags: BTreeMap<_, _> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+            worker_url(&resolve(&Inputs { flags, ..Inputs::default() }).expect("valid"))
+                .map(|u| u.to_string())
+        };
+        assert_eq!(worker(&[]).as_deref(), Ok("http://127.0.0.1:8001/"));
+        assert_eq!(worker(&[("worker_addr", "0.0.0.0:9")]).as_deref(), Ok("http://127.0.0.1:9/"));
+        assert!(worker(&[("worker_addr", "off")]).is_err());
     }
 
     #[test]
@@ -418,5 +477,14 @@ mod tests {
         let flags = BTreeMap::from([("smtp_url", "smtps://u:hunter2@mail.example.com".to_owned())]);
         let s = resolve(&Inputs { flags, ..Inputs::default() }).expect("valid");
         assert_eq!(s.shown("smtp_url"), "smtps://…:…@mail.example.com:465");
+        let flags = BTreeMap::from([
+            ("redis_url", "rediss://u:hunter2@h.test".to_owned()),
+            ("store", "sqlite:/data".to_owned()),
+        ]);
+        let s = resolve(&Inputs { flags, ..Inputs::default() }).expect("valid");
+        assert_eq!(
+            (s.shown("redis_url").as_str(), s.shown("store").as_str()),
+            ("rediss://u:***@h.test:6379/0", "sqlite:/data")
+        );
     }
 }

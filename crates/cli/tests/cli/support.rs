@@ -1,8 +1,8 @@
 //! Runs the real binary in a directory of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn posthaste(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" {
+        if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" || name == "REDIS_URL" {
             command.env_remove(name);
         }
     }
@@ -75,11 +75,80 @@ impl Drop for Up {
     }
 }
 
+/// A process whose log is read while it runs; killed when dropped.
+pub(crate) struct Process {
+    child: Option<Child>,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    /// What it has logged so far.
+    pub(crate) log: String,
+}
+
+impl Process {
+    /// Starts one in `dir`.
+    pub(crate) fn start(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = posthaste(dir, args);
+        command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let stdout = lines(child.stdout.take().expect("piped"));
+        let stderr = lines(child.stderr.take().expect("piped"));
+        Self { child: Some(child), stdout, stderr, log: String::new() }
+    }
+
+    /// Waits for its ready line, which begins with `what`; the rest of it.
+    pub(crate) fn ready(&mut self, what: &str) -> String {
+        match self.stdout.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                let rest = line.strip_prefix(what).and_then(|r| r.strip_prefix(" is ready: "));
+                rest.unwrap_or_else(|| panic!("{line}")).to_owned()
+            }
+            Err(_) => panic!("it is not ready: {}", self.rest_of_log()),
+        }
+    }
+
+    /// Waits for a line of the log that holds `text`.
+    pub(crate) fn logged(&mut self, text: &str) -> String {
+        loop {
+            let Ok(line) = self.stderr.recv_timeout(PATIENCE) else {
+                panic!("{text:?} was not logged: {}", self.log)
+            };
+            self.log.push_str(&line);
+            self.log.push('\n');
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// SIGTERM; its exit code once it has ended, and its whole log.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
+        let mut child = self.child.take().expect("stopped once");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
+        let code = child.wait().expect("it ends").code();
+        (code, self.rest_of_log())
+    }
+
+    fn rest_of_log(&mut self) -> String {
+        self.log.extend(self.stderr.try_iter().flat_map(|line| [line, "\n".to_owned()]));
+        self.log.clone()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// Lines as they come, on a thread of their own, so that a test can wait with a limit.
-fn lines(stdout: ChildStdout) -> Receiver<String> {
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (tx, rx) = channel();
     std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
             if tx.send(line).is_err() {
                 return;
             }

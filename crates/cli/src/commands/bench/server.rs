@@ -37,7 +37,7 @@ impl Up {
         let mut command = Command::new(program);
         // Defaults are what is measured: nothing of our own environment may change them.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" {
+            if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" || name == "REDIS_URL" {
                 command.env_remove(name);
             }
         }

@@ -39,7 +39,8 @@ fn clock(dir: &Path, now: SystemTime) -> Check {
     }
 }
 
-fn files() -> Check {
+/// Whether enough files may be open.
+pub(crate) fn files() -> Check {
     match getrlimit(Resource::Nofile).current {
         Some(n) if n < FILES => Check::warn(
             "open files",

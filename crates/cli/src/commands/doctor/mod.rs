@@ -2,6 +2,7 @@
 
 mod machine;
 mod place;
+mod redis;
 mod smtp;
 
 use std::path::Path;
@@ -11,7 +12,8 @@ use serde::Serialize;
 use crate::exit::Stop;
 use crate::http::block_on;
 use crate::output::{Out, plain};
-use crate::settings::flags::ServerFlags;
+use crate::settings::flags::{Everything, ServerFlags};
+use crate::settings::store::{Role, StoreConfig};
 use crate::settings::typed::{LogConfig, ServerConfig};
 use crate::settings::{self};
 
@@ -19,7 +21,7 @@ use crate::settings::{self};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    settings: ServerFlags,
+    settings: ServerFlags<Everything>,
 }
 
 /// How a check ended.
@@ -71,8 +73,8 @@ impl Check {
 /// When a check failed.
 pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     let checks = match configuration(args, file) {
-        Ok((config, mut checks)) => {
-            checks.extend(block_on(async { anyhow::Ok(with(&config).await) })?);
+        Ok((configured, mut checks)) => {
+            checks.extend(block_on(async { anyhow::Ok(with(&configured).await) })?);
             checks
         }
         // Nothing else can be checked without knowing what was meant.
@@ -100,30 +102,56 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
     if checks.iter().any(|c| c.status == Status::Fail) { Err(Stop::Quiet.into()) } else { Ok(()) }
 }
 
-fn configuration(args: Args, file: Option<&Path>) -> anyhow::Result<(ServerConfig, Vec<Check>)> {
+/// What the settings mean to the processes that they start.
+struct Configured {
+    /// To `up` or `api`.
+    server: ServerConfig,
+    /// To `worker`, if the store can be shared with one.
+    worker: Option<ServerConfig>,
+}
+
+fn configuration(args: Args, file: Option<&Path>) -> anyhow::Result<(Configured, Vec<Check>)> {
     let settings = settings::load(file, args.settings.0)?;
-    let config = ServerConfig::new(&settings)?;
+    let server = ServerConfig::new(&settings, Role::Up)?;
+    let shared = matches!(server.store, StoreConfig::Redis(_));
+    let worker = shared.then(|| ServerConfig::new(&settings, Role::Worker)).transpose()?;
     LogConfig::new(&settings)?;
     let mut checks = vec![Check::ok("configuration", "can be read")];
     for warning in &settings.warnings {
         checks.push(Check::warn("configuration", warning.as_str(), "remove it, or correct its name"));
     }
-    if config.auth_off && !config.addr.ip().is_loopback() {
+    if let Some(addr) = server.addr.filter(|a| server.auth_off && !a.ip().is_loopback()) {
         checks.push(Check::warn(
             "access",
-            format!("auth is off and the server listens on {}", config.addr),
+            format!("auth is off and the server listens on {addr}"),
             "let nobody reach that address but programs that may send and read everything",
         ));
     }
-    Ok((config, checks))
+    Ok((Configured { server, worker }, checks))
 }
 
-async fn with(config: &ServerConfig) -> Vec<Check> {
-    let running = place::server(config.addr).await;
-    let mut checks = vec![place::address(config.addr, &running)];
-    checks.extend(place::data_directory(&config.data_dir));
-    checks.push(place::store(&config.data_dir, &running).await);
-    checks.extend(machine::checks(&config.data_dir));
-    checks.extend(smtp::checks(config).await);
+async fn with(configured: &Configured) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut running = place::Running::Nothing;
+    if let Some(addr) = configured.server.addr {
+        running = place::server(addr).await;
+        checks.push(place::address(addr, &running));
+    }
+    if let Some(addr) = configured.worker.as_ref().and_then(|w| w.addr) {
+        checks.push(place::worker_address(addr).await);
+    }
+    match &configured.server.store {
+        StoreConfig::Embedded(dir) => {
+            checks.extend(place::data_directory(dir));
+            checks.push(place::store(dir, &running).await);
+            checks.extend(machine::checks(dir));
+        }
+        StoreConfig::Redis(settings) => {
+            checks.extend(redis::checks(settings).await);
+            checks.push(machine::files());
+        }
+    }
+    // Whoever runs tasks sends.
+    checks.extend(smtp::checks(configured.worker.as_ref().unwrap_or(&configured.server)).await);
     checks
 }

@@ -52,6 +52,25 @@ pub(crate) fn address(addr: SocketAddr, running: &Running) -> Check {
     }
 }
 
+/// Whether the worker could listen.
+pub(crate) async fn worker_address(addr: SocketAddr) -> Check {
+    let name = "worker address";
+    let url = format!("http://{addr}").parse().map(Server::at);
+    if let Ok(Ok(worker)) = url
+        && worker.get_within("healthz", &[], Duration::from_secs(2)).await.is_ok()
+    {
+        return Check::ok(name, format!("a worker answers on {addr}"));
+    }
+    match std::net::TcpListener::bind(addr) {
+        Ok(_) => Check::ok(name, format!("{addr} is free")),
+        Err(e) => Check::warn(
+            name,
+            format!("{addr} cannot be listened on: {e}"),
+            "choose another with --worker-addr, or off: of several workers on one machine each needs its own",
+        ),
+    }
+}
+
 /// Whether the directory can be written to, how fast, and how much room there is.
 pub(crate) fn data_directory(dir: &Path) -> Vec<Check> {
     let name = "data directory";

@@ -1,0 +1,243 @@
+//! What `up`, `api` and `worker` have in common: they open the store that the settings name, serve
+//! HTTP, run tasks or do both, and stop gracefully.
+
+mod listen;
+mod metrics;
+mod runner;
+mod signals;
+pub(crate) mod store;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use axum::Router;
+use posthaste_api::{Api, ApiConfig};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::logs;
+use crate::output::Out;
+use crate::settings::store::Role;
+use crate::settings::typed::{LogConfig, ServerConfig};
+use crate::settings::{self};
+use runner::Runner;
+use signals::Signals;
+use store::OpenStore;
+
+/// The version that logs, workers and metrics name.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs a process in `role` until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Configuration, address or store; each says what to do.
+pub(crate) fn run(
+    role: Role,
+    flags: BTreeMap<&'static str, String>,
+    file: Option<&Path>,
+    out: Out,
+) -> anyhow::Result<()> {
+    let settings = settings::load(file, flags)?;
+    let config = ServerConfig::new(&settings, role)?;
+    logs::start(&LogConfig::new(&settings)?)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    // Few threads and few blocking ones: each that allocates costs memory of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.threads)
+        .max_blocking_threads(4)
+        .thread_name("posthaste")
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(config, out));
+    // A blocking thread that hangs (a name server, say) must not hold up the end.
+    runtime.shutdown_background();
+    done
+}
+
+/// Why a process ends.
+enum Ended {
+    Signal(&'static str),
+    Server(Result<std::io::Result<()>, tokio::task::JoinError>),
+    Start(anyhow::Error),
+}
+
+async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
+    // Installed first: a signal during start-up ends it gracefully, too.
+    let mut signals = Signals::new()?;
+    let listener = match config.addr {
+        Some(addr) => Some(listen::bind(addr, config.role).await?),
+        None => None,
+    };
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let store = OpenStore::open(&config).await?;
+    let api = Api::new(store.seam(), api_config(&config));
+    let runner = Runner::default();
+    if config.role.runs_tasks() {
+        let (scraped, slots) = (runner.clone(), config.concurrency);
+        api.register_metrics(move |out| {
+            scraped.with(|w| metrics::worker(&w.stats(), slots, out));
+        });
+    }
+    let stop_serving = api.closing().clone();
+    let mut server = spawn_server(listener, router(config.role, &api), stop_serving.clone());
+    tell_start(&config, address);
+
+    // Requests are answered from here on, with 503 until the store has answered once.
+    let ended = tokio::select! {
+        name = signals.next() => Ended::Signal(name),
+        ended = &mut server => Ended::Server(ended),
+        failed = start(&config, &store, &api, &runner, address, out) => {
+            let Err(error) = failed;
+            Ended::Start(error)
+        }
+    };
+    if let Ended::Signal(name) = &ended {
+        tracing::info!(
+            signal = name,
+            grace_s = config.grace.as_secs_f64(),
+            "shutting down; a second signal ends it at once"
+        );
+    }
+    stop_serving.cancel();
+    let serving = !matches!(ended, Ended::Server(_));
+    let now = runner.abort_handle();
+    // Both at once: open requests end while running attempts have their grace.
+    let graceful = async {
+        let requests = async {
+            if serving {
+                finish(&mut server, &now).await;
+            }
+        };
+        tokio::join!(requests, runner.shutdown());
+    };
+    tokio::pin!(graceful);
+    tokio::select! {
+        () = &mut graceful => {}
+        name = signals.next() => {
+            tracing::warn!(signal = name, "second signal: stopping now");
+            now.cancel();
+            graceful.await;
+        }
+    }
+    store.close().await;
+    match ended {
+        Ended::Signal(_) => Ok(()),
+        Ended::Server(ended) => ended?.context("the HTTP server stopped"),
+        Ended::Start(error) => Err(error),
+    }
+}
+
+/// Waits for the store, begins to run tasks, says that all is ready, and goes on for ever.
+async fn start(
+    config: &ServerConfig,
+    store: &OpenStore,
+    api: &Api,
+    runner: &Runner,
+    address: Option<SocketAddr>,
+    out: Out,
+) -> anyhow::Result<Infallible> {
+    store.answers().await?;
+    if config.role.runs_tasks() {
+        runner.start(config, store.seam()).await?;
+    }
+    // /healthz must not wait for somebody to ask whether the store answers.
+    api.started().await;
+    announce(out, config.role, address)?;
+    std::future::pending().await
+}
+
+fn router(role: Role, api: &Api) -> Router {
+    let routes = if role.serves() {
+        api.router().merge(posthaste_dashboard::router(api.clone()))
+    } else {
+        api.probes()
+    };
+    posthaste_api::guard(routes, api)
+}
+
+/// Serves until `stop`; without a listener it only waits for it.
+fn spawn_server(
+    listener: Option<TcpListener>,
+    router: Router,
+    stop: CancellationToken,
+) -> JoinHandle<std::io::Result<()>> {
+    tokio::spawn(async move {
+        match listener {
+            Some(listener) => posthaste_api::serve(listener, router, stop).await,
+            None => {
+                stop.cancelled().await;
+                Ok(())
+            }
+        }
+    })
+}
+
+/// Lets open requests end; a second signal cuts them.
+async fn finish(server: &mut JoinHandle<std::io::Result<()>>, now: &CancellationToken) {
+    tokio::select! {
+        ended = &mut *server => match ended {
+            Ok(Ok(())) => {}
+            other => tracing::warn!(?other, "the HTTP server did not stop cleanly"),
+        },
+        () = now.cancelled() => server.abort(),
+    }
+}
+
+fn tell_start(config: &ServerConfig, address: Option<SocketAddr>) {
+    tracing::info!(
+        version = VERSION,
+        role = config.role.verb(),
+        store = %config.store.shown(),
+        address = %address.map_or_else(|| "off".to_owned(), |a| a.to_string()),
+        sandbox = %config.sandbox_note(),
+        "posthaste started"
+    );
+    if let Some(address) =
+        address.filter(|a| config.role.serves() && config.auth_off && !a.ip().is_loopback())
+    {
+        tracing::warn!("POSTHASTE_AUTH=off: anybody who reaches {address} may send and read");
+    }
+}
+
+/// The one line on standard output, for people and for scripts that wait for it.
+fn announce(out: Out, role: Role, address: Option<SocketAddr>) -> anyhow::Result<()> {
+    let what = match role {
+        Role::Up => "Posthaste",
+        Role::Api => "Posthaste API",
+        Role::Worker => "Posthaste worker",
+    };
+    let (json, text) = match address {
+        Some(address) => {
+            let url = format!("http://{address}");
+            (serde_json::json!({"ready": url}), format!("{what} is ready: {url}"))
+        }
+        None => {
+            let pid = std::process::id();
+            (serde_json::json!({"ready": null, "pid": pid}), format!("{what} is ready: process {pid}"))
+        }
+    };
+    match out.either(&json, text) {
+        // Nobody reads our output any more; that is no reason not to serve.
+        Err(e) if e.downcast_ref::<std::io::Error>().is_some() => Ok(()),
+        other => other,
+    }
+}
+
+fn api_config(config: &ServerConfig) -> ApiConfig {
+    let local = config.addr.is_none_or(|a| a.ip().is_loopback());
+    ApiConfig {
+        cors_origins: config.cors.clone(),
+        allowed_hosts: config.hosts.clone(),
+        auth_off: config.auth_off && !local,
+        open_notify: config.open_notify,
+        provider_configured: !config.notify.providers.is_empty(),
+        sandbox: config.notify.sandbox == posthaste_notify::Sandbox::On,
+        version: VERSION,
+    }
+}

@@ -1,0 +1,67 @@
+//! The worker of a process: started once the store answers, asked for its numbers, shut down at the end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use posthaste_core::{ErrorClass, Kind, Store};
+use posthaste_notify::NotifyHandler;
+use posthaste_worker::{Registry, Worker, WorkerConfig};
+use tokio_util::sync::CancellationToken;
+
+use super::VERSION;
+use super::store::Patience;
+use crate::settings::typed::ServerConfig;
+
+/// The worker, if it runs; shared with whoever asks for its numbers.
+#[derive(Clone, Default)]
+pub(crate) struct Runner(Arc<Mutex<Option<Worker>>>);
+
+impl Runner {
+    /// Starts the worker; a store that is away just now is waited for.
+    ///
+    /// # Errors
+    /// What no waiting mends.
+    pub(crate) async fn start(&self, config: &ServerConfig, store: Arc<dyn Store>) -> anyhow::Result<()> {
+        let mut patience = Patience::default();
+        loop {
+            let notify = NotifyHandler::new(config.notify.clone()).with_suppressions(store.clone());
+            let registry = Registry::new().with(Kind::notify(), Arc::new(notify));
+            match Worker::start(store.clone(), registry, worker_config(config)).await {
+                Ok(worker) => {
+                    *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
+                    return Ok(());
+                }
+                Err(e) if e.class() == ErrorClass::Unavailable => patience.after(&e).await,
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Asks the worker, if there is one.
+    pub(crate) fn with<T>(&self, ask: impl FnOnce(&Worker) -> T) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ask)
+    }
+
+    /// Ends its grace; without a worker, a token that nobody heeds.
+    pub(crate) fn abort_handle(&self) -> CancellationToken {
+        self.with(Worker::abort_handle).unwrap_or_default()
+    }
+
+    /// Gives running attempts their grace, and returns when all is stored.
+    pub(crate) async fn shutdown(&self) {
+        let worker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(worker) = worker {
+            let report = worker.shutdown().await;
+            tracing::info!(?report, "worker stopped");
+        }
+    }
+}
+
+fn worker_config(config: &ServerConfig) -> WorkerConfig {
+    WorkerConfig {
+        queues: config.queues.clone(),
+        concurrency: config.concurrency,
+        shutdown_grace: config.grace,
+        version: VERSION.to_owned(),
+        ..WorkerConfig::default()
+    }
+}

@@ -1,0 +1,68 @@
+//! `posthaste workers`: who serves the queues.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::tasks::view::text;
+use crate::http::{Server, ServerArg, block_on};
+use crate::output::{Out, plain, table};
+
+const COLUMNS: &[&str] = &["host", "pid", "version", "queues", "busy", "state", "started", "last heartbeat"];
+
+/// Arguments of `posthaste workers`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    server: ServerArg,
+}
+
+/// Lists the workers that were heard of within the last minute.
+///
+/// # Errors
+/// The server (1, 3).
+pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
+    let server = Server::find(&args.server, file)?;
+    let answer = block_on(server.get("v1/workers", &[]))?;
+    let workers = answer.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+    if out.is_json() {
+        return out.value(&workers);
+    }
+    if workers.is_empty() {
+        return out.line(
+            "no workers: accepted tasks wait until one is started, with `posthaste worker` or `posthaste up`",
+        );
+    }
+    out.line(table(COLUMNS, &workers.iter().map(row).collect::<Vec<_>>()))
+}
+
+fn row(worker: &Value) -> Vec<String> {
+    let of = |field| text(worker, field);
+    let queues = worker.get("queues").and_then(Value::as_array).into_iter().flatten();
+    let queues: Vec<String> = queues.filter_map(Value::as_str).map(plain).collect();
+    let stopping = worker.get("stopping").and_then(Value::as_bool) == Some(true);
+    vec![
+        of("host"),
+        of("pid"),
+        of("version"),
+        queues.join(","),
+        format!("{}/{}", of("running"), of("slots")),
+        if stopping { "stopping" } else { "serving" }.to_owned(),
+        of("started_at"),
+        of("seen_at"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_is_one_row_without_what_a_terminal_acts_on() {
+        let worker = json!({"id": "a:1:2", "host": "mail-1\u{1b}[31m", "pid": 7, "version": "0.1.0", "queues": ["a", "b"],
+            "kinds": ["notify"], "slots": 64, "running": 3, "started_at": "S", "seen_at": "H", "stopping": true});
+        assert_eq!(row(&worker), ["mail-1\u{fffd}[31m", "7", "0.1.0", "a,b", "3/64", "stopping", "S", "H"]);
+    }
+}
