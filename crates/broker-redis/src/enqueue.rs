@@ -26,7 +26,7 @@ const GROUP_TASKS: usize = 1_000;
 /// Bytes of payload in one script call at the most, unless one request alone has more.
 const GROUP_BYTES: usize = 512 * 1024;
 /// Largest payload that is kept inside its record.
-const INLINE: usize = 4096;
+pub(crate) const INLINE: usize = 4096;
 /// Random bits of a minted key.
 const REST: u64 = (1 << 34) - 1;
 
@@ -85,7 +85,10 @@ impl Gate {
 
 impl Inner {
     /// Stores tasks, all or none.
-    pub(crate) async fn enqueue(self: &Arc<Self>, request: EnqueueRequest) -> Result<EnqueueReply, BrokerError> {
+    pub(crate) async fn enqueue(
+        self: &Arc<Self>,
+        request: EnqueueRequest,
+    ) -> Result<EnqueueReply, BrokerError> {
         let shards = self.found().await?;
         for (i, t) in request.tasks.iter().enumerate() {
             if matches!(t.due, Due::After(d) if d > MAX_SCHEDULE_AHEAD) {
@@ -156,6 +159,11 @@ impl Inner {
         let answers = self.call_enqueue(shard, &group).await;
         match answers {
             Ok(answers) => {
+                let queued = |e: &Enqueued| e.state == State::Queued && !e.duplicate;
+                if answers.iter().flatten().any(|r| !r.replayed && r.tasks.iter().any(queued)) {
+                    self.set_busy(shard, true);
+                    self.live.announce(shard);
+                }
                 for (waiting, answer) in group.into_iter().zip(answers) {
                     // A caller that went away does not want its answer; what was stored stands.
                     let _ = waiting.reply.send(answer);
@@ -297,7 +305,9 @@ impl Inner {
         let mut next = of_task.iter().zip(routes);
         for waiting in group {
             let any_special = waiting.tasks.iter().any(|t| !plain(t));
-            let flags = u8::from(any_special) | (u8::from(waiting.idempotency.is_some()) << 1) | (u8::from(waiting.reserved) << 2);
+            let flags = u8::from(any_special)
+                | (u8::from(waiting.idempotency.is_some()) << 1)
+                | (u8::from(waiting.reserved) << 2);
             let n = waiting.tasks.len() as u16;
             call.arg([(n >> 8) as u8, n as u8, flags]);
             if let Some(key) = &waiting.idempotency {
@@ -430,10 +440,14 @@ fn too_many(field: &str) -> BrokerError {
         "lane" => {
             BrokerError::invalid(0, "lane", format!("this store knows {MAX_LANES} lanes already; use fewer"))
         }
-        "queue" => {
-            BrokerError::invalid(0, "queue", format!("this store knows {MAX_NAMES} queues already; use fewer"))
+        "queue" => BrokerError::invalid(
+            0,
+            "queue",
+            format!("this store knows {MAX_NAMES} queues already; use fewer"),
+        ),
+        _ => {
+            BrokerError::invalid(0, "kind", format!("this store knows {MAX_NAMES} kinds already; use fewer"))
         }
-        _ => BrokerError::invalid(0, "kind", format!("this store knows {MAX_NAMES} kinds already; use fewer")),
     }
 }
 

@@ -6,6 +6,7 @@ mod bell;
 mod broker;
 mod enqueue;
 mod health;
+mod held;
 mod keys;
 mod link;
 mod live;

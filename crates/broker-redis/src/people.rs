@@ -79,10 +79,7 @@ impl Inner {
     ) -> Result<Vec<Extended>, BrokerError> {
         let lease = lease.clamp(Duration::from_millis(1), Duration::from_millis(u64::from(u32::MAX)));
         let letters = self.leases("extend", Some(lease), leases).await?;
-        Ok(letters
-            .into_iter()
-            .map(|l| Extended { lease: fenced(l), cancel_requested: l == b'C' })
-            .collect())
+        Ok(letters.into_iter().map(|l| Extended { lease: fenced(l), cancel_requested: l == b'C' }).collect())
     }
 
     pub(crate) async fn cancel_flags(&self, leases: &[LeaseRef]) -> Result<Vec<bool>, BrokerError> {
@@ -165,7 +162,9 @@ impl Inner {
                 }
                 [b'G', text @ ..] => {
                     let generation = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
-                    generation.map(|generation| Retried::Done { generation }).ok_or_else(|| corrupt("a generation"))
+                    generation
+                        .map(|generation| Retried::Done { generation })
+                        .ok_or_else(|| corrupt("a generation"))
                 }
                 _ => Err(corrupt("the answer to a retry")),
             })

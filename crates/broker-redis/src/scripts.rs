@@ -47,8 +47,7 @@ fn limits() -> String {
     for (name, n) in numbers {
         let _ = writeln!(lua, "local {name} = {n}");
     }
-    for (name, policy) in
-        [("POLICY_DEFAULT", RetryPolicy::default()), ("POLICY_EMAIL", RetryPolicy::email())]
+    for (name, policy) in [("POLICY_DEFAULT", RetryPolicy::default()), ("POLICY_EMAIL", RetryPolicy::email())]
     {
         let text = serde_json::to_string(&policy).expect("plain data always serializes");
         let _ = writeln!(lua, "local {name} = [==[{text}]==]");

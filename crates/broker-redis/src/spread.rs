@@ -210,7 +210,9 @@ impl Inner {
         if let Some(e) = failed {
             return Err(e);
         }
-        out.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| corrupt("a part of a request has no answer"))
+        out.into_iter()
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| corrupt("a part of a request has no answer"))
     }
 }
 

@@ -10,6 +10,7 @@ use redis::Value;
 use tokio::sync::OnceCell;
 
 use crate::enqueue::Gate;
+use crate::held::HeldRecords;
 use crate::link::{Call, Link, Script};
 use crate::live::Live;
 use crate::names::Names;
@@ -36,6 +37,7 @@ pub struct RedisStore {
 pub(crate) struct Inner {
     shards: Shards,
     pub(crate) names: Names,
+    pub(crate) held: HeldRecords,
     pub(crate) live: Live,
     pub(crate) retention: Retention,
     pub(crate) durability: Durability,
@@ -74,6 +76,7 @@ impl RedisStore {
         let inner = Inner {
             live: Live::new(shards.clone(), names.clone()),
             shards,
+            held: HeldRecords::default(),
             names,
             retention: config.retention,
             durability: config.durability,

@@ -46,16 +46,18 @@ impl Inner {
             call.arg(rand::rng().random::<f64>().to_string());
         }
         let values = reply::list(self.run(shard, call).await?)?;
-        let [due, rescued, expired, pruned, next] =
-            <[Value; 5]>::try_from(values).map_err(|_| corrupt("the answer to a tick"))?;
+        let [due, rescued, expired, pruned, next, woke] =
+            <[Value; 6]>::try_from(values).map_err(|_| corrupt("the answer to a tick"))?;
         let n = |v: Value| reply::int(v).map(|n| usize::try_from(n).unwrap_or(0));
         let (due, rescued, expired, pruned) = (n(due)?, n(rescued)?, n(expired)?, n(pruned)?);
         let more = [due, rescued, expired, pruned].iter().any(|n| *n >= TICK_BATCH);
         let next = u64::try_from(reply::int(next)?).ok().map(Duration::from_millis);
-        // What is due soon, or came back just now, is for the next claim to find.
-        if due + rescued > 0 || next.is_some_and(|d| d < Duration::from_secs(2)) {
-            self.set_busy(shard, true);
+        let woke = reply::int(woke)? != 0;
+        if woke {
+            self.live.announce(shard);
         }
+        // Whatever ring was lost, the next claim looks here.
+        self.set_busy(shard, true);
         Ok(TickReport { due, rescued, expired, pruned, more, next })
     }
 

@@ -10,6 +10,8 @@ use posthaste_core::{BrokerError, Claimed, LeaseRef, LeaseToken, Outcome, State,
 use rand::RngExt;
 use redis::Value;
 
+use crate::enqueue::INLINE;
+use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
 use crate::link::Call;
 use crate::records::kind_code;
@@ -55,11 +57,9 @@ impl Inner {
         let one = shards.count() == 1;
         let claim = request.claim.as_ref().filter(|_| one);
         let mut calls = Vec::new();
-        for (shard, part) in (0u16..).zip(&parts) {
+        for (shard, part) in (0u16..).zip(&mut parts) {
             if part.is_some() || (one && claim.is_some()) {
-                let empty = Part::default();
-                let part_ref = part.as_ref().unwrap_or(&empty);
-                let call = self.pack_work(shard, part_ref, claim);
+                let call = self.pack_work(shard, part.get_or_insert_default(), claim);
                 calls.push(
                     async move { self.work(shard, call, claim.filter(|_| one)).await.map(|w| (shard, w)) },
                 );
@@ -85,6 +85,9 @@ impl Inner {
         let n = shards.count();
         let mut out: Vec<Claimed> = Vec::new();
         let want = request.max.min(MAX_CLAIM);
+        for shard in self.live.take_hints() {
+            self.set_busy(shard, true);
+        }
         let first = if n == 1 { 0 } else { rand::rng().random_range(0..n) };
         for i in 0..n {
             let shard = (first + i) % n;
@@ -101,7 +104,7 @@ impl Inner {
             };
             // Before the call: who rings in its course is heard.
             self.set_busy(shard, false);
-            let call = self.pack_work(shard, &Part::default(), Some(&part));
+            let call = self.pack_work(shard, &mut Part::default(), Some(&part));
             let worked = self.work(shard, call, Some(&part)).await?;
             if worked.more || worked.claimed.len() >= part.max {
                 self.set_busy(shard, true);
@@ -111,12 +114,43 @@ impl Inner {
         Ok(out)
     }
 
-    fn pack_work(&self, shard: u16, part: &Part<'_>, claim: Option<&ClaimRequest>) -> Call {
+    /// Packs a part. The answers come in the order in which its outcomes are packed: `part.at` is put into that order.
+    fn pack_work(&self, shard: u16, part: &mut Part<'_>, claim: Option<&ClaimRequest>) -> Call {
         let mut call = self.call(&SCRIPTS.work, shard);
-        call.int(part.settlements.len() as i64);
+        let held = self.held.take(part.settlements.iter().map(|s| &s.lease));
+        let mut groups: Vec<(Origin, Vec<(usize, Vec<u8>)>)> = Vec::new();
+        let mut others = Vec::new();
+        for ((s, held), at) in part.settlements.iter().zip(held).zip(&part.at) {
+            let plain = match (&s.outcome, held) {
+                (Outcome::Success { result, kept: None }, Some(held))
+                    if result.as_ref().is_none_or(|r| r.len() <= INLINE) =>
+                {
+                    Some((held.origin, held.success(Key::of(s.lease.task), result.as_ref())))
+                }
+                _ => None,
+            };
+            match plain {
+                Some((origin, blob)) => match groups.iter_mut().find(|(o, _)| *o == origin) {
+                    Some((_, group)) => group.push((*at, blob)),
+                    None => groups.push((origin, vec![(*at, blob)])),
+                },
+                None => others.push((*at, *s)),
+            }
+        }
+        part.at.clear();
+        call.int(groups.len() as i64);
+        for (origin, group) in &groups {
+            call.arg(origin.header(group.len() as u16));
+            for (at, blob) in group {
+                part.at.push(*at);
+                call.arg(blob);
+            }
+        }
+        call.int(others.len() as i64);
         let mut blob = Vec::new();
         let mut rng = rand::rng();
-        for s in &part.settlements {
+        for (at, s) in others {
+            part.at.push(at);
             blob.clear();
             put_settlement(&mut blob, s, rng.random());
             call.arg(&blob);
@@ -157,16 +191,21 @@ impl Inner {
         claim: Option<&ClaimRequest>,
     ) -> Result<Worked, BrokerError> {
         let values = reply::list(self.run(shard, call).await?)?;
-        let [letters, now, epoch, nonce, more, rows] =
-            <[Value; 6]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
+        let [letters, now, epoch, nonce, more, rows, worker] =
+            <[Value; 7]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
         let letters = reply::bytes(letters)?;
+        let more = reply::int(more)?;
         let rows = reply::list(rows)?;
-        let mut worked = Worked { letters, claimed: Vec::new(), more: reply::int(more)? != 0 };
+        let mut worked = Worked { letters, claimed: Vec::new(), more: more & 1 != 0 };
+        if more & 2 != 0 {
+            self.set_busy(shard, true);
+            self.live.announce(shard);
+        }
         let Some(claim) = claim.filter(|_| !rows.is_empty()) else { return Ok(worked) };
         let nonce = reply::bytes(nonce)?;
         let nonce = <[u8; 8]>::try_from(nonce.as_slice()).map_err(|_| corrupt("a nonce"))?;
         let token = LeaseToken { epoch: reply::int(epoch)? as u64, nonce: u64::from_be_bytes(nonce) };
-        let at = Started { token, now: Timestamp::from_millis(reply::int(now)?), start: claim.start };
+        let at = Started { token, now: Timestamp::from_millis(reply::int(now)?), start: claim.start, worker: reply::int(worker)? as u16 };
         worked.claimed = self.claimed(shard, rows, claim, &at).await?;
         Ok(worked)
     }
@@ -195,6 +234,7 @@ impl Inner {
         }
         let routes = self.names.routes(&self.shards(), shard, records.iter().map(|r| r.1.route)).await?;
         let mut out = Vec::with_capacity(records.len());
+        let mut origins = Vec::with_capacity(records.len());
         for (i, (key, rec, apart)) in records.iter().enumerate() {
             let route = &routes[&rec.route];
             let run = Run {
@@ -202,14 +242,22 @@ impl Inner {
                 flags: if i < at.start { run_flag::STARTED } else { 0 },
                 attempt: rec.attempt + 1,
                 started: at.now,
-                worker: 0,
+                worker: at.worker,
                 lease_ms: u32::try_from(claim.lease.as_millis()).unwrap_or(u32::MAX),
                 place: [route.queue_no, route.lane_no, route.target_no],
                 priority: rec.priority,
                 generation: rec.generation,
             };
             out.push(rec.claimed(*key, route, &run, *apart)?);
+            origins.push((*key, Origin { token: at.token.to_bytes(), started: at.now, place: run.place }));
         }
+        let leases: Vec<LeaseRef> = out.iter().map(|c| c.lease).collect();
+        let attempts: Vec<u32> = out.iter().map(|c| c.attempt).collect();
+        drop(records);
+        let kept = read.into_iter().zip(origins).zip(leases).zip(attempts);
+        self.held.keep(kept.filter_map(|((((_, rec), (key, origin)), lease), attempt)| {
+            Some((lease, HeldRecord::new(key, rec, origin, at.worker, attempt)?))
+        }));
         Ok(out)
     }
 }
@@ -219,6 +267,8 @@ struct Started {
     token: LeaseToken,
     now: Timestamp,
     start: usize,
+    /// The worker's number in the shard.
+    worker: u16,
 }
 
 /// One outcome as `work.lua` reads it.

@@ -36,11 +36,11 @@ pub(crate) use blocking::{Blocking, Unblocked};
 pub use container::{LOCALHOST_IN_A_CONTAINER, container_help, in_container};
 pub(crate) use listen::{Heard, Listener};
 pub(crate) use script::{Call, Oom, Script};
-pub(crate) use slot::{SLOTS, crc16, slot_of};
+pub(crate) use slot::{crc16, slot_of};
 
 use cluster::Cluster;
 use dial::Target;
-use error::{Verdict, meaning, unavailable, verdict};
+use error::{Verdict, meaning, verdict};
 use peer::Peer;
 
 use crate::url::{Host, Mode, RedisUrl};

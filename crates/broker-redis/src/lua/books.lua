@@ -70,4 +70,5 @@ local function flush()
   -- One ring is enough for all that sleep: who finds more than it takes rings on.
   if wake and call('LLEN', P .. 'bell') < 2 then call('RPUSH', P .. 'bell', caller) end
   counts, points, events = {}, {}, {}
+  return wake and 1 or 0
 end

@@ -212,6 +212,7 @@ local function plan(queue, want, quota)
 end
 
 -- The number of a worker; few enough that they fit two bytes, reused round.
+local me_no
 local function worker_no(id)
   local n = call('HGET', P .. 'wn', id)
   if n then return tonumber(n) end
@@ -240,7 +241,11 @@ local function claim(arg)
   local out, no, started, bytes, passed, more = {}, 0, 0, 0, 0, 0
   local token, epoch, me
   local run, leases = {}, {}
-  local deadline = now + max(1, lease)
+  -- As a text: a number would be printed anew for each task.
+  local deadline = string.format('%.0f', now + max(1, lease))
+  local waits, numbers = {}, {}
+  for i = 0, 15 do numbers[i] = pack('>I3', i) end
+  local one, on, off = pack('>I2', 1), char(1), char(0)
   for _ = 1, tonumber(ARGV[arg]) do
     arg = arg + 1
     local queue = call('HGET', P .. 'q', ARGV[arg])
@@ -272,16 +277,18 @@ local function claim(arg)
         local q = popped[t.lane .. ':' .. t.prio]
         local place = pack('>I3I3I3B', tonumber(queue), tonumber(t.lane), tonumber(t.target), t.prio)
         local begun = 0
+        local target_settings = settings(t.target)
+        local probing = target_settings.auto and target_settings.auto.reason ~= 'throttled'
         for _ = 1, t.n do
           local e = q.entries[q.at]
           if not e or bytes > MAX_REPLY then break end
           local rec = recs[q.first + q.at]
           q.at = q.at + 1
           local key, gen = of_entry(e)
-          local A, S, route_no, rgen, att, due
-          if rec then A, _, S, route_no, rgen, att, _, _, _, due = unp('>BBBI3I2I3BBBI6', rec) end
+          local A, S, g1, g2, a1, a2, a3, _
+          if rec then A, _, S, _, _, _, g1, g2, a1, a2, a3 = byte(rec, 1, 11) end
           -- Cancelled, retried or pruned since: an entry of the past.
-          if not rec or S >= 16 or rgen ~= gen then
+          if not rec or S >= 16 or g1 * 256 + g2 ~= gen then
             passed = passed + 1
           elseif A % 2 == 1 and unp('>I6', rec, 27) <= now then
             end_waiting(key, rd(rec), EXPIRED, 'expired', 'expired before it could be run')
@@ -290,25 +297,36 @@ local function claim(arg)
             if not token then
               epoch = call('HINCRBY', P .. 'm', 'tok', 1)
               token = pack('>I8', epoch) .. nonce
-              me = pack('>I6I2I4', now, worker_no(worker), min(lease, 4294967295))
+              me_no = worker_no(worker)
+              me = pack('>I6I2I4', now, me_no, min(lease, 4294967295))
             end
             started = started + 1
             begun = begun + 1
+            local att = a1 * 65536 + a2 * 256 + a3 + 1
             run[2 * started - 1] = key
-            run[2 * started] = token .. char(started <= start and 1 or 0) .. pack('>I3', att + 1) .. me .. place
-              .. pack('>I2', gen)
+            run[2 * started] = token .. (started <= start and on or off) .. (numbers[att] or pack('>I3', att)) .. me
+              .. place .. (gen == 1 and one or pack('>I2', gen))
             leases[2 * started - 1], leases[2 * started] = deadline, key
             local name = key
             if A >= 128 then name = char(#key) .. key .. (call('GET', P .. 'p:' .. key) or '') end
             bytes = bytes + #rec + #name
             out[no + 1], out[no + 2] = name, rec
             no = no + 2
-            local b = 'w' .. bucket(now - due)
-            point(queue, b, 1)
-            local s = settings(t.target)
-            if s.auto and s.auto.reason ~= 'throttled' then call('HSET', P .. 'pb', t.target, key) end
-            if watched then event(key, route_no, RUNNING, att + 1, gen) end
+            -- Tasks that came together were due together: their wait is worked out once.
+            local due = sub(rec, 15, 20)
+            local w = waits[due]
+            if not w then
+              w = {b = 'w' .. bucket(now - unp('>I6', due)), n = 0}
+              waits[due] = w
+            end
+            w.n = w.n + 1
+            if probing then call('HSET', P .. 'pb', t.target, key) end
+            if watched then event(key, unp('>I3', rec, 4), RUNNING, att, gen) end
           end
+        end
+        for _, w in pairs(waits) do
+          if w.n > 0 then point(queue, w.b, w.n) end
+          w.n = 0
         end
         if begun > 0 then
           running(t.lane, t.target, begun)
@@ -341,5 +359,5 @@ local function claim(arg)
   bulk('HSET', P .. 'run', run)
   bulk('ZADD', P .. 'ls', leases)
   save_buckets()
-  return epoch or 0, more, out
+  return epoch or 0, more, out, me_no or 0
 end

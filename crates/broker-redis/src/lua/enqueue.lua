@@ -34,10 +34,14 @@ local ctr = tonumber(minting[1]) or 0
 -- Never back in time, whatever the clock does: the order of keys is the order of creation.
 local born = max(now, tonumber(minting[2]) or 0)
 local minted = 0
-local function mint(rand)
+-- A key from the random bits of `a`: 2 in its fourth byte, 32 in the next four.
+local high, high_at
+local function mint(a)
   local c = (ctr + minted) % 1048576
   minted = minted + 1
-  return pack('>I6I6', born * 64 + floor(c / 16384), (c % 16384) * 17179869184 + rand)
+  local h, low = floor(c / 16384), c % 16384
+  if h ~= high_at then high, high_at = pack('>I6', born * 64 + h), h end
+  return high .. char(floor(low / 64), low % 64 * 4 + byte(a, 4) % 4) .. sub(a, 5, 8)
 end
 
 local now6 = pack('>I6', now)
@@ -107,7 +111,7 @@ local function add_special(g, a, s, absent)
     local holder = unique_holder(s.unique)
     if holder then return told(holder, state_of(holder), 1) end
   end
-  local key = s.key ~= '' and s.key or mint(unp('>I5', a, 4))
+  local key = s.key ~= '' and s.key or mint(a)
   local due = s.mode == 0 and now or s.mode == 1 and max(s.at, now) or now + s.at
   local state = due > now and SCHEDULED or QUEUED
   local head = sub(a, 9, 22)
@@ -174,9 +178,10 @@ local function serve(first, n, flags, idem, fingerprint)
   local out, plain = {}, flags == 0
   for i = first, first + n - 1 do
     local a = ARGV[i]
-    local g = groups[(unp('>I2', a))]
-    if byte(a, 3) == 0 then
-      local key = mint(unp('>I5', a, 4))
+    local g1, g2, kind = byte(a, 1, 3)
+    local g = groups[g1 * 256 + g2]
+    if kind == 0 then
+      local key = mint(a)
       t[nt + 1], t[nt + 2] = key, sub(a, 9, 22) .. times .. sub(a, 23)
       nt = nt + 2
       na = na + 1

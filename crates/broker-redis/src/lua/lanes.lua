@@ -50,9 +50,12 @@ local function level(lane, s)
     end
     buckets[lane] = b
   end
-  -- A clock that was set back has let no time pass.
-  local passed = max(0, now - b[2])
-  return max(0, b[1] - passed / s.per * s.rate)
+  -- A clock that was set back has let no time pass, and lets it pass again from now on.
+  if b[2] > now then
+    b[2] = now
+    buckets_changed[lane] = true
+  end
+  return max(0, b[1] - (now - b[2]) / s.per * s.rate)
 end
 
 local function starts_left(lane, s)

@@ -97,7 +97,7 @@ end
 local function candidates()
   if batch ~= '' then return from_zset(P .. 'b:' .. batch) end
   if states == 4 and call('ZCARD', P .. 'ls') <= MOST_RUNNING then
-    local keys = call('ZRANGE', P .. 'ls', 0, -1)
+    local keys = call('ZRANGEBYSCORE', P .. 'ls', '-inf', '(+inf')
     for i = 1, #keys do
       local c = created(keys[i])
       if beyond(c, keys[i]) then add(c, keys[i]) end

@@ -1,7 +1,7 @@
 -- What time moves: due tasks, lost leases, expiries, retention, old keys; each step bounded.
 -- KEYS: P m. ARGV: clock; most per step; succeeded age ms and count, failed age ms and count; 1 if memory is short; draws
 -- for the jitter of lost leases.
--- Returns {due, rescued, expired, pruned, ms until something is due or -1}.
+-- Returns {due, rescued, expired, pruned, ms until something is due or -1, 1 if work became claimable}.
 local limit = tonumber(ARGV[2])
 local last = tonumber(call('HGET', P .. 'm', 'tick')) or now
 local hold = tonumber(call('HGET', P .. 'm', 'hold')) or 0
@@ -14,6 +14,7 @@ end
 
 -- Nobody came by for a while, or the clock jumped: the store or its workers stood still, and healthy ones could not
 -- extend. They get one full lease before anything is taken from them.
+local newest = max(last, tonumber(call('HGET', P .. 'm', 'last')) or 0)
 if now - last > STORE_GAP or now < last then
   hold = now + LEASE
   call('HSET', P .. 'm', 'hold', hold)
@@ -30,7 +31,12 @@ local function mend(p)
   return true
 end
 
-if now < last then
+if now < newest then
+  local used = call('HGETALL', P .. 'bk')
+  for i = 1, #used, 2 do
+    local much, at = string.match(used[i + 1], '^(%S+) (%S+)$')
+    if tonumber(at) > now then call('HSET', P .. 'bk', used[i], much .. ' ' .. now) end
+  end
   local lanes = call('HGETALL', P .. 'ln')
   for i = 1, #lanes, 2 do
     local s = cjson.decode(lanes[i + 1])
@@ -45,7 +51,7 @@ if now < last then
 end
 
 local function clamp()
-  local far = call('ZRANGEBYSCORE', P .. 'ls', now + LEASE + 1, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  local far = call('ZRANGEBYSCORE', P .. 'ls', now + LEASE + 1, '(+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   for i = 1, #far, 2 do
     local run = call('HGET', P .. 'run', far[i])
     local longest = now + (run and unp('>I4', run, 29) or LEASE)
@@ -349,5 +355,4 @@ if any_settings then
     end
   end
 end
-flush()
-return {due, rescued, expired, pruned, next_}
+return {due, rescued, expired, pruned, next_, flush()}

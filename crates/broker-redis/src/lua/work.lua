@@ -1,18 +1,19 @@
 -- Settles outcomes, each fenced on its own, notes what has started, then claims.
--- KEYS: P m. ARGV: clock; number of outcomes, then each as `len1 K token16 op1 …` (see src/settle.rs); number of
+-- KEYS: P m. ARGV: clock; number of groups of plain successes whose records the caller has, each a claim's `token16 started6
+-- queue3 lane3 target3 n2` and n times `K12`, the first 18 bytes of the final record, and what follows its two times; number
+-- of other outcomes, then each as `len1 K token16 op1 …` (see src/settle.rs); number of
 -- leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, most per
 -- target ('' is any), number of targets held, of each `<queue> <target> ` and count; number of queues, their names.
--- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost), now, epoch, nonce, more, [K, record, …]}; a large
+-- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost), now, epoch, nonce, 1 if more is
+-- ready plus 2 if work became claimable, [K, record, …], worker#}; a large
 -- payload comes as `len1 K payload` in the place of K.
-local replies = {}
+local replies, nr = {}, 0
 local arg = 2
-local nsettle = tonumber(ARGV[arg])
+local now6 = pack('>I6', now)
+local t, dels, nt, nd = {}, {}, 0, 0
+local gone = {}
+local ngroups = tonumber(ARGV[arg])
 arg = arg + 1
-
-local function fields(a)
-  local n = byte(a, 1)
-  return sub(a, 2, n + 1), sub(a, n + 2, n + 17), byte(a, n + 18), sub(a, n + 19)
-end
 
 -- Whether `token` was the last to settle the task.
 local function settled_before(key, token)
@@ -20,6 +21,60 @@ local function settled_before(key, token)
   if not rec then return 'L' end
   local nonce = rd(rec).nonce
   return nonce == sub(token, 9, 16) and 'A' or 'L'
+end
+
+-- Books `n` plain successes of a lane, `b` the bucket of their run time.
+local function book(queue, lane, target, n, b)
+  count(queue, RUNNING, SUCCEEDED, n)
+  point(queue, 'suc', n)
+  point(queue, 'r' .. b, n)
+  running(lane, target, -n)
+end
+
+for _ = 1, ngroups do
+  local token = sub(ARGV[arg], 1, 16)
+  local started, queue, lane, target, n = unp('>I6I3I3I3I2', ARGV[arg], 17)
+  local keys = {}
+  for i = 1, n do keys[i] = sub(ARGV[arg + i], 1, 12) end
+  local held = hmget(P .. 'run', keys)
+  local took = max(0, now - started)
+  local times = now6 .. pack('>I4', min(took, NEVER - 1))
+  local done = 0
+  for i = 1, n do
+    local key, run, a = keys[i], held[i], ARGV[arg + i]
+    nr = nr + 1
+    if not run or sub(run, 1, 16) ~= token then
+      replies[nr] = settled_before(key, token)
+    elseif gone[key] then
+      replies[nr] = 'A'
+    else
+      gone[key] = true
+      replies[nr] = '4'
+      done = done + 1
+      nt = nt + 2
+      t[nt - 1], t[nt] = key, sub(a, 13, 30) .. times .. sub(a, 31)
+      nd = nd + 1
+      dels[nd] = key
+      if any_settings then
+        freed(lane, target, key)
+        answered(target, key)
+      end
+      if watched then
+        local route_no, gen, att = unp('>I3I2I3', a, 16)
+        event(key, route_no, SUCCEEDED, att, gen)
+      end
+    end
+  end
+  if done > 0 then book(queue, lane, target, done, bucket(took)) end
+  arg = arg + n + 1
+end
+
+local nsettle = tonumber(ARGV[arg])
+arg = arg + 1
+
+local function fields(a)
+  local n = byte(a, 1)
+  return sub(a, 2, n + 1), sub(a, n + 2, n + 17), byte(a, n + 18), sub(a, n + 19)
 end
 
 local function keep(key, text)
@@ -63,18 +118,16 @@ if nsettle > 0 then
   end
   local held = hmget(P .. 'run', keys)
   local recs = hmget(P .. 't', keys)
-  local now6 = pack('>I6', now)
-  local t, dels, nt, nd = {}, {}, 0, 0
-  local lanes_of, gone = {}, {}
+  local lanes_of = {}
   for i = 1, nsettle do
     local key, run, rec = keys[i], held[i], recs[i]
     if not run or not rec or sub(run, 1, 16) ~= tokens[i] then
-      replies[i] = settled_before(key, tokens[i])
+      replies[nr + i] = settled_before(key, tokens[i])
     elseif gone[key] then
-      replies[i] = 'A'
+      replies[nr + i] = 'A'
     elseif ops[i] == 83 then -- S: a success, and the result if there is one
       gone[key] = true
-      replies[i] = '4'
+      replies[nr + i] = '4'
       local A, result = byte(rec, 1), rests[i]
       -- Nothing to look at but, perhaps, `ext` and `created`: the record is written in one step.
       if band(A, 237) == 0 and band(byte(rec, 2), 4) == 0 and #result <= 4096 then
@@ -97,11 +150,10 @@ if nsettle > 0 then
         local place = sub(run, 33, 41)
         local l = lanes_of[place]
         if not l then
-          l = {n = 0}
+          l = {}
           l.queue, l.lane, l.target = unp('>I3I3I3', place)
           lanes_of[place] = l
         end
-        l.n = l.n + 1
         local b = bucket(took)
         l[b] = (l[b] or 0) + 1
         if any_settings then
@@ -117,31 +169,26 @@ if nsettle > 0 then
       end
     elseif ops[i] == 75 then -- K: a success that keeps something: kind1 name body, then the result
       gone[key] = true
-      replies[i] = '4'
+      replies[nr + i] = '4'
       local kept, result = unp('>I4c0I4c0', rests[i])
       keep(key, kept)
       succeed(key, run, rec, result, byte(kept, 1) == 7)
     else -- 0 to 6: a class
       gone[key] = true
-      replies[i] = tostring(failure(key, run, rec, ops[i], rests[i]))
+      replies[nr + i] = tostring(failure(key, run, rec, ops[i], rests[i]))
     end
   end
-  if nd > 0 then
-    bulk('HSET', P .. 't', t)
-    bulk('HDEL', P .. 'run', dels)
-    bulk('ZREM', P .. 'ls', dels)
-    bulk('RPUSH', P .. 'd', dels)
-    for _, l in pairs(lanes_of) do
-      count(l.queue, RUNNING, SUCCEEDED, l.n)
-      point(l.queue, 'suc', l.n)
-      running(l.lane, l.target, -l.n)
-      for b = 0, 23 do
-        if l[b] then point(l.queue, 'r' .. b, l[b]) end
-      end
+  for _, l in pairs(lanes_of) do
+    for b = 0, 23 do
+      if l[b] then book(l.queue, l.lane, l.target, l[b], b) end
     end
   end
-  flush_runs()
 end
+bulk('HSET', P .. 't', t)
+bulk('HDEL', P .. 'run', dels)
+bulk('ZREM', P .. 'ls', dels)
+bulk('RPUSH', P .. 'd', dels)
+flush_runs()
 
 local nstarted = tonumber(ARGV[arg])
 arg = arg + 1
@@ -155,10 +202,9 @@ for _ = 1, nstarted do
   end
 end
 
-local epoch, more, out, nonce = 0, 0, {}, ''
+local epoch, more, out, nonce, me = 0, 0, {}, '', 0
 if ARGV[arg] then
   nonce = ARGV[arg + 1]
-  epoch, more, out = claim(arg)
+  epoch, more, out, me = claim(arg)
 end
-flush()
-return {concat(replies), now, epoch, nonce, more, out}
+return {concat(replies), now, epoch, nonce, more + 2 * flush(), out, me}
