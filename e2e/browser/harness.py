@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import socketserver
 import subprocess
 import sys
@@ -47,7 +48,7 @@ class Server:
     """`posthaste up` on a free port with a data directory of its own; ended by its process id."""
 
     def __init__(self, binary, data_dir, env=None, args=()):
-        own = {k: v for k, v in os.environ.items() if not k.startswith("POSTHASTE_")}
+        own = {k: v for k, v in os.environ.items() if not k.startswith("POSTHASTE_") and k != "REDIS_URL"}
         command = [str(pathlib.Path(binary).resolve()), "up", "--addr", "127.0.0.1:0", "--data-dir", str(data_dir), *args]
         self.log = open(pathlib.Path(data_dir).parent / "log", "ab")
         self.process = subprocess.Popen(
@@ -188,6 +189,12 @@ class Case:
         sink = MailSink(rcpt or {})
         self.stack.callback(sink.stop)
         return sink
+
+    def silence(self):
+        """The URL of a mail server that takes connections and never says a word: what is sent to it runs and runs."""
+        listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.stack.callback(listening.close)
+        return f"smtp://127.0.0.1:{listening.getsockname()[1]}"
 
     def site(self, html):
         site = StaticSite(html)

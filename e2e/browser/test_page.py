@@ -287,3 +287,34 @@ def test_phone_and_dark(case):
         expect(page.frame_locator("iframe").locator("body")).to_contain_text("xxx")
         no_sideways_scroll(page)
         case.shot(page, f"message-{name}")
+
+
+def test_workers_and_what_they_run(case):
+    grace = ("--shutdown-grace", "1s")
+    server = case.server({"POSTHASTE_SMTP_URL": case.silence(), "POSTHASTE_EMAIL_FROM": "shop@example.com"}, grace)
+    for n in range(10):
+        case.page().request.post(f"{server.url}/notify/?email=customer{n}@example.com&subject=Order+{n}")
+    for width, dark in ((360, False), (360, True), (1280, False), (1280, True)):
+        page = case.page(width=width, height=740, dark=dark)
+        page.goto(server.url)
+        page.get_by_role("navigation").get_by_role("link", name="Workers").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Workers")
+        worker = page.locator(".worker")
+        expect(worker).to_have_count(1)
+        expect(worker.get_by_text("customer9@example.com")).to_be_visible()
+        expect(worker.get_by_text("and 2 more")).to_be_visible()
+        # The heartbeat tells that it is busy; the page follows by itself.
+        expect(worker.locator(".badge")).to_have_text("Busy")
+        expect(worker.get_by_text("10 of 64 slots busy")).to_be_visible()
+        no_sideways_scroll(page)
+        case.shot(page, f"workers-{width}-{'dark' if dark else 'light'}")
+    worker.get_by_text("customer9@example.com").click()
+    expect(page.locator(".status .badge")).to_have_text("Running")
+
+
+def test_workers_without_javascript(case):
+    server = case.server()
+    page = case.page(script=False)
+    page.goto(f"{server.url}/workers")
+    expect(page.locator(".worker .badge")).to_have_text("Idle")
+    assert page.locator("noscript meta[http-equiv=refresh]").count() == 1 or "http-equiv" in page.content()

@@ -10,11 +10,13 @@ class Load:
     """`connections` kept connections that post as fast as `budget` allows, through restarts.
 
     `allow(n)` raises the number of requests that may be sent in all; `trickle` is how many a second
-    are sent beyond it, so that accepting never stops while it should be in progress.
+    are sent beyond it, so that accepting never stops while it should be in progress. A connection
+    that is refused waits for `rest` seconds, as a client that heeds Retry-After would.
     """
 
-    def __init__(self, port, make, connections=32, trickle=0.0):
+    def __init__(self, port, make, connections=32, trickle=0.0, rest=0.0):
         self.port, self.make, self.connections, self.trickle = port, make, connections, trickle
+        self.rest = rest
         self.accepted = []          # ids that got a 2xx
         self.refused = {}           # status -> count
         self.unanswered = 0         # sent, no answer came: may or may not be stored
@@ -68,6 +70,7 @@ class Load:
                     continue
                 if not self._may_send():
                     continue
+            refused = False
             path, body = self.make(self.sent)
             self.sent += 1
             self.in_flight += 1
@@ -81,12 +84,15 @@ class Load:
                     self.accepted.append(answer.get("task_id") or answer.get("id"))
                 else:
                     self.refused[status] = self.refused.get(status, 0) + 1
+                    refused = True
             except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError, IndexError):
                 self.unanswered += 1
                 writer.transport.abort()
                 reader = writer = None
             finally:
                 self.in_flight -= 1
+            if refused and self.rest:
+                await asyncio.sleep(self.rest)
         if writer is not None:
             writer.close()
 

@@ -70,17 +70,23 @@ class Posthaste:
         if config is not None:
             (self.directory / "posthaste.toml").write_text(config)
 
+    def command(self):
+        """The verb and where it listens; a process with another role says otherwise."""
+        return ["up", "--addr", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
+
+    def spawn(self):
+        """Starts it and waits for nothing."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [str(BINARY), *self.command(), *self.args], cwd=self.directory, env=environment(self.env),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+
     def start(self, timeout=30):
         """Returns how long it took to be ready; raises NotReady with what it printed."""
-        command = [str(BINARY), "up", "--addr", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
-        log = open(self.log_path, "ab")
         started = time.monotonic()
-        self.process = subprocess.Popen(
-            command + self.args, cwd=self.directory, env=environment(self.env),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        log.close()
+        self.spawn()
         line = self._first_line(timeout)
-        if not re.match(r"Posthaste is ready: http://", line):
+        if not re.match(r"Posthaste( API| worker)? is ready: http://", line):
             code = self.end_now()
             raise NotReady(code, line + self.log())
         self.ready_line = line.strip()

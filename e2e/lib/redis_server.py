@@ -1,0 +1,276 @@
+"""Real Redis servers for the fault runs: started on free ports, frozen, killed, started again."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from .server import free_port, wait_until
+
+SLOTS = 16_384
+
+
+def why_not():
+    """Why no server can be started here, or nothing."""
+    return None if shutil.which("redis-server") else "redis-server is not installed; run make setup"
+
+
+def needs_redis(checks):
+    """Skips the run where there is no server; a failure where everything must be there."""
+    reason = why_not()
+    if reason and os.environ.get("REQUIRE_ALL") == "1":
+        raise AssertionError(reason)
+    if reason:
+        checks.skip("everything on Redis", reason)
+    return reason is None
+
+
+class RedisError(Exception):
+    """An error that the server answered."""
+
+
+class Redis:
+    """One connection that speaks RESP2; it is opened by the first command and never by itself again."""
+
+    def __init__(self, port, timeout=15):
+        self.port, self.timeout = port, timeout
+        self.socket = self.file = None
+
+    def __call__(self, *words):
+        """Sends a command; the answer in bytes, numbers, lists or None."""
+        return self.pipeline([words])[0]
+
+    def pipeline(self, commands):
+        """Sends commands in one write; their answers, the first error raised."""
+        if self.socket is None:
+            self.socket = socket.create_connection(("127.0.0.1", self.port), self.timeout)
+            self.file = self.socket.makefile("rb")
+        try:
+            self.socket.sendall(b"".join(map(packed, commands)))
+            answers = [self._read() for _ in commands]
+        except OSError:
+            self.close()
+            raise
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise answer
+        return answers
+
+    def _read(self):
+        line = self.file.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("the server closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest
+        if kind == b"-":
+            return RedisError(rest.decode("utf-8", "replace"))
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return None if rest == b"-1" else [self._read() for _ in range(int(rest))]
+        raise ConnectionError(f"not RESP: {line!r}")
+
+    def close(self):
+        if self.socket is not None:
+            self.file.close()
+            self.socket.close()
+            self.socket = self.file = None
+
+    # --- what the fault runs ask for ---------------------------------------------------------
+
+    def now_ms(self):
+        """The server's time, by which tasks are dated."""
+        seconds, micros = self("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def info(self, field):
+        """A field of INFO, as a number if it is one."""
+        for line in self("INFO", "everything").decode().splitlines():
+            name, _, value = line.partition(":")
+            if name == field:
+                return int(value) if value.isdigit() else value
+        return None
+
+
+def packed(words):
+    out = [b"*%d\r\n" % len(words)]
+    for word in words:
+        data = word if isinstance(word, bytes) else str(word).encode()
+        out.append(b"$%d\r\n%s\r\n" % (len(data), data))
+    return b"".join(out)
+
+
+class RedisServer:
+    """One server in a directory of its own. `fsync` turns the append-only file on."""
+
+    def __init__(self, directory, fsync=None, options=()):
+        self.directory = tempfile.mkdtemp(prefix="redis-", dir=directory)
+        self.port = free_port()
+        self.options = ["--save", "", "--appendonly", "yes" if fsync else "no",
+                        "--appendfsync", fsync or "no", *options]
+        self.process = None
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self, timeout=30):
+        """Starts it and waits until it answers; returns its time then."""
+        with open(os.path.join(self.directory, "redis.log"), "ab") as log:
+            self.process = subprocess.Popen(
+                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory,
+                 "--daemonize", "no", *self.options],
+                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self.answers(timeout)
+
+    def answers(self, timeout=30):
+        """Waits until it answers, having loaded what it has; returns its time then."""
+        def asked():
+            if self.process.poll() is not None:
+                raise AssertionError(f"redis-server ended with {self.process.returncode}: {self.log()[-500:]}")
+            probe = Redis(self.port, timeout=2)
+            try:
+                return probe("PING") == b"PONG" and probe.now_ms()
+            except (OSError, RedisError):
+                return None
+            finally:
+                probe.close()
+
+        return wait_until("Redis answers", asked, timeout, every=0.01)
+
+    def client(self, timeout=15):
+        return Redis(self.port, timeout)
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill9(self):
+        self.process.kill()
+        self.process.wait(30)
+
+    def log(self):
+        with open(os.path.join(self.directory, "redis.log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.process is not None and self.process.poll() is None:
+            self.kill9()
+
+
+class RedisCluster:
+    """Masters without replicas that share the slots evenly."""
+
+    def __init__(self, directory, masters=3):
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000",
+                   "--cluster-announce-ip", "127.0.0.1", "--cluster-config-file", "nodes.conf"]
+        self.nodes = [RedisServer(directory, options=options) for _ in range(masters)]
+
+    @property
+    def url(self):
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def __enter__(self):
+        for node in self.nodes:
+            # The bus listens at 10,000 more, which must be a port, too.
+            while node.port > 55_000:
+                node.port = free_port() % 45_000 + 10_000
+            node.start()
+        count = len(self.nodes)
+        for n, node in enumerate(self.nodes):
+            link = node.client()
+            link("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
+            link("CLUSTER", "ADDSLOTSRANGE", SLOTS * n // count, SLOTS * (n + 1) // count - 1)
+            for other in self.nodes:
+                link("CLUSTER", "MEET", "127.0.0.1", other.port)
+            link.close()
+        wait_until("the Cluster forms", lambda: all(map(self._formed, self.nodes)), 30)
+        # A master that has just started refuses writes for about two seconds.
+        wait_until("the Cluster takes writes", lambda: all(map(self._writes, self.nodes)), 30)
+        return self
+
+    def _formed(self, node):
+        link = node.client()
+        text = link("CLUSTER", "INFO").decode()
+        link.close()
+        return "cluster_state:ok" in text and f"cluster_known_nodes:{len(self.nodes)}" in text
+
+    def _writes(self, node):
+        link = node.client()
+        slot = link("CLUSTER", "SLOTS")
+        try:
+            mine = link("CLUSTER", "MYID")
+            first = next(row[0] for row in slot if row[2][2] == mine)
+            link("CLUSTER", "COUNTKEYSINSLOT", first)
+            return True
+        except (RedisError, StopIteration):
+            return False
+        finally:
+            link.close()
+
+    def owner(self, slot):
+        """The index of the node that has a slot."""
+        link = self.nodes[0].client()
+        rows = link("CLUSTER", "SLOTS")
+        link.close()
+        port = next(row[2][1] for row in rows if row[0] <= slot <= row[1])
+        return next(n for n, node in enumerate(self.nodes) if node.port == port)
+
+    def client_of(self, key):
+        """A connection to the node that has a key."""
+        return self.nodes[self.owner(slot_of(key))].client()
+
+    def move(self, slot, to, between=None):
+        """Moves a slot with all its keys as an operator does; calls `between` while half has moved."""
+        source, target = self.nodes[self.owner(slot)], self.nodes[to]
+        a, b = source.client(), target.client()
+        ids = [link("CLUSTER", "MYID") for link in (a, b)]
+        b("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
+        a("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
+        moved = 0
+        while keys := a("CLUSTER", "GETKEYSINSLOT", slot, 1):
+            a("MIGRATE", "127.0.0.1", target.port, keys[0], 0, 10_000)
+            moved += 1
+            if between and moved == 2:
+                between()
+        b("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
+        a("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
+        for node in self.nodes:
+            if node not in (source, target):
+                link = node.client()
+                link("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
+                link.close()
+        a.close()
+        b.close()
+        return moved
+
+    def __exit__(self, *_):
+        for node in self.nodes:
+            node.__exit__()
+
+
+def slot_of(key):
+    """The slot of a key that has a hash tag."""
+    tag = key[key.index("{") + 1:key.index("}")]
+    return crc16(tag.encode()) % SLOTS
+
+
+def crc16(data):
+    """XMODEM, as Cluster has it."""
+    crc = 0
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = ((crc << 1) ^ 0x1021) & 0xFFFF if crc & 0x8000 else crc << 1
+    return crc
