@@ -18,8 +18,10 @@ mod words;
 pub mod wrong;
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 pub use clock::FixedClock;
 pub use harness::{Fixture, Harness};
@@ -48,6 +50,9 @@ impl Case {
 /// Cases that move a million tasks.
 const HEAVY: &[&str] = &["tick::a_million_due_at_once_becomes_ready_in_bounded_steps"];
 
+/// Cases that [`check_every_case`] runs at the same moment; most of a case is waiting for answers.
+const CASES_AT_ONCE: usize = 4;
+
 /// Every case, in the order of the list.
 pub fn cases() -> Vec<Case> {
     with_cases!(__registry;)
@@ -60,6 +65,36 @@ pub fn cases() -> Vec<Case> {
 pub fn run_case(name: &str, harness: Arc<dyn Harness>) {
     let case = cases().into_iter().find(|c| c.name == name).expect("the name comes from the same list");
     run(&case, harness);
+}
+
+/// Runs every case but the heavy ones, several at a time, each with a harness of its own: for stores whose servers are
+/// worth sharing between cases.
+///
+/// # Panics
+/// With the names of the cases whose rule does not hold; what each of them said stands above.
+pub fn check_every_case(harness: impl Fn(usize) -> Arc<dyn Harness> + Sync) {
+    let cases: Vec<_> = cases().into_iter().filter(|c| !c.is_heavy()).collect();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..CASES_AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { return };
+                    if !passes(case, &harness(index)) {
+                        failed.lock().expect("pushing does not panic").push(case.name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("pushing does not panic");
+    assert!(failed.is_empty(), "{} of {} cases failed: {failed:#?}", failed.len(), cases.len());
+}
+
+fn passes(case: &Case, harness: &Arc<dyn Harness>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| run(case, harness.clone()))).is_ok()
 }
 
 fn run(case: &Case, harness: Arc<dyn Harness>) {

@@ -1,7 +1,7 @@
 //! Opens the real store on a real server, under a clock that the cases move.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ enum Place {
 pub(crate) struct Redis {
     place: Place,
     shards: u16,
-    stores: AtomicU32,
+    stores: AtomicUsize,
 }
 
 #[allow(dead_code, reason = "each test file uses one of them")]
@@ -31,13 +31,13 @@ impl Redis {
         Self {
             place: Place::Server(RedisServer::start(&RedisOptions::default())),
             shards: 1,
-            stores: AtomicU32::new(0),
+            stores: AtomicUsize::new(0),
         }
     }
 
     /// On a Cluster that others use too; `user` keeps them apart.
-    pub(crate) fn cluster(cluster: &Arc<RedisCluster>, shards: u16, user: u32) -> Self {
-        let stores = AtomicU32::new(user * 1_000);
+    pub(crate) fn cluster(cluster: &Arc<RedisCluster>, shards: u16, user: usize) -> Self {
+        let stores = AtomicUsize::new(user * 1_000);
         Self { place: Place::Cluster(cluster.clone()), shards, stores }
     }
 }
