@@ -22,8 +22,8 @@ from lib.server import Scratch, wait_until
 from lib.sink import SinkProcess
 from lib.split import Api, Worker, millis
 
-FULL = {"total": 100_000, "settles": 1_000, "kills": 20, "redis": 2, "away": 3.0, "every": 2.0}
-QUICK = {"total": 4_000, "settles": 200, "kills": 3, "redis": 1, "away": 0.5, "every": 1.0}
+FULL = {"total": 100_000, "settles": 1_000, "kills": 20, "redis": 2, "away": 3.0, "every": 2.0, "delay": 10}
+QUICK = {"total": 4_000, "settles": 200, "kills": 3, "redis": 1, "away": 0.5, "every": 1.0, "delay": 40}
 LEASES = 50
 WITHIN_MS = LEASE_MS + 2_000
 
@@ -132,7 +132,7 @@ def run(checks):
         return
     scale = QUICK if quick else FULL
     with Scratch() as directory, RedisServer(directory, fsync="always") as redis, \
-            SinkProcess(directory, delay_ms=150) as sink:
+            SinkProcess(directory, delay_ms=scale["delay"]) as sink:
         env = {
             "POSTHASTE_SMTP_URL": f"smtp://127.0.0.1:{sink.port}",
             "POSTHASTE_EMAIL_FROM": "Posthaste <noreply@example.com>",

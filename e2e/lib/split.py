@@ -75,17 +75,39 @@ def millis(text):
     return round(at.timestamp() * 1000)
 
 
-def mail(to, **more):
+class Providers:
+    """E-mail providers `p0`, `p1` … that are one sink, in the posthaste.toml of a directory.
+
+    A worker has ten connections to each: so many of its messages can be on their way at once.
+    """
+
+    PER_PROVIDER = 10
+
+    def __init__(self, directory, port, messages):
+        self.count = -(-messages // self.PER_PROVIDER)
+        (directory / "posthaste.toml").write_text("".join(
+            f'[providers.p{n}]\nurl = "smtp://127.0.0.1:{port}"\nfrom = "noreply@example.com"\n\n'
+            for n in range(self.count)))
+        self.given = 0
+
+    def next(self):
+        """One after the other."""
+        self.given += 1
+        return f"p{self.given % self.count}"
+
+
+def mail(to, provider=None, **more):
     """The body of `POST /v1/tasks` for one e-mail that is tried again soon."""
-    return {
-        "kind": "notify", "payload": {"channel": "email", "to": to, "message": "x"},
-        "retry": {"backoff": {"type": "listed", "delays_ms": [100]}}, **more,
-    }
+    payload = {"channel": "email", "to": to, "message": "x"}
+    if provider:
+        payload["provider"] = provider
+    return {"kind": "notify", "payload": payload,
+            "retry": {"backoff": {"type": "listed", "delays_ms": [100]}}, **more}
 
 
-def submit(client, to, **more):
+def submit(client, to, provider=None, **more):
     """Enqueues one e-mail; its id."""
-    reply = client.post("/v1/tasks", mail(to, **more))
+    reply = client.post("/v1/tasks", mail(to, provider, **more))
     if reply.status != 202:
         raise AssertionError(f"POST /v1/tasks answered {reply!r}")
     return reply.json()["id"]
