@@ -98,12 +98,10 @@ impl Inner {
         if request.tasks.is_empty() && request.idempotency.is_none() {
             return Ok(EnqueueReply { tasks: Vec::new(), replayed: false });
         }
-        let reply = match shards.only(&request) {
-            Some(shard) => self.enqueue_at(shard, request).await?,
-            None => self.enqueue_spread(request).await?,
-        };
-        self.replicated(0).await?;
-        Ok(reply)
+        match shards.only(&request) {
+            Some(shard) => self.enqueue_at(shard, request).await,
+            None => self.enqueue_spread(request).await,
+        }
     }
 
     /// Stores a request whose tasks all lie in `shard`. Dropping the future does not take it back.
@@ -156,7 +154,12 @@ impl Inner {
     }
 
     async fn store_group(&self, shard: u16, group: Vec<Waiting>) {
-        let answers = self.call_enqueue(shard, &group).await;
+        let mut answers = self.call_enqueue(shard, &group).await;
+        if answers.is_ok()
+            && let Err(e) = self.confirmed(shard).await
+        {
+            answers = Err(e);
+        }
         match answers {
             Ok(answers) => {
                 let queued = |e: &Enqueued| e.state == State::Queued && !e.duplicate;

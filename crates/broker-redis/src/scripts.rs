@@ -11,6 +11,7 @@ use posthaste_core::limits::{
 };
 
 use crate::link::{Oom, Script};
+use crate::store::SCHEMA;
 
 /// Largest reply of a claim, in bytes of records; what is beyond it is handed out by the next.
 const MAX_REPLY: usize = 1024 * 1024;
@@ -47,6 +48,7 @@ fn limits() -> String {
     for (name, n) in numbers {
         let _ = writeln!(lua, "local {name} = {n}");
     }
+    let _ = writeln!(lua, "local SCHEMA = '{SCHEMA}'");
     for (name, policy) in [("POLICY_DEFAULT", RetryPolicy::default()), ("POLICY_EMAIL", RetryPolicy::email())]
     {
         let text = serde_json::to_string(&policy).expect("plain data always serializes");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use posthaste_core::limits::Retention;
 use posthaste_core::{BrokerError, Task, TaskId};
@@ -13,9 +12,11 @@ use crate::enqueue::Gate;
 use crate::held::HeldRecords;
 use crate::link::{Call, Link, Script};
 use crate::live::Live;
+use crate::memory::Memory;
 use crate::names::Names;
 use crate::open::{Durability, OpenError, RedisConfig};
 use crate::record::corrupt;
+use crate::replicas::Replicas;
 use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::shards::Shards;
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) durability: Durability,
     asked_shards: Option<u16>,
     pub(crate) allow_eviction: bool,
+    pub(crate) memory: Memory,
     /// How many shards there are was found out, and with it everything below.
     known: OnceCell<Known>,
     pub(crate) closed: AtomicBool,
@@ -53,6 +55,8 @@ struct Known {
     gates: Vec<Arc<Gate>>,
     /// Shards in which work may be ready; a claim looks at these.
     busy: Vec<AtomicBool>,
+    /// Connections on which replicas are waited for.
+    replicas: Vec<Replicas>,
 }
 
 impl RedisStore {
@@ -82,6 +86,7 @@ impl RedisStore {
             durability: config.durability,
             asked_shards: config.shards,
             allow_eviction: config.allow_eviction,
+            memory: Memory::default(),
             known: OnceCell::new(),
             closed: AtomicBool::new(false),
         };
@@ -116,6 +121,16 @@ impl Inner {
     pub(crate) fn gate(&self, shard: u16) -> &Arc<Gate> {
         let known = self.known.get().expect("operations begin by finding the store");
         &known.gates[usize::from(shard)]
+    }
+
+    /// Waits until a replica has what was written to a shard, if that was asked for.
+    pub(crate) async fn confirmed(&self, shard: u16) -> Result<(), BrokerError> {
+        match (self.durability, self.known.get()) {
+            (Durability::Replicated, Some(known)) => {
+                known.replicas[usize::from(shard)].confirm(&self.shards, shard).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Notes that work may be ready in a shard, or that a claim found none.
@@ -171,6 +186,7 @@ impl Inner {
         Ok(Known {
             gates: (0..count).map(|_| Arc::default()).collect(),
             busy: (0..count).map(|_| AtomicBool::new(true)).collect(),
+            replicas: (0..count).map(|_| Replicas::default()).collect(),
         })
     }
 
@@ -183,10 +199,7 @@ impl Inner {
             <[Value; 2]>::try_from(values).map_err(|_| corrupt("the answer to a set-up"))?;
         let schema = reply::int(schema)?;
         if schema != i64::from(SCHEMA) {
-            let problem = format!(
-                "the store's layout is version {schema}, this program works with version {SCHEMA}; run the program that fits, or another POSTHASTE_NAMESPACE"
-            );
-            return Err(BrokerError::invalid(0, "schema", problem));
+            return Err(BrokerError::invalid(0, "schema", other_layout(&schema.to_string())));
         }
         u16::try_from(reply::int(shards)?)
             .ok()
@@ -204,16 +217,20 @@ impl Inner {
     /// Runs a call. A shard that turns out to be empty is set up again, and the caller told to come again.
     pub(crate) async fn run(&self, shard: u16, call: Call) -> Result<Value, BrokerError> {
         let value = self.shards.link().run(call).await?;
-        if let Value::Array(values) = &value
-            && let [Value::BulkString(word)] = values.as_slice()
-            && word == b"INIT"
-        {
-            self.names.forget(shard);
-            self.init(shard, self.shards.count()).await?;
-            let why = "the store was emptied and is set up again; try again".to_owned();
-            return Err(BrokerError::Unavailable { why });
+        let Value::Array(values) = &value else { return Ok(value) };
+        match values.as_slice() {
+            [Value::BulkString(word)] if word == b"INIT" => {
+                self.names.forget(shard);
+                self.init(shard, self.shards.count()).await?;
+                let why = "the store was emptied and is set up again; try again".to_owned();
+                Err(BrokerError::Unavailable { why })
+            }
+            [Value::BulkString(word), Value::BulkString(found)] if word == b"SCHEMA" => {
+                let found = String::from_utf8_lossy(found);
+                Err(BrokerError::Unavailable { why: other_layout(&found) })
+            }
+            _ => Ok(value),
         }
-        Ok(value)
     }
 
     async fn check_server(&self) -> Result<(), OpenError> {
@@ -234,25 +251,12 @@ impl Inner {
         }
         Ok(())
     }
+}
 
-    /// Waits until a replica has what was written, if that was asked for.
-    pub(crate) async fn replicated(&self, _shard: u16) -> Result<(), BrokerError> {
-        if self.durability == Durability::Acknowledged {
-            return Ok(());
-        }
-        let started = Instant::now();
-        for node in self.shards.link().masters().await? {
-            let value = node.command(redis::cmd("WAIT").arg(1).arg(1_000)).await?;
-            if reply::int(value)? < 1 {
-                let ms = started.elapsed().min(Duration::from_secs(60)).as_millis();
-                let why = format!(
-                    "no replica confirmed the write within {ms} ms; the same idempotency key completes it"
-                );
-                return Err(BrokerError::Unavailable { why });
-            }
-        }
-        Ok(())
-    }
+fn other_layout(found: &str) -> String {
+    format!(
+        "the store's layout is version {found}, this program works with version {SCHEMA}; run the program that fits, or choose another POSTHASTE_NAMESPACE"
+    )
 }
 
 /// The answer to INFO.

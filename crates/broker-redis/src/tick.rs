@@ -19,7 +19,7 @@ const DRAWS: usize = 16;
 impl Inner {
     pub(crate) async fn tick(&self) -> Result<TickReport, BrokerError> {
         let shards = self.found().await?;
-        let short = self.memory_is_short().await;
+        let short = self.memory.is_short(shards).await;
         let mut sum = TickReport::default();
         for shard in shards.all() {
             let one = self.tick_shard(shard, short).await?;
@@ -59,11 +59,6 @@ impl Inner {
         // Whatever ring was lost, the next claim looks here.
         self.set_busy(shard, true);
         Ok(TickReport { due, rescued, expired, pruned, more, next })
-    }
-
-    /// Whether the server's memory is so full that finished tasks must make room.
-    async fn memory_is_short(&self) -> bool {
-        false
     }
 }
 

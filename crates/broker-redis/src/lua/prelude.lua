@@ -12,8 +12,10 @@ if not now then
   now = t[1] * 1000 + floor(t[2] / 1000)
 end
 -- Nobody's first word: a store that was emptied under a living client is set up again before it is used.
-local meta = call('HMGET', P .. 'm', 'schema', 'watch', 'shards')
+local meta = call('HMGET', P .. 'm', 'schema', 'watch')
 if not meta[1] then return {'INIT'} end
+-- A program of another layout has taken over: this one must not touch what it does not know.
+if meta[1] ~= SCHEMA then return {'SCHEMA', meta[1]} end
 local watched = (tonumber(meta[2]) or 0) > now
 -- Below the number of values that Lua unpacks at once.
 local CHUNK = 3998

@@ -34,7 +34,7 @@ local function place(n, created)
   if not C then return n - 1 end
   local a, b = -1, n - 1
   while a < b do
-    local m = math.ceil((a + b) / 2)
+    local m = floor((a + b + 1) / 2)
     if created(m) <= C then a = m else b = m - 1 end
   end
   return a
