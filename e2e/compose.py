@@ -195,6 +195,16 @@ def settle(checks, what, client, accepted, timeout=TAKEOVER):
     states = collections.Counter(tasks[i]["state"] if i in tasks else "unknown" for i in accepted)
     checks.equal(f"{what}: accepted tasks by state", dict(states), {"succeeded": len(accepted)})
     checks.note(f"{what}: all final after {time.monotonic() - started:.1f} s")
+    again = [i for i in accepted if i in tasks and tasks[i]["attempt"] > 1]
+    why = collections.Counter(first_try(client, i) for i in again[:100])
+    if again:
+        checks.note(f"{what}: {len(again)} were tried again, after {dict(why)}")
+
+
+def first_try(client, task_id):
+    """How the first attempt of a task ended."""
+    first = client.task(task_id)["attempts"][0]
+    return " ".join(str(first[name]) for name in ("outcome", "class", "message") if first.get(name))
 
 
 def counts(client):
