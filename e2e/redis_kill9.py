@@ -261,7 +261,10 @@ def takeover(checks, field, histories):
             ran = millis(mine["ended_at"]) if run.marked else millis(following["started_at"])
             slowest = max(slowest, ran - base)
             if ran - base > WITHIN_MS:
-                late.append((run.task, ran - base, "marked" if run.marked else "not marked"))
+                late.append({
+                    "task": run.task, "late": ran - base, "marked": run.marked, "lease left": run.lease_until - kill.at,
+                    "taken away": millis(mine["ended_at"]) - kill.at, "killed": kill.at, "gaps": field.gaps,
+                    "next": following["started_at"]})
     checks.equal("held at a kill, and no other attempt in the log", unlogged[:3], [])
     checks.equal(f"taken over later than {WITHIN_MS} ms after the kill, or the store's return", late[:5], [])
     checks.note(f"slowest takeover {slowest} ms, store away {[end - began for began, end in field.gaps]} ms")

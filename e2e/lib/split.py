@@ -78,16 +78,18 @@ def millis(text):
 class Providers:
     """E-mail providers `p0`, `p1` … that are one sink, in the posthaste.toml of a directory.
 
-    A worker has ten connections to each: so many of its messages can be on their way at once.
+    A worker has ten connections to each: so many of its messages can be on their way at once. One more
+    is left to those that must not wait for the others.
     """
 
     PER_PROVIDER = 10
+    FREE = "free"
 
     def __init__(self, directory, port, messages):
         self.count = -(-messages // self.PER_PROVIDER)
         (directory / "posthaste.toml").write_text("".join(
             f'[providers.p{n}]\nurl = "smtp://127.0.0.1:{port}"\nfrom = "noreply@example.com"\n\n'
-            for n in range(self.count)))
+            for n in (*range(self.count), "")).replace("[providers.p]", f"[providers.{self.FREE}]"))
         self.given = 0
 
     def next(self):
