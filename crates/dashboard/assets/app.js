@@ -263,14 +263,14 @@ function watchWorkers() {
   const refresh = single(async () => {
     try {
       root = swap(root, (await fetchFragment(root.dataset.fragment)).text);
-      showLive("polling");
+      showLive("on");
     } catch {
       showLive("off");
     }
   });
   setInterval(() => document.hidden || refresh(), POLL_MS);
   document.addEventListener("visibilitychange", () => document.hidden || refresh());
-  showLive("polling");
+  showLive("on");
 }
 
 // ---- The form ----

@@ -31,7 +31,7 @@ pub(crate) fn workers(mut read: WorkersRead, now: Timestamp) -> Workers {
     let cards: Vec<_> = read.workers.iter().map(|w| card(w, &read.running, now)).collect();
     Workers {
         problem: None,
-        summary: summary(&read.workers),
+        summary: summary(&read.workers, now),
         warnings: unserved(&read.queues),
         cards,
         empty: Words {
@@ -55,14 +55,18 @@ pub(crate) fn workers_problem(error: &ApiError) -> Workers {
     }
 }
 
-fn summary(workers: &[WorkerView]) -> Option<String> {
-    let serving = workers.iter().filter(|w| !w.stopping);
+fn summary(workers: &[WorkerView], now: Timestamp) -> Option<String> {
+    let serving = workers.iter().filter(|w| !w.stopping && silence(w, now).is_none());
     let (n, slots, busy) = serving.fold((0_u64, 0_u64, 0_u64), |(n, slots, busy), w| {
         (n + 1, slots + u64::from(w.slots), busy + u64::from(w.running))
     });
     let number = words::number;
     let word = if n == 1 { "worker serves" } else { "workers serve" };
-    (n > 0).then(|| format!("{} {word}, {} of {} slots busy.", number(n), number(busy), number(slots)))
+    match n {
+        0 if workers.is_empty() => None,
+        0 => Some("No worker serves now.".to_owned()),
+        n => Some(format!("{} {word}, {} of {} slots busy.", number(n), number(busy), number(slots))),
+    }
 }
 
 fn card(w: &WorkerView, running: &TaskPage, now: Timestamp) -> WorkerCard {
@@ -91,10 +95,13 @@ fn card(w: &WorkerView, running: &TaskPage, now: Timestamp) -> WorkerCard {
 
 /// What a worker's state looks like: the style of a task's state that means the same.
 fn badge(w: &WorkerView, now: Timestamp) -> WorkerBadge {
-    let silent = now.since(w.seen_at);
-    if silent > LEASE {
-        // It has missed three heartbeats: what it held is being given to others.
-        return WorkerBadge { state: "failed", label: "Silent", note: Some(silence(silent)) };
+    if let Some(silent) = silence(w, now) {
+        let note = format!(
+            "Not heard of for {} s: other workers take over what it held. It leaves this list after {} s.",
+            silent.as_secs(),
+            WORKER_KEPT.as_secs()
+        );
+        return WorkerBadge { state: "failed", label: "Silent", note: Some(note) };
     }
     if w.stopping {
         let note = "It takes no new work and ends what it runs.".to_owned();
@@ -104,12 +111,10 @@ fn badge(w: &WorkerView, now: Timestamp) -> WorkerBadge {
     WorkerBadge { state, label, note: None }
 }
 
-fn silence(silent: Duration) -> String {
-    format!(
-        "Not heard of for {} s: other workers take over what it held. It leaves this list after {} s.",
-        silent.as_secs(),
-        WORKER_KEPT.as_secs()
-    )
+/// For how long nothing was heard of it, once it has missed three heartbeats: what it held is being
+/// given to others. By this machine's clock, so it only decides about words.
+fn silence(w: &WorkerView, now: Timestamp) -> Option<Duration> {
+    Some(now.since(w.seen_at)).filter(|silent| *silent > LEASE)
 }
 
 fn task(t: &TaskView, now: Timestamp) -> WorkerTask {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use posthaste_broker_redis::{Host, LOCALHOST_IN_A_CONTAINER, Mode, RedisUrl, container_help, in_container};
+use posthaste_broker_redis::{Host, Mode, RedisUrl, container_help};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -24,10 +24,6 @@ pub(super) async fn checks(url: &RedisUrl) -> Vec<Check> {
     }
     let mut out = Vec::new();
     for host in url.hosts() {
-        if host.is_loopback() && in_container() {
-            let found = format!("{host} is this container itself");
-            out.push(Check::warn("redis address", found, LOCALHOST_IN_A_CONTAINER));
-        }
         out.push(reach(host).await);
     }
     if out.iter().any(|c| c.name == "redis connect" && c.status == Status::Ok) {
