@@ -101,14 +101,19 @@ class Field:
 
     def kill_worker(self, victim):
         name = victim.name(self.shard)
+
+        def held():
+            # It must not settle between the count and the kill.
+            victim.freeze()
+            runs = self.shard.runs(name)
+            if len(runs) < LEASES:
+                victim.thaw()
+            return len(runs) >= LEASES and runs
+
+        runs = wait_until("leases", held, 60, every=0.02)
         victim.kill9()
-        at = self.shard.redis.now_ms()
-        # Nobody touches them before their leases end, ten seconds from now at the earliest.
-        runs = self.shard.runs(name)
-        self.kills.append(Killed(name, at, runs))
+        self.kills.append(Killed(name, self.shard.redis.now_ms(), runs))
         self.victims["worker"] += 1
-        if len(runs) < LEASES:
-            self.checks.check(f"kill {len(self.kills)}: leases held", False, len(runs))
 
     def kill_redis(self):
         held = len(self.shard.runs())
@@ -250,7 +255,10 @@ def takeover(checks, field, histories):
     slowest, unlogged, late = 0, [], []
     for kill in field.kills:
         # While the store is away nobody can take over, and a worker that lives gets one lease after it.
-        base = max([kill.at] + [end for began, end in field.gaps if began <= kill.at + WITHIN_MS and end >= kill.at])
+        base = kill.at
+        for began, ended in field.gaps:
+            if began <= base + WITHIN_MS and ended >= base:
+                base = ended
         for run in kill.runs:
             log = {a["attempt"]: a for a in histories.get(run.task, [])}
             mine, following = log.get(run.attempt), log.get(run.attempt + 1)
