@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
 use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
 use posthaste_core::task::stored::{Ext, unique_key};
-use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, Name, NewTask, State, UniqueHold};
+use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, NewTask, State, UniqueHold};
 use rand::RngExt;
 use redis::Value;
 use tokio::sync::oneshot;
@@ -164,7 +164,7 @@ impl Inner {
             Ok(answers) => {
                 let queued = |e: &Enqueued| e.state == State::Queued && !e.duplicate;
                 if answers.iter().flatten().any(|r| !r.replayed && r.tasks.iter().any(queued)) {
-                    self.set_busy(shard, true);
+                    self.set_busy(shard);
                     self.live.announce(shard);
                 }
                 for (waiting, answer) in group.into_iter().zip(answers) {
@@ -431,10 +431,9 @@ pub(crate) fn idem_key(k: &IdempotencyKey) -> String {
     format!("{}\u{1f}{}\u{1f}{}", k.tenant.as_ref().map_or("", |t| t.as_str()), k.operation, k.key)
 }
 
-/// The text of a lane, for placing.
-pub(crate) fn lane_text(queue: &str, lane: Option<&LaneKey>) -> String {
-    let tenant = lane.and_then(|l| l.tenant.as_ref()).map_or("", Name::as_str);
-    format!("{queue} {} {tenant}", lane.map_or("", |l| l.target.as_str()))
+/// The text of a target, for placing: its tenants share its limits, its breaker and its turns.
+pub(crate) fn target_text(queue: &str, lane: Option<&LaneKey>) -> String {
+    format!("{queue} {}", lane.map_or("", |l| l.target.as_str()))
 }
 
 fn too_many(field: &str) -> BrokerError {

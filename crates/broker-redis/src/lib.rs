@@ -4,6 +4,7 @@
 
 mod bell;
 mod broker;
+mod busy;
 mod enqueue;
 mod health;
 mod held;
@@ -25,6 +26,7 @@ mod reply;
 mod scripts;
 mod series;
 mod shards;
+mod shares;
 mod spread;
 mod store;
 mod tick;

@@ -8,6 +8,7 @@ use posthaste_core::limits::MAX_LANES;
 use posthaste_core::{BrokerError, LaneLimits, LeaseRef, PauseReason, Scope, State, TaskId, Timestamp};
 use rand::RngExt;
 
+use crate::enqueue::target_text;
 use crate::keys::Key;
 use crate::link::Call;
 use crate::record::corrupt;
@@ -179,11 +180,15 @@ impl Inner {
             Scope::Lane(_, lane) => ("lane", Some(lane)),
         };
         let (target, tenant) = crate::names::lane_texts(lane);
+        let own = shards.by_text(&target_text(scope.queue().as_str(), lane));
         let calls = shards.all().map(|shard| {
             let mut call = self.call(&SCRIPTS.steer, shard);
             call.arg(what).arg(kind).arg(scope.queue().as_str()).arg(target).arg(tenant);
             for r in rest {
                 call.arg(r);
+            }
+            if what == "limits" && shards.count() > 1 {
+                call.arg(if shard == own { "1" } else { "0" });
             }
             async move { reply::text(self.run(shard, call).await?) }
         });

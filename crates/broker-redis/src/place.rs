@@ -1,13 +1,14 @@
 //! Which shard a task goes to.
 //!
-//! By its own id, if it has one; else by its unique key, its batch, the request's idempotency key; else by its lane. So
-//! whoever looks for a key finds it in one step, and the tasks of a lane keep their order and its limits in one shard.
+//! By its own id, if it has one; else by its unique key; else by the target of its lane, if that has a key; else by its
+//! batch, the request's idempotency key, its queue. So whoever looks for a unique key finds it in one step, and the lanes
+//! of a target keep their order and its limits in one shard.
 
 use posthaste_core::broker::EnqueueRequest;
 use posthaste_core::task::stored::unique_key;
 use posthaste_core::{IdempotencyKey, NewTask};
 
-use crate::enqueue::{idem_key, lane_text};
+use crate::enqueue::{idem_key, target_text};
 use crate::keys::Key;
 use crate::link::crc16;
 use crate::shards::Shards;
@@ -31,12 +32,13 @@ impl Shards {
         if let Some(u) = &t.unique {
             return self.by_text(&unique_key(t.tenant.as_ref(), t.kind.as_str(), &u.key));
         }
-        if let Some(batch) = &t.batch {
-            return self.by_text(&batch.to_string());
-        }
-        match idempotency {
-            Some(key) => self.of_idempotency(key),
-            None => self.by_text(&lane_text(t.queue.as_str(), t.lane.as_ref())),
+        // A lane with a key has limits that matter: its tasks stay together, at the price of a reservation.
+        match (&t.lane, &t.batch, idempotency) {
+            (Some(_), ..) | (None, None, None) => {
+                self.by_text(&target_text(t.queue.as_str(), t.lane.as_ref()))
+            }
+            (None, Some(batch), _) => self.by_text(&batch.to_string()),
+            (None, None, Some(key)) => self.of_idempotency(key),
         }
     }
 

@@ -68,6 +68,7 @@ pub(crate) struct Scripts {
     pub(crate) people: Script,
     pub(crate) tick: Script,
     pub(crate) steer: Script,
+    pub(crate) share: Script,
 }
 
 /// Made once a process.
@@ -109,6 +110,7 @@ impl Scripts {
                 Oom::Allow,
                 &[books, record, lanes, ending, claim, include_str!("lua/tick.lua")],
             ),
+            share: with("share", Oom::Allow, &[books, lanes, include_str!("lua/share.lua")]),
             steer: with("steer", Oom::Allow, &[books, lanes, names, include_str!("lua/steer.lua")]),
         }
     }

@@ -1,13 +1,14 @@
 //! The store as a handle: what all its operations share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use posthaste_core::limits::Retention;
 use posthaste_core::{BrokerError, Task, TaskId};
 use redis::Value;
 use tokio::sync::OnceCell;
 
+use crate::busy::Busy;
 use crate::enqueue::Gate;
 use crate::held::HeldRecords;
 use crate::link::{Call, Link, Script};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     asked_shards: Option<u16>,
     pub(crate) allow_eviction: bool,
     pub(crate) memory: Memory,
+    /// Counts up, so that what cannot be divided goes round.
+    pub(crate) turn: AtomicUsize,
     /// How many shards there are was found out, and with it everything below.
     known: OnceCell<Known>,
     pub(crate) closed: AtomicBool,
@@ -54,7 +57,7 @@ pub(crate) struct Inner {
 struct Known {
     gates: Vec<Arc<Gate>>,
     /// Shards in which work may be ready; a claim looks at these.
-    busy: Vec<AtomicBool>,
+    busy: Vec<Busy>,
     /// Connections on which replicas are waited for.
     replicas: Vec<Replicas>,
 }
@@ -87,6 +90,7 @@ impl RedisStore {
             asked_shards: config.shards,
             allow_eviction: config.allow_eviction,
             memory: Memory::default(),
+            turn: AtomicUsize::new(0),
             known: OnceCell::new(),
             closed: AtomicBool::new(false),
         };
@@ -99,7 +103,7 @@ impl RedisStore {
     /// Each variant of [`OpenError`] says what to do. [`OpenError::Refused`] may mend by itself.
     pub async fn check(&self) -> Result<(), OpenError> {
         self.inner.check_server().await?;
-        self.inner.found().await.map(drop).map_err(|e| match e {
+        self.inner.known().await.map(drop).map_err(|e| match e {
             BrokerError::Invalid { problem, .. } => OpenError::Mismatch { problem },
             e => OpenError::Refused(e),
         })
@@ -133,18 +137,16 @@ impl Inner {
         }
     }
 
-    /// Notes that work may be ready in a shard, or that a claim found none.
-    pub(crate) fn set_busy(&self, shard: u16, busy: bool) {
-        if let Some(flag) = self.known.get().and_then(|k| k.busy.get(usize::from(shard))) {
-            flag.store(busy, Ordering::Release);
+    /// Notes that work may be ready in a shard.
+    pub(crate) fn set_busy(&self, shard: u16) {
+        if let Some(busy) = self.busy(shard) {
+            busy.ring();
         }
     }
 
-    pub(crate) fn is_busy(&self, shard: u16) -> bool {
-        self.known
-            .get()
-            .and_then(|k| k.busy.get(usize::from(shard)))
-            .is_none_or(|f| f.load(Ordering::Acquire))
+    /// What is known of the ready work of a shard.
+    pub(crate) fn busy(&self, shard: u16) -> Option<&Busy> {
+        self.known.get()?.busy.get(usize::from(shard))
     }
 
     /// Finds out, once, how the store is laid out; sets up a new one.
@@ -152,9 +154,17 @@ impl Inner {
         if self.closed.load(Ordering::SeqCst) {
             return Err(BrokerError::Unavailable { why: "the store was closed".into() });
         }
-        self.known.get_or_try_init(|| self.find()).await?;
+        // What a wrong configuration is told at its check is no fault of the request.
+        self.known().await.map_err(|e| match e {
+            BrokerError::Invalid { problem, .. } => BrokerError::Unavailable { why: problem },
+            e => e,
+        })?;
         self.live.settled().await;
         Ok(&self.shards)
+    }
+
+    async fn known(&self) -> Result<&Known, BrokerError> {
+        self.known.get_or_try_init(|| self.find()).await
     }
 
     /// The tasks of ids, in order.
@@ -164,6 +174,9 @@ impl Inner {
 
     /// Wakes those that wait for work, which may lie in any shard.
     pub(crate) fn ring_all(&self) {
+        for shard in self.shards.all() {
+            self.set_busy(shard);
+        }
         self.live.announce_all();
     }
 
@@ -185,7 +198,7 @@ impl Inner {
         }
         Ok(Known {
             gates: (0..count).map(|_| Arc::default()).collect(),
-            busy: (0..count).map(|_| AtomicBool::new(true)).collect(),
+            busy: (0..count).map(|_| Busy::default()).collect(),
             replicas: (0..count).map(|_| Replicas::default()).collect(),
         })
     }

@@ -30,6 +30,7 @@ impl Inner {
             sum.more |= one.more;
             sum.next = sum.next.into_iter().chain(one.next).min();
         }
+        self.share_limits().await?;
         Ok(sum)
     }
 
@@ -57,7 +58,7 @@ impl Inner {
             self.live.announce(shard);
         }
         // Whatever ring was lost, the next claim looks here.
-        self.set_busy(shard, true);
+        self.set_busy(shard);
         Ok(TickReport { due, rescued, expired, pruned, more, next })
     }
 }

@@ -86,7 +86,7 @@ impl Inner {
         let mut out: Vec<Claimed> = Vec::new();
         let want = request.max.min(MAX_CLAIM);
         for shard in self.live.take_hints() {
-            self.set_busy(shard, true);
+            self.set_busy(shard);
         }
         let first = if n == 1 { 0 } else { rand::rng().random_range(0..n) };
         for i in 0..n {
@@ -94,20 +94,24 @@ impl Inner {
             if out.len() >= want {
                 break;
             }
-            if n > 1 && !self.is_busy(shard) {
-                continue;
-            }
             let part = ClaimRequest {
                 max: want - out.len(),
                 start: request.start.saturating_sub(out.len()),
                 ..request.clone()
             };
-            // Before the call: who rings in its course is heard.
-            self.set_busy(shard, false);
+            // Begun before the call, so that who rings in its course is heard.
+            let busy = self.busy(shard).filter(|_| n > 1);
+            let look = busy.and_then(|b| b.look(&part));
+            if busy.is_some() && look.is_none() {
+                continue;
+            }
             let call = self.pack_work(shard, &mut Part::default(), Some(&part));
             let worked = self.work(shard, call, Some(&part)).await?;
-            if worked.more || worked.claimed.len() >= part.max {
-                self.set_busy(shard, true);
+            if let (Some(busy), Some(look)) = (busy, look)
+                && !worked.more
+                && worked.claimed.len() < part.max
+            {
+                busy.found_no_more(look);
             }
             out.extend(worked.claimed);
         }
@@ -198,7 +202,7 @@ impl Inner {
         let rows = reply::list(rows)?;
         let mut worked = Worked { letters, claimed: Vec::new(), more: more & 1 != 0 };
         if more & 2 != 0 {
-            self.set_busy(shard, true);
+            self.set_busy(shard);
             self.live.announce(shard);
         }
         let Some(claim) = claim.filter(|_| !rows.is_empty()) else { return Ok(worked) };

@@ -73,7 +73,7 @@ local function target_room(target)
     -- Half-open: one task finds out.
     if s.auto.reason ~= 'throttled' then room = call('HEXISTS', P .. 'pb', target) == 1 and 0 or 1 end
   end
-  if s.conc then room = min(room, max(0, s.conc - running_of('t' .. target))) end
+  if s.conc then room = min(room, max(0, (s.sconc or s.conc) - running_of('t' .. target))) end
   if s.rate then room = min(room, starts_left(target, s)) end
   return room
 end
@@ -84,7 +84,7 @@ local function lane_room(lane, target)
   if s == PLAIN then return math.huge end
   if lasts(s.manual) then return 0 end
   local room = math.huge
-  if s.conc then room = min(room, max(0, s.conc - running_of(lane))) end
+  if s.conc then room = min(room, max(0, (s.sconc or s.conc) - running_of(lane))) end
   if s.rate then room = min(room, starts_left(lane, s)) end
   return room
 end

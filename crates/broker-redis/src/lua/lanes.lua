@@ -1,5 +1,5 @@
 -- Settings of lanes and targets, rates, the breaker. Settings are JSON in `ln`; nearly always there are none.
--- {"rate","per","conc": limits; "manual","auto": pauses {"reason","until","since","message"}; "strikes","opens"}
+-- {"rate","per","conc": limits; "srate","sper","sconc": this shard's share of them, if there are several; "manual","auto": pauses {"reason","until","since","message"}; "strikes","opens"}
 local any_settings = call('EXISTS', P .. 'ln') == 1
 local lane_settings = {}
 local PLAIN = {}
@@ -55,12 +55,13 @@ local function level(lane, s)
     b[2] = now
     buckets_changed[lane] = true
   end
-  return max(0, b[1] - (now - b[2]) / s.per * s.rate)
+  local rate, per = s.srate or s.rate, s.srate and s.sper or s.per
+  return max(0, b[1] - (now - b[2]) / per * rate)
 end
 
 local function starts_left(lane, s)
   -- A hair of tolerance, so that ten steps of a tenth make a whole.
-  return max(0, floor(s.rate - level(lane, s) + 1e-9))
+  return max(0, floor((s.srate or s.rate) - level(lane, s) + 1e-9))
 end
 
 local function use_starts(lane, s, n)

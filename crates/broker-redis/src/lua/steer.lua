@@ -1,6 +1,7 @@
 -- Pauses, resumes and limits. KEYS: P m. ARGV: clock; pause, resume or limits; `queue` or `lane`; queue, target, tenant; then
 -- for a pause: reason, for how many ms ('' until resumed), message ('' none); for limits: rate, per ms, concurrency
--- ('' is none). Returns 'OK', or 'FULL' when there are too many lanes.
+-- ('' is none), and of several shards 1 in the lane's own and 0 elsewhere: until they are shared out, limits are the own shard's.
+-- Returns 'OK', or 'FULL' when there are too many lanes.
 local what, scope, name, target, tenant = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 -- Whether a new pause ends later than the one in force.
@@ -13,7 +14,7 @@ end
 
 local function clear(lane)
   local old = settings(lane)
-  save(lane, {rate = old.rate, per = old.per, conc = old.conc})
+  save(lane, {rate = old.rate, per = old.per, conc = old.conc, srate = old.srate, sper = old.sper, sconc = old.sconc})
   call('HDEL', P .. 'pb', lane)
 end
 
@@ -58,6 +59,8 @@ else
   local rate, used = tonumber(ARGV[7]), 0
   if s.rate then used = level(lane, s) end
   s.rate, s.per, s.conc = rate, rate and tonumber(ARGV[8]) or nil, tonumber(ARGV[9])
+  s.srate, s.sper, s.sconc = nil, nil, nil
+  if ARGV[10] == '0' then s.srate, s.sper, s.sconc = rate and 0, rate and s.per, s.conc and 0 end
   if not rate and ARGV[8] ~= '1000' then s.per = tonumber(ARGV[8]) end
   if rate then
     buckets[lane] = {min(used, rate), now}

@@ -347,8 +347,9 @@ if any_settings then
         if p and p['until'] and p['until'] > now then note(p['until'] - now) end
       end
       if s.rate then
-        local missing = level(list[i], s) + 1 - s.rate
-        if missing > 0 then note(math.ceil(missing / s.rate * s.per)) else wake = true end
+        local rate, per = s.srate or s.rate, s.srate and s.sper or s.per
+        local missing = level(list[i], s) + 1 - rate
+        if missing > 0 and rate > 0 then note(math.ceil(missing / rate * per)) elseif missing <= 0 then wake = true end
       elseif not (s.manual and lasts(s.manual)) and s.auto and not lasts(s.auto) then
         wake = true
       end

@@ -1,0 +1,43 @@
+-- The share that a shard has of limits which hold for all shards. KEYS: P m. ARGV: clock; look, or set and then of each lane its
+-- text, starts per period, period in ms, places ('' where there is no such limit).
+-- Look returns of each limited lane: its text, rate, period, concurrency ('' if none), what runs, what waits (at least).
+if ARGV[2] == 'set' then
+  for i = 3, #ARGV, 4 do
+    local lane = call('HGET', P .. 'l', ARGV[i])
+    if lane then
+      local s = copy(settings(lane))
+      local rate, per, conc = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+      if s.srate ~= rate or s.sper ~= per or s.sconc ~= conc then
+        s.srate, s.sper, s.sconc = rate, per, conc
+        save(lane, s)
+        wake = true
+      end
+    end
+  end
+  return flush()
+end
+local out = {}
+local function waiting(lane, target)
+  local n = 0
+  for p = 0, 3 do
+    n = n + call('LLEN', P .. 'r:' .. lane .. ':' .. p)
+    -- A target's own limit holds for all its lanes.
+    if lane == target and call('EXISTS', P .. 'h:' .. target .. ':' .. p) == 1 then n = n + 1 end
+  end
+  return n
+end
+local function put(...)
+  for _, v in ipairs({...}) do out[#out + 1] = v end
+end
+if any_settings then
+  local all = call('HGETALL', P .. 'ln')
+  for i = 1, #all, 2 do
+    local s = cjson.decode(all[i + 1])
+    if (s.rate or s.conc) and #out < 6000 then
+      local target, text = string.match(call('HGET', P .. 'li', all[i]), '^%d+ (%d+) (.*)$')
+      local field = all[i] == target and 't' .. target or all[i]
+      put(text, s.rate or '', s.per or '', s.conc or '', running_of(field), waiting(all[i], target))
+    end
+  end
+end
+return out
