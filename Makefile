@@ -13,7 +13,7 @@ BIN := target/debug/posthaste
 # Arguments for `posthaste up`, for example: make run ARGS="--addr 127.0.0.1:9000"
 ARGS ?=
 
-.PHONY: help setup run test check bench e2e e2e-compose images fmt docs
+.PHONY: help setup run test check bench e2e e2e-redis e2e-compose images fmt docs
 
 help: ## list these commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -44,6 +44,11 @@ e2e: ## every fault run at full size (at most 15 minutes)
 	@scripts/setup.sh
 	@cargo build --quiet --workspace --bin posthaste
 	@.venv/bin/python e2e/run.py $(ARGS)
+
+e2e-redis: ## the fault runs with Redis between backend and worker (at most 15 minutes)
+	@scripts/setup.sh
+	@cargo build --quiet --workspace --bin posthaste
+	@.venv/bin/python e2e/run.py --redis $(ARGS)
 
 images: ## build both container images; print their sizes and how long they took
 	@scripts/images.sh

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Runs the fault runs one after another, each bounded in time, and sums up their counts.
+"""Runs the fault runs, each bounded in time, and sums up their counts.
 
-    e2e/run.py [--quick] [NAME ...]
+    e2e/run.py [--quick] [--redis] [NAME ...]
 
-`--quick` is the scale of `make check`; without it, all together stay within 15 minutes. The last
-line is `N passed, N failed[, N skipped]`.
+Without arguments it runs those of the embedded store, with `--redis` those of the store that processes
+share; each set stays within 15 minutes. `--quick` is the scale of `make check`: both sets, and of the
+second, whose runs mostly wait for leases to end, three at a time. The last line is
+`N passed, N failed[, N skipped]`.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -29,10 +32,19 @@ RUNS = {
     "disk_full": (120, 150),
     "api_schema": (150, 600),
 }
+REDIS_RUNS = {
+    "redis_away": (120, 240),
+    "redis_frozen": (120, 120),
+    "redis_kill9": (150, 600),
+    "redis_links": (150, 240),
+    "redis_full": (120, 180),
+    "redis_mismatch": (90, 90),
+}
+AT_ONCE = 3
 
 
-def run(name, quick, limit):
-    """Counts of one run; whatever keeps it from printing them is a failure."""
+def run(name, quick, limit, say):
+    """Counts of one run; whatever keeps it from printing them is a failure. `say` takes its lines."""
     command = [sys.executable, str(HERE / f"{name}.py")] + (["--quick"] if quick else [])
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)
@@ -50,34 +62,59 @@ def run(name, quick, limit):
         if found:
             last = [int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)]
         else:
-            print(line, end="", flush=True)
+            say(line.rstrip("\n"))
     code = process.wait()
     timer.cancel()
     if timed_out.is_set():
-        print(f"FAIL  {name} did not end within {limit} s", flush=True)
+        say(f"FAIL  {name} did not end within {limit} s")
     if last is None:
         last = [0, 0, 0]
     if last[1] == 0 and (code != 0 or timed_out.is_set()):
         last[1] = 1
-    print(f"      {name}: {last[0]} passed, {last[1]} failed, {last[2]} skipped\n", flush=True)
+    say(f"      {name}: {last[0]} passed, {last[1]} failed, {last[2]} skipped\n")
     return last
+
+
+def say_now(line):
+    print(line, flush=True)
+
+
+def at_once(names, quick):
+    """Several at a time; the lines of each are printed together when it has ended."""
+    lock = threading.Lock()
+
+    def one(name):
+        lines = []
+        counts = run(name, quick, limit_of(name, quick), lines.append)
+        with lock:
+            say_now("\n".join(lines))
+        return counts
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, names))
+
+
+def limit_of(name, quick):
+    return {**RUNS, **REDIS_RUNS}[name][0 if quick else 1]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--redis", action="store_true")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(RUNS)
+    known, quick = {**RUNS, **REDIS_RUNS}, arguments.quick
+    unknown = set(arguments.names) - set(known)
     if unknown:
-        parser.error(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
-    total = [0, 0, 0]
+        parser.error(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    sets = REDIS_RUNS if arguments.redis else known if quick or arguments.names else RUNS
+    names = [n for n in sets if limit_of(n, quick) and (not arguments.names or n in arguments.names)]
+    together = [n for n in names if quick and n in REDIS_RUNS]
     started = time.monotonic()
-    for name, (quick_limit, full_limit) in RUNS.items():
-        limit = quick_limit if arguments.quick else full_limit
-        if (arguments.names and name not in arguments.names) or not limit:
-            continue
-        total = [a + b for a, b in zip(total, run(name, arguments.quick, limit))]
+    counts = [run(n, quick, limit_of(n, quick), say_now) for n in names if n not in together]
+    counts += at_once(together, quick)
+    total = [sum(column) for column in zip([0, 0, 0], *counts)]
     print(f"all fault runs took {time.monotonic() - started:.0f} s")
     print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""), flush=True)
     sys.exit(1 if total[1] else 0)
