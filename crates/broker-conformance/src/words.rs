@@ -16,6 +16,7 @@ pub(crate) use futures_util::future::join_all;
 const GIVE_UP: Duration = Duration::from_secs(5);
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
