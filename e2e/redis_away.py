@@ -41,6 +41,8 @@ def run(checks):
         return None
 
     sink = Sink(behave=behave)
+    with Scratch() as directory:
+        not_there_yet(checks, directory)
     with Scratch() as directory, RedisServer(directory, fsync="always") as redis:
         providers = Providers(directory, sink.start_thread(), scale["long"])
         env = {"POSTHASTE_CONCURRENCY": str(4 * scale["long"])}
@@ -65,6 +67,43 @@ def run(checks):
             account(checks, client, shard, sink, long, away, workers)
             for process in processes:
                 checks.equal(f"{process.VERB} ends on SIGTERM", process.terminate()[0], 0)
+
+
+def not_there_yet(checks, directory):
+    """Started before Redis is: they say why they wait, refuse meanwhile, and go on by themselves."""
+    redis = RedisServer(directory)
+    env = {"POSTHASTE_SANDBOX": "on"}
+    with redis, Api(directory, redis.url, env) as api, Worker(directory, redis.url, env) as worker:
+        redis.kill9()
+        for process in (api, worker):
+            process.spawn()
+            wait_until(f"{process.VERB} listens", lambda p=process: listens(p.port), 10)
+            wait_until(f"{process.VERB} says why it waits", lambda p=process: p.logged("refused the connection"), 10)
+            checks.equal(f"before Redis: {process.VERB} is alive, and neither healthy nor ready",
+                         [process.alive(), *(status(process.port, path)[0] for path in ("/healthz", "/readyz"))],
+                         [True, 503, 503])
+        code, headers = status(api.port, "/notify/", "POST", {"email": "dev@example.com"})
+        checks.equal("before Redis: an enqueue is refused", (code, "retry-after" in headers), (503, True))
+        answers = redis.start()
+        client = api.client()
+
+        def accepted():
+            reply = client.post("/notify/", {"email": "dev@example.com"})
+            return reply.status == 200 and reply.json()["task_id"]
+
+        task = wait_until("an enqueue is accepted", accepted, 20, every=0.02)
+        wait_until("it runs", lambda: client.task(task)["state"] == "succeeded", 20)
+        took = millis(client.task(task)["finished_at"]) - answers
+        checks.at_most("ms from Redis answering for the first time to a task done", took, RESUMES_MS)
+        for process in (api, worker):
+            wait_until(f"{process.VERB} is ready", lambda p=process: status(p.port, "/readyz")[0] == 200, 10)
+
+
+def listens(port):
+    try:
+        return status(port, "/healthz")[0]
+    except OSError:
+        return None
 
 
 class Away:

@@ -12,7 +12,7 @@ from lib.checks import main
 from lib.client import unfinished
 from lib.redis_layout import Shard, audit
 from lib.redis_server import RedisCluster, RedisServer, needs_redis
-from lib.server import NotReady, Scratch, wait_until
+from lib.server import NotReady, Posthaste, Scratch, wait_until
 from lib.split import Api, Worker, submit
 
 UNFIT, USAGE = 78, 2
@@ -30,6 +30,7 @@ def run(checks):
             namespaces(checks, directory, redis)
             shards(checks, directory, redis)
             layouts(checks, directory, redis)
+            one_process(checks, directory, redis)
             configuration(checks, directory, redis)
         if not quick:
             cluster(checks, directory)
@@ -205,6 +206,21 @@ def accepted(client):
     return reply.json()["id"] if reply.status == 202 else None
 
 
+def one_process(checks, directory, redis):
+    """`posthaste up` with REDIS_URL is an API and a worker as any others."""
+    env = {**SANDBOX, "REDIS_URL": redis.url, "POSTHASTE_NAMESPACE": "up"}
+    with Posthaste(directory, env) as up, Api(directory, redis.url, env) as api:
+        up.start()
+        api.start()
+        ids = [submit(one.client(), f"u{n}@example.com") for n, one in enumerate((up, api) * 10)]
+        wait_until("all run", lambda: unfinished(api.client().counts()) == 0, 20)
+        checks.equal("up with REDIS_URL: both have the same tasks",
+                     [set(one.client().all_tasks()) == set(ids) for one in (up, api)], [True, True])
+        checks.equal("up with REDIS_URL: it has the queue's worker",
+                     [w["pid"] for w in api.client().get("/v1/workers").json()["data"]], [up.process.pid])
+        checks.check("up with REDIS_URL: it keeps no file", not up.data_dir.exists(), up.data_dir)
+
+
 def configuration(checks, directory, redis):
     """What is wrong whatever is stored."""
     link = redis.client()
@@ -216,6 +232,9 @@ def configuration(checks, directory, redis):
     for count in ("0", "5000"):
         refuses(checks, f"{count} shards", Worker(directory, redis.url, {"POSTHASTE_SHARDS": count}),
                 ("POSTHASTE_SHARDS",), USAGE)
+    for role in (Api, Worker):
+        refuses(checks, f"{role.VERB} with the embedded store", role(directory, redis.url, {"POSTHASTE_STORE": "sqlite:"}),
+                ("embedded store", "REDIS_URL"), USAGE)
     refuses(checks, "a URL that is none", Api(directory, "http://127.0.0.1:6379"), ("REDIS_URL",), USAGE)
     link("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     refuses(checks, "a server that may evict tasks", Worker(directory, redis.url), ("noeviction", "allkeys-lru"), UNFIT)
