@@ -148,6 +148,8 @@ class Away:
         after = {i: millis(t["attempts"][-1]["started_at"]) - answers for i, t in tasks.items()}
         checks.at_most(f"{what}: ms from Redis answering to a new task running", after[fresh], RESUMES_MS)
         checks.at_most(f"{what}: ms to all that were due meanwhile running", max(after[i] for i in due), RESUMES_MS)
+        tries = [(a["attempt"], a["outcome"]) for i in due for a in tasks[i]["attempts"] if a["outcome"] != "succeeded"]
+        checks.note(f"{what}: attempts of the due ones that did not succeed: {collections.Counter(tries) or 'none'}")
         self.resumed.append(after[fresh])
         for process in self.processes:
             port = process.port

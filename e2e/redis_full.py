@@ -192,7 +192,8 @@ def full(checks, api, shard, sink, providers, scale, end, kept):
     wait_until("it runs", lambda: client.task(after)["state"] == "succeeded", 20)
     checks.at_most("ms from room to a new task done", millis(client.task(after)["finished_at"]) - room, 2_000)
     wait_until("ready again", lambda: client.get("/readyz").status == 200, 10)
-    wait_until("nothing but the unserved waits", lambda: unfinished(client.counts()) <= len(kept) + len(load.accepted), 20)
+    unserved = len(kept) + len(load.accepted)
+    wait_until("nothing but the unserved waits", lambda: unfinished(client.counts()) <= unserved, 20)
 
 
 if __name__ == "__main__":

@@ -233,8 +233,8 @@ def configuration(checks, directory, redis):
         refuses(checks, f"{count} shards", Worker(directory, redis.url, {"POSTHASTE_SHARDS": count}),
                 ("POSTHASTE_SHARDS",), USAGE)
     for role in (Api, Worker):
-        refuses(checks, f"{role.VERB} with the embedded store", role(directory, redis.url, {"POSTHASTE_STORE": "sqlite:"}),
-                ("embedded store", "REDIS_URL"), USAGE)
+        process = role(directory, redis.url, {"POSTHASTE_STORE": "sqlite:"})
+        refuses(checks, f"{role.VERB} with the embedded store", process, ("embedded store", "REDIS_URL"), USAGE)
     refuses(checks, "a URL that is none", Api(directory, "http://127.0.0.1:6379"), ("REDIS_URL",), USAGE)
     link("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     refuses(checks, "a server that may evict tasks", Worker(directory, redis.url), ("noeviction", "allkeys-lru"), UNFIT)
