@@ -19,14 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A payload of about 200 bytes of JSON.
 #[derive(Serialize, Deserialize)]
-struct Payload {
+pub(crate) struct Payload {
     to: String,
     subject: String,
     message: String,
 }
 
 impl Payload {
-    fn new(n: u64) -> Self {
+    pub(crate) fn new(n: u64) -> Self {
         Self {
             to: format!("user{n:08}@example.com"),
             subject: "Your order has been shipped".into(),
@@ -37,17 +37,25 @@ impl Payload {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Done {
+pub(crate) struct Done {
     ok: bool,
     n: u64,
 }
 
-fn kind() -> anyhow::Result<TaskKind<Payload, Done>> {
+pub(crate) fn kind() -> anyhow::Result<TaskKind<Payload, Done>> {
     Ok(TaskKind::named("bench.noop")?)
 }
 
-/// `total` tasks in batches of 1,000 from `producers` at once; tasks per second.
-async fn fill(client: &Client, total: u64, producers: u64) -> anyhow::Result<f64> {
+/// Tasks that were enqueued.
+pub(crate) struct Filled {
+    /// Tasks per second.
+    pub(crate) rate: f64,
+    /// Their ids.
+    pub(crate) ids: Vec<u128>,
+}
+
+/// `total` tasks in batches of 1,000 from `producers` at once.
+pub(crate) async fn fill(client: &Client, total: u64, producers: u64) -> anyhow::Result<Filled> {
     let next = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     let mut running = Vec::new();
@@ -55,23 +63,26 @@ async fn fill(client: &Client, total: u64, producers: u64) -> anyhow::Result<f64
         let (client, next) = (client.clone(), Arc::clone(&next));
         running.push(tokio::spawn(async move {
             let kind = kind()?;
+            let mut ids = Vec::new();
             loop {
                 let from = next.fetch_add(MAX_ENQUEUE as u64, Ordering::Relaxed);
                 if from >= total {
-                    return anyhow::Ok(());
+                    return anyhow::Ok(ids);
                 }
                 let until = (from + MAX_ENQUEUE as u64).min(total);
-                client.enqueue_many((from..until).map(|n| kind.task(&Payload::new(n)))).await?;
+                let sent = client.enqueue_many((from..until).map(|n| kind.task(&Payload::new(n)))).await?;
+                ids.extend(sent.iter().map(|s| s.id.as_uuid().as_u128()));
             }
         }));
     }
+    let mut ids = Vec::with_capacity(usize::try_from(total)?);
     for producer in running {
-        producer.await??;
+        ids.append(&mut producer.await??);
     }
-    Ok(total as f64 / start.elapsed().as_secs_f64())
+    Ok(Filled { rate: total as f64 / start.elapsed().as_secs_f64(), ids })
 }
 
-async fn count(app: &Posthaste, state: State) -> anyhow::Result<u64> {
+pub(crate) async fn count(app: &Posthaste, state: State) -> anyhow::Result<u64> {
     Ok(app.store().counts().await?.iter().map(|q| q.of(state)).sum())
 }
 
@@ -81,7 +92,7 @@ pub(crate) async fn enqueue(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row
     for (producers, floor) in [(1, Floor::None), (4, Floor::AtLeast(120_000.0))] {
         let dir = fresh(dir, "enqueue")?;
         let app = Posthaste::open_sqlite(&dir, Retention::default()).await?;
-        let rate = fill(&app.client(), sizes.enqueue, producers).await?;
+        let rate = fill(&app.client(), sizes.enqueue, producers).await?.rate;
         let held = count(&app, State::Queued).await?;
         app.close().await;
         let wrong =
@@ -97,7 +108,7 @@ pub(crate) async fn enqueue(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row
 }
 
 /// Defines the no-op kind, which returns a result, and counts its runs.
-fn noop(app: &Posthaste) -> anyhow::Result<Arc<AtomicU64>> {
+pub(crate) fn noop(app: &Posthaste) -> anyhow::Result<Arc<AtomicU64>> {
     let ran = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&ran);
     app.kind("bench.noop", move |_: Payload, _cx| {
@@ -194,7 +205,7 @@ pub(crate) async fn latency(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row
     ])
 }
 
-fn micros(d: Duration) -> u32 {
+pub(crate) fn micros(d: Duration) -> u32 {
     u32::try_from(d.as_micros()).unwrap_or(u32::MAX)
 }
 
@@ -316,7 +327,7 @@ async fn measure(dir: &Path, finished: u64, sizes: &Sizes) -> anyhow::Result<Peo
         app.store().counts().await?;
         counts.push(micros(start.elapsed()));
     }
-    let enqueue_rate = fill(&client, sizes.enqueue.min(300_000), 4).await?;
+    let enqueue_rate = fill(&client, sizes.enqueue.min(300_000), 4).await?.rate;
     app.close().await;
     Ok(People { page_us: percentile(&mut page, 0.5), counts_us: percentile(&mut counts, 0.5), enqueue_rate })
 }

@@ -1,31 +1,28 @@
 //! Rows measured against a `posthaste up` of its own process, over loopback.
 
-use std::io::{BufRead, BufReader};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use posthaste::{PauseReason, PauseRequest, Posthaste, QueueName, Retention, Scope, State};
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use serde_json::Value;
 
 use super::load::{self, Answers, Load};
+use super::process::{self, Running};
 use super::report::{Floor, Row, percentile};
 use super::{Sizes, fresh};
 
 /// Connections of the rate runs.
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 /// A backlog that is not empty after this does not empty.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A running `posthaste up`; killed when it is dropped.
-struct Up {
-    child: Child,
-    addr: SocketAddr,
-}
+/// A running `posthaste up`.
+struct Up(Running);
 
 impl Up {
     /// Starts this very program on `dir` with every default, and waits for its ready line.
@@ -33,62 +30,20 @@ impl Up {
         Self::start_program(&std::env::current_exe()?, dir)
     }
 
-    fn start_program(program: &Path, dir: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(program);
-        // Defaults are what is measured: nothing of our own environment may change them.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" || name == "REDIS_URL" {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
-            .arg("up")
-            .args(["--addr", "127.0.0.1:0", "--data-dir"])
-            .arg(dir)
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let stdout = child.stdout.take().context("stdout was piped")?;
-        let mut line = String::new();
-        let read = BufReader::new(stdout).read_line(&mut line);
-        let addr = line.trim().rsplit_once("http://").and_then(|(_, addr)| addr.parse().ok());
-        match (read, addr) {
-            (Ok(_), Some(addr)) => Ok(Self { child, addr }),
-            _ => {
-                let _ = child.kill();
-                let status = child.wait()?;
-                bail!("posthaste up did not start ({status}): {line:?}")
-            }
-        }
+    fn start_program(file: &Path, dir: &Path) -> anyhow::Result<Self> {
+        let mut arguments: Vec<OsString> =
+            ["up", "--addr", "127.0.0.1:0", "--data-dir"].map(OsString::from).into();
+        arguments.push(dir.into());
+        process::Posthaste { file, arguments, redis: None, dir }.start().map(Self)
     }
 
-    /// SIGTERM, and waits for a clean end.
-    fn stop(mut self) -> anyhow::Result<()> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                ensure!(status.success(), "posthaste up ended with {status}");
-                return Ok(());
-            }
-            ensure!(Instant::now() < deadline, "posthaste up does not stop");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Its proportional set size in MiB.
-    fn pss_mib(&self) -> anyhow::Result<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
-        let line = text.lines().find(|l| l.starts_with("Pss:")).context("no Pss in smaps_rollup")?;
-        let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-        Ok(kib / 1_024.0)
+    fn addr(&self) -> SocketAddr {
+        self.0.addr
     }
 
     /// Tasks of all queues in the states that are not final.
     async fn pending(&self) -> anyhow::Result<u64> {
-        let (status, body) = load::get(self.addr, "/v1/queues").await?;
+        let (status, body) = load::get(self.addr(), "/v1/queues").await?;
         ensure!(status == 200, "GET /v1/queues answered {status}");
         let queues: Value = serde_json::from_slice(&body)?;
         let mut sum = 0;
@@ -113,14 +68,6 @@ impl Up {
     }
 }
 
-impl Drop for Up {
-    fn drop(&mut self) {
-        // After a clean stop this finds nobody.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// `POST /notify/` with the queue paused, so that accepting alone is measured.
 pub(crate) async fn notify_paused(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let dir = fresh(dir, "paused")?;
@@ -131,18 +78,18 @@ pub(crate) async fn notify_paused(dir: &Path, sizes: &Sizes) -> anyhow::Result<V
     app.close().await;
 
     let up = Up::start(&dir)?;
-    let answers = load::run(rate_run(up.addr, sizes)).await;
-    up.stop()?;
+    let answers = load::run(rate_run(up.addr(), sizes)).await;
+    up.0.stop()?;
 
     let app = Posthaste::open_sqlite(&dir, Retention::default()).await?;
-    let wrong = compare(&app, &answers, None).await?;
+    let wrong = compare(&app, &answers.ids, None).await?;
     app.store().resume(&scope).await?;
     app.close().await;
 
     let up = Up::start(&dir)?;
     let start = Instant::now();
     let emptied = up.until_empty(start).await?;
-    up.stop()?;
+    up.0.stop()?;
     let drain = answers.ids.len() as f64 / emptied.as_secs_f64();
     Ok(rows("queue paused", 20_000.0, answers, wrong, format!("the backlog then emptied at {drain:.0}/s")))
 }
@@ -151,13 +98,13 @@ pub(crate) async fn notify_paused(dir: &Path, sizes: &Sizes) -> anyhow::Result<V
 pub(crate) async fn notify_delivering(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let dir = fresh(dir, "delivering")?;
     let up = Up::start(&dir)?;
-    let answers = load::run(rate_run(up.addr, sizes)).await;
+    let answers = load::run(rate_run(up.addr(), sizes)).await;
     let left = up.pending().await?;
     let emptied = up.until_empty(Instant::now()).await?;
-    up.stop()?;
+    up.0.stop()?;
 
     let app = Posthaste::open_sqlite(&dir, Retention::default()).await?;
-    let wrong = compare(&app, &answers, Some(State::Succeeded)).await?;
+    let wrong = compare(&app, &answers.ids, Some(State::Succeeded)).await?;
     app.close().await;
     let n = answers.ids.len() as f64;
     let delivered = n / (answers.elapsed + emptied).as_secs_f64();
@@ -168,7 +115,7 @@ pub(crate) async fn notify_delivering(dir: &Path, sizes: &Sizes) -> anyhow::Resu
     Ok(rows("own worker delivering to the sandbox", 12_000.0, answers, wrong, note))
 }
 
-fn rate_run(addr: SocketAddr, sizes: &Sizes) -> Load {
+pub(crate) fn rate_run(addr: SocketAddr, sizes: &Sizes) -> Load {
     Load { addr, connections: CONNECTIONS, time: sizes.rate_time, max: sizes.rate_max }
 }
 
@@ -194,12 +141,12 @@ fn rows(how: &str, floor: f64, mut answers: Answers, wrong: Option<String>, note
 }
 
 /// What is wrong between the ids that were promised and those in the store, if anything is.
-async fn compare(
+pub(crate) async fn compare(
     app: &Posthaste,
-    answers: &Answers,
+    promised: &[u128],
     all_in: Option<State>,
 ) -> anyhow::Result<Option<String>> {
-    let mut stored = Vec::with_capacity(answers.ids.len());
+    let mut stored = Vec::with_capacity(promised.len());
     let mut other_state = 0u64;
     let mut request =
         ListRequest { filter: ListFilter::default(), limit: MAX_PAGE, ..ListRequest::default() };
@@ -212,7 +159,7 @@ async fn compare(
         }
         request.cursor = page.next_cursor;
     }
-    let mut promised = answers.ids.clone();
+    let mut promised = promised.to_vec();
     promised.sort_unstable();
     stored.sort_unstable();
     let twice = promised.windows(2).filter(|w| w[0] == w[1]).count();
@@ -235,16 +182,16 @@ pub(crate) async fn memory(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>
     let program = dir.join("posthaste");
     std::fs::copy(std::env::current_exe()?, &program)?;
     let up = Up::start_program(&program, &dir)?;
-    load::notify_once(up.addr).await?;
+    load::notify_once(up.addr()).await?;
     tokio::time::sleep(sizes.idle).await;
-    let idle = up.pss_mib()?;
+    let idle = up.0.pss_mib()?;
     let load =
-        Load { addr: up.addr, connections: CONNECTIONS, time: Duration::from_secs(60), max: sizes.warm };
+        Load { addr: up.addr(), connections: CONNECTIONS, time: Duration::from_secs(60), max: sizes.warm };
     let answers = load::run(load).await;
     up.until_empty(Instant::now()).await?;
     tokio::time::sleep(sizes.idle).await;
-    let after = up.pss_mib()?;
-    up.stop()?;
+    let after = up.0.pss_mib()?;
+    up.0.stop()?;
     Ok(vec![
         Row::new("idle memory of posthaste up (PSS)", idle, "MiB", Floor::AtMost(15.0))
             .note(format!("after one notification and {:?} of rest", sizes.idle)),
@@ -261,10 +208,10 @@ pub(crate) async fn cold_start(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<
     for n in 0..sizes.starts {
         let start = Instant::now();
         let up = Up::start(&dir)?;
-        let status = load::notify_once(up.addr).await?;
+        let status = load::notify_once(up.addr()).await?;
         let elapsed = start.elapsed();
         ensure!(status == 200, "POST /notify/ answered {status}");
-        up.stop()?;
+        up.0.stop()?;
         if n == 0 {
             first = elapsed.as_secs_f64() * 1_000.0;
         } else {

@@ -27,8 +27,13 @@ pub(crate) async fn checks(redis: &RedisSettings) -> Vec<Check> {
             return out;
         }
     };
+    let several = nodes.len() > 1;
     for node in &mut nodes {
-        out.extend(of_node(node, redis).await);
+        let mut found = of_node(node, redis).await;
+        if several {
+            found.iter_mut().for_each(|c| c.found = format!("{}: {}", node.name, c.found));
+        }
+        out.extend(found);
     }
     if out.iter().all(|c| c.status != Status::Fail) {
         out.extend(data::checks(&mut nodes, redis).await);
@@ -40,7 +45,7 @@ async fn of_node(node: &mut Node, redis: &RedisSettings) -> Vec<Check> {
     let clock = server::clock(node).await;
     match node.ask::<String>(redis::cmd("INFO").arg("everything")).await {
         Ok(info) => {
-            let mut out = vec![Check::ok("redis ping", format!("{} answers", node.name))];
+            let mut out = vec![Check::ok("redis ping", "it answers")];
             out.extend(server::checks(&server::Info::new(&info), redis));
             out.push(clock);
             out

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use posthaste_broker_redis::Durability;
+use posthaste_broker_redis::{Durability, Mode};
 
 use super::super::Check;
 use super::connect::Node;
@@ -36,6 +36,7 @@ impl<'a> Info<'a> {
 /// Version, role, eviction, persistence, memory.
 pub(super) fn checks(info: &Info<'_>, redis: &RedisSettings) -> Vec<Check> {
     let mut out = vec![version(info), role(info)];
+    out.extend(lone_node(info, redis));
     out.extend(replicas(info, redis));
     out.extend([eviction(info, redis), persistence(info), memory(info)]);
     out
@@ -66,6 +67,18 @@ fn role(info: &Info<'_>) -> Check {
             "name the master in the URL, or let the sentinels find it: redis+sentinel://",
         ),
     }
+}
+
+/// A node of a Cluster that the URL takes for a server of its own.
+fn lone_node(info: &Info<'_>, redis: &RedisSettings) -> Option<Check> {
+    let alone = *redis.url.mode() != Mode::Cluster && info.get("cluster_enabled") == Some("1");
+    alone.then(|| {
+        Check::fail(
+            "redis mode",
+            "it is a node of a Cluster, which has other parts of the data elsewhere",
+            "write redis+cluster:// in the URL, with one or a few of its nodes",
+        )
+    })
 }
 
 fn replicas(info: &Info<'_>, redis: &RedisSettings) -> Option<Check> {
@@ -198,6 +211,7 @@ mod tests {
         for (from, to, name, status) in [
             ("redis_version:7.0.15", "redis_version:6.2.1", "redis version", Status::Fail),
             ("role:master", "role:slave", "redis role", Status::Fail),
+            ("loading:0", "cluster_enabled:1", "redis mode", Status::Fail),
             ("connected_slaves:1", "connected_slaves:0", "redis replicas", Status::Fail),
             ("noeviction", "allkeys-lru", "redis eviction", Status::Fail),
             ("loading:0", "loading:1", "redis persistence", Status::Fail),
