@@ -188,7 +188,7 @@ impl Inner {
         // The second time, the shard's names were read anew; what changes them a third time is no accident.
         for _ in 0..3 {
             let routes = self.routes_of(shard, group.iter().flat_map(|w| &w.tasks)).await?;
-            let call = self.pack(shard, group, &routes);
+            let (call, lows) = self.pack(shard, group, &routes);
             let mut values = reply::list(self.run(shard, call).await?)?;
             if let [Value::BulkString(word)] = values.as_slice()
                 && word == b"STALE"
@@ -196,10 +196,20 @@ impl Inner {
                 self.names.forget(shard);
                 continue;
             }
-            if values.len() != group.len() {
+            if values.len() != group.len() + 1 {
                 return Err(corrupt("an enqueue was answered for another number of requests"));
             }
-            return Ok(values.drain(..).zip(group).map(|(v, w)| answer(v, w)).collect());
+            let high = reply::bytes(values.remove(0))?;
+            let mut left = lows.as_slice();
+            return Ok(values
+                .into_iter()
+                .zip(group)
+                .map(|(v, w)| {
+                    let (own, rest) = left.split_at(w.tasks.len() * 6);
+                    left = rest;
+                    answer(v, w, &high, own)
+                })
+                .collect());
         }
         Err(BrokerError::Unavailable { why: "the store's names keep changing".into() })
     }
@@ -264,66 +274,106 @@ impl Inner {
         Ok(())
     }
 
-    fn pack(&self, shard: u16, group: &[Waiting], routes: &[Arc<Route>]) -> crate::link::Call {
+    /// Packs a call, and tells the last six bytes of each task's key.
+    fn pack(
+        &self,
+        shard: u16,
+        group: &[Waiting],
+        routes: &[Arc<Route>],
+    ) -> (crate::link::Call, Vec<u8>) {
         let mut call = self.call(&SCRIPTS.enqueue, shard);
-        let mut distinct: Vec<&Arc<Route>> = Vec::new();
-        let mut places: Vec<(u32, u8)> = Vec::new();
-        let mut index: HashMap<(u32, u8), u16> = HashMap::new();
-        let mut of_task = Vec::with_capacity(routes.len());
-        let mut last: Option<((u32, u8), u16)> = None;
-        for (t, route) in group.iter().flat_map(|w| &w.tasks).zip(routes) {
-            let place = (route.number, t.priority.code());
-            let at = match last {
-                Some((same, at)) if same == place => at,
-                _ => *index.entry(place).or_insert_with(|| {
-                    if !distinct.iter().any(|r| r.number == route.number) {
-                        distinct.push(route);
-                    }
-                    places.push(place);
-                    places.len() as u16
-                }),
-            };
-            last = Some((place, at));
-            of_task.push(at);
+        let places = Places::of(group.iter().flat_map(|w| &w.tasks).zip(routes));
+        places.put(&mut call);
+        let mut rng = rand::rng();
+        let mut lows = Vec::with_capacity(routes.len() * 6);
+        for index in 0..routes.len() as u64 {
+            let rest = self.shards().rest_of(shard, rng.random::<u64>() & REST);
+            put_u48(&mut lows, (index << 34) | rest);
         }
-        call.int(distinct.len() as i64);
-        for r in &distinct {
-            call.int(i64::from(r.number)).arg(text_of(r));
+        call.arg(&lows);
+        // One group for all of a request is said once, in its header.
+        let mut of_request = Vec::with_capacity(group.len());
+        let mut left = places.of_task.as_slice();
+        for waiting in group {
+            let (own, rest) = left.split_at(waiting.tasks.len());
+            left = rest;
+            let first = own.first().copied().unwrap_or(0);
+            of_request.push(if own.iter().all(|g| *g == first) { first } else { 0 });
         }
-        call.int(places.len() as i64);
-        let by_number: HashMap<u32, &Arc<Route>> = distinct.iter().map(|r| (r.number, *r)).collect();
-        for (number, prio) in &places {
-            let r = by_number[number];
-            let mut b = Vec::with_capacity(13);
-            put_u24(&mut b, r.number);
-            b.push(*prio);
-            put_u24(&mut b, r.queue_no);
-            put_u24(&mut b, r.lane_no);
-            put_u24(&mut b, r.target_no);
-            call.arg(b);
+        if of_request.contains(&0) {
+            call.arg(places.of_task.iter().flat_map(|g| g.to_be_bytes()).collect::<Vec<u8>>());
+        } else {
+            call.arg("");
         }
         call.int(group.len() as i64);
-        let mut rng = rand::rng();
         let mut blob = Vec::new();
-        let mut next = of_task.iter().zip(routes);
-        for waiting in group {
-            let any_special = waiting.tasks.iter().any(|t| !plain(t));
-            let flags = u8::from(any_special)
+        let mut next = routes.iter();
+        for (waiting, of) in group.iter().zip(of_request) {
+            let special = waiting.tasks.iter().any(|t| !plain(t));
+            let flags = u8::from(special)
                 | (u8::from(waiting.idempotency.is_some()) << 1)
                 | (u8::from(waiting.reserved) << 2);
-            let n = waiting.tasks.len() as u16;
-            call.arg([(n >> 8) as u8, n as u8, flags]);
+            let [n1, n2] = (waiting.tasks.len() as u16).to_be_bytes();
+            let [g1, g2] = of.to_be_bytes();
+            call.arg([n1, n2, flags, g1, g2]);
             if let Some(key) = &waiting.idempotency {
                 call.arg(idem_key(key)).arg(key.fingerprint);
             }
-            for (t, (at, route)) in waiting.tasks.iter().zip(next.by_ref()) {
+            for (t, route) in waiting.tasks.iter().zip(next.by_ref()) {
                 blob.clear();
-                let rest = self.shards().rest_of(shard, rng.random::<u64>() & REST);
-                put_task(&mut blob, t, *at, route, rest);
+                put_task(&mut blob, t, route, special);
                 call.arg(&blob);
             }
         }
-        call
+        (call, lows)
+    }
+}
+
+/// The distinct places of a call's tasks: route and priority.
+struct Places<'r> {
+    routes: Vec<&'r Arc<Route>>,
+    places: Vec<(&'r Arc<Route>, u8)>,
+    /// Of each task, from one.
+    of_task: Vec<u16>,
+}
+
+impl<'r> Places<'r> {
+    fn of<'t>(tasks: impl Iterator<Item = (&'t NewTask, &'r Arc<Route>)>) -> Self {
+        let mut all = Self { routes: Vec::new(), places: Vec::new(), of_task: Vec::new() };
+        let mut index: HashMap<(u32, u8), u16> = HashMap::new();
+        let mut last = ((0, 0), 0);
+        for (t, route) in tasks {
+            let place = (route.number, t.priority.code());
+            if last.0 != place || last.1 == 0 {
+                let at = *index.entry(place).or_insert_with(|| {
+                    if !all.routes.iter().any(|r| r.number == route.number) {
+                        all.routes.push(route);
+                    }
+                    all.places.push((route, place.1));
+                    all.places.len() as u16
+                });
+                last = (place, at);
+            }
+            all.of_task.push(last.1);
+        }
+        all
+    }
+
+    fn put(&self, call: &mut crate::link::Call) {
+        call.int(self.routes.len() as i64);
+        for r in &self.routes {
+            call.int(i64::from(r.number)).arg(text_of(r));
+        }
+        call.int(self.places.len() as i64);
+        for (r, prio) in &self.places {
+            let mut b = Vec::with_capacity(13);
+            put_u24(&mut b, r.number);
+            b.push(*prio);
+            for number in [r.queue_no, r.lane_no, r.target_no] {
+                put_u24(&mut b, number);
+            }
+            call.arg(b);
+        }
     }
 }
 
@@ -345,15 +395,15 @@ fn put_u48(b: &mut Vec<u8>, n: u64) {
     b.extend_from_slice(&n.to_be_bytes()[2..]);
 }
 
-/// One task as `enqueue.lua` reads it: group (2), whether it is more than plain (1), random bits (5), the first fourteen
-/// bytes of its record, then for a plain one the rest of it after the two times.
-fn put_task(b: &mut Vec<u8>, t: &NewTask, group: u16, route: &Route, rest: u64) {
+/// One task as `enqueue.lua` reads it: its record; in a request that has any with more to it (`tagged`), a byte before it that
+/// says whether this is one, and then the first fourteen bytes of its record and what else there is.
+fn put_task(b: &mut Vec<u8>, t: &NewTask, route: &Route, tagged: bool) {
     let code = presets().code(&t.policy);
     let ext = Ext::of(t, code).text().expect("plain data always serializes");
     let is_plain = plain(t);
-    b.extend_from_slice(&group.to_be_bytes());
-    b.push(u8::from(!is_plain));
-    b.extend_from_slice(&rest.to_be_bytes()[3..]);
+    if tagged {
+        b.push(u8::from(!is_plain));
+    }
     let apart = t.payload.len() > INLINE;
     let mut flags = 0;
     for (set, bit) in [
@@ -365,11 +415,12 @@ fn put_task(b: &mut Vec<u8>, t: &NewTask, group: u16, route: &Route, rest: u64) 
         flags |= if set { bit } else { 0 };
     }
     let mut kind = code;
-    if t.unique.as_ref().is_some_and(|u| u.hold == UniqueHold::UntilFinal) {
-        kind |= is::UNIQUE;
-    }
-    if t.batch.is_some() {
-        kind |= is::BATCH;
+    for (set, bit) in [
+        (t.unique.as_ref().is_some_and(|u| u.hold == UniqueHold::UntilFinal), is::UNIQUE),
+        (t.batch.is_some(), is::BATCH),
+        (is_plain, is::FRESH),
+    ] {
+        kind |= if set { bit } else { 0 };
     }
     b.extend_from_slice(&[flags, kind, State::Queued.code() * 4 + t.priority.code()]);
     put_u24(b, route.number);
@@ -453,16 +504,19 @@ fn too_many(field: &str) -> BrokerError {
     }
 }
 
-/// Reads the answer to one request.
-fn answer(value: Value, asked: &Waiting) -> Result<EnqueueReply, BrokerError> {
+/// Reads the answer to one request. `high` and `lows` are the keys of its tasks, as they were minted.
+fn answer(value: Value, asked: &Waiting, high: &[u8], lows: &[u8]) -> Result<EnqueueReply, BrokerError> {
     let bytes = reply::bytes(value)?;
     let (tag, rest) = bytes.split_first().ok_or_else(|| corrupt("an empty answer to an enqueue"))?;
     let key_of = |b: &[u8]| Key::from_slice(b).ok_or_else(|| corrupt("a key in the answer to an enqueue"));
     match tag {
         b'P' => {
-            let tasks = rest
-                .chunks_exact(12)
-                .map(|k| Ok(Enqueued { id: key_of(k)?.id(), state: State::Queued, duplicate: false }))
+            let tasks = lows
+                .chunks_exact(6)
+                .map(|low| {
+                    let id = key_of(&[high, low].concat())?.id();
+                    Ok(Enqueued { id, state: State::Queued, duplicate: false })
+                })
                 .collect::<Result<Vec<_>, BrokerError>>()?;
             Ok(EnqueueReply { tasks, replayed: false })
         }

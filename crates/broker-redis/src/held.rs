@@ -11,8 +11,9 @@ use crate::record::{has, is};
 
 /// Records kept at the most; a task whose record is not kept is settled the general way.
 const MAX_KEPT: usize = 8_192;
-/// Where the payload begins in a record with nothing beside it.
+/// Where the sections of a record begin, and where those of one that says no times.
 const BODY: usize = 26;
+const FRESH_BODY: usize = 14;
 
 /// What a group of successes has in common: their claim and their lane.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,8 @@ pub(crate) struct HeldRecord {
 impl HeldRecord {
     /// A record as it was claimed; `None` when its end is more than plain.
     pub(crate) fn new(key: Key, record: Vec<u8>, origin: Origin, worker: u16, attempt: u32) -> Option<Self> {
-        let plain = record.len() >= BODY
+        let fresh = record.get(1).is_some_and(|is| is & is::FRESH != 0);
+        let plain = record.len() >= if fresh { FRESH_BODY } else { BODY }
             && record[0] & !(has::CREATED | has::EXT) == 0
             && record[1] & is::UNIQUE == 0
             && key.as_slice().len() == 12;
@@ -61,24 +63,29 @@ impl HeldRecord {
         let mut b = Vec::with_capacity(r.len() + result.len() + 32);
         b.extend_from_slice(key.as_slice());
         let told = if result.is_empty() { 0 } else { is::RESULT };
-        b.extend_from_slice(&[r[0], r[1] | told, State::Succeeded.code() * 4 + r[2] % 4]);
+        b.extend_from_slice(&[r[0], r[1] & !is::FRESH | told, State::Succeeded.code() * 4 + r[2] % 4]);
         b.extend_from_slice(&r[3..8]);
         b.extend_from_slice(&self.attempt.to_be_bytes()[1..]);
         b.push(r[11]);
-        b.extend_from_slice(&r[14..20]);
+        if r[1] & is::FRESH == 0 {
+            b.extend_from_slice(&r[14..20]);
+        } else {
+            b.extend_from_slice(&key.created_ms().unwrap_or(0).to_be_bytes()[2..]);
+        }
         b.extend_from_slice(&self.worker.to_be_bytes());
         b.extend_from_slice(&self.origin.token[8..]);
-        let payload = r.len() - self.body();
+        let sections = if r[1] & is::FRESH == 0 { BODY } else { FRESH_BODY };
+        let payload = r.len() - self.body(sections);
         b.extend_from_slice(&(payload as u16).to_be_bytes());
-        b.extend_from_slice(&r[BODY..]);
+        b.extend_from_slice(&r[sections..]);
         b.extend_from_slice(result.as_bytes());
         b
     }
 
     /// Where its payload begins.
-    fn body(&self) -> usize {
+    fn body(&self, sections: usize) -> usize {
         let r = &self.record;
-        let mut at = BODY;
+        let mut at = sections;
         if r[0] & has::CREATED != 0 {
             at += 6;
         }

@@ -76,11 +76,11 @@ impl Told {
     }
 
     fn route_number(&self) -> Result<u32, BrokerError> {
-        Ok(Record::parse(&self.record)?.route)
+        Ok(Record::parse(self.key, &self.record)?.route)
     }
 
     fn task(self, route: &Route, bodies: Bodies) -> Result<Task, BrokerError> {
-        let record = Record::parse(&self.record)?;
+        let record = Record::parse(self.key, &self.record)?;
         let run = self.run.as_deref().map(Run::parse).transpose()?;
         let (payload, result) = match bodies {
             Bodies::Omit => (None, None),
@@ -178,7 +178,7 @@ pub(crate) async fn attempts(shards: &Shards, id: TaskId) -> Result<Option<Vec<A
         return Ok(None);
     };
     let run = told.run.as_deref().map(Run::parse).transpose()?;
-    Record::parse(&told.record)?.attempts(key, run.as_ref(), told.worker).map(Some)
+    Record::parse(key, &told.record)?.attempts(key, run.as_ref(), told.worker).map(Some)
 }
 
 /// A place in the order of lists: by the time of creation, then by key.

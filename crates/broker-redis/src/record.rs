@@ -46,6 +46,8 @@ pub(crate) mod is {
     pub(crate) const RESULT: u8 = 32;
     /// Its result has a key of its own.
     pub(crate) const RESULT_APART: u8 = 64;
+    /// It is as it was enqueued, due at once: its record says no times.
+    pub(crate) const FRESH: u8 = 128;
 }
 
 /// Bits of a run's flags.
@@ -181,11 +183,11 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// [`BrokerError::Corrupt`] when it is cut short or says what cannot be.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, BrokerError> {
-        Self::read(&mut Fields(bytes)).ok_or_else(|| corrupt("a task's record cannot be read"))
+    pub(crate) fn parse(key: Key, bytes: &'a [u8]) -> Result<Self, BrokerError> {
+        Self::read(key, &mut Fields(bytes)).ok_or_else(|| corrupt("a task's record cannot be read"))
     }
 
-    fn read(f: &mut Fields<'a>) -> Option<Self> {
+    fn read(key: Key, f: &mut Fields<'a>) -> Option<Self> {
         let (has, is, place) = (f.byte()?, f.byte()?, f.byte()?);
         let state = State::from_code(place >> 2)?;
         let priority = Priority::from_code(place & 3)?;
@@ -201,7 +203,14 @@ impl<'a> Record<'a> {
             (due, Phase::Finished(Finished { at, ran_ms, worker, nonce }))
         } else {
             let (ended, rescues) = (f.small(1)?, f.small(1)?);
-            (f.time()?, Phase::Waiting(Waiting { ended, rescues, first_due: f.time()? }))
+            let (due, first_due) = if is & is::FRESH == 0 {
+                (f.time()?, f.time()?)
+            } else {
+                // As it was enqueued: due at once, and so when its key was made.
+                let made = Timestamp::from_millis(key.created_ms()?);
+                (made, made)
+            };
+            (due, Phase::Waiting(Waiting { ended, rescues, first_due }))
         };
         let when = |bit: u8, f: &mut Fields<'a>| if has & bit == 0 { Some(None) } else { f.time().map(Some) };
         let (expires, created, parked) =
@@ -519,7 +528,7 @@ mod tests {
                 b"{\"a\":1}",
             ],
         );
-        let r = Record::parse(&b).expect("it reads");
+        let r = Record::parse(crate::keys::mint(1, 2, 3), &b).expect("it reads");
         let waiting = Waiting { ended: 4, rescues: 1, first_due: Timestamp::from_millis(6_000) };
         assert_eq!(r.phase, Phase::Waiting(waiting));
         assert_eq!(
@@ -536,7 +545,7 @@ mod tests {
         assert_eq!((t.worker, t.started_at, t.finished_at), (None, None, None));
         assert_eq!(r.attempts(key, None, None).expect("a log").len(), 1);
         for cut in 0..b.len() - 7 {
-            assert!(Record::parse(&b[..cut]).is_err(), "{cut} bytes");
+            assert!(Record::parse(crate::keys::mint(1, 2, 3), &b[..cut]).is_err(), "{cut} bytes");
         }
     }
 
@@ -544,7 +553,7 @@ mod tests {
     fn a_success_tells_its_only_attempt_by_its_own_fields() {
         let end: [&[u8]; 6] = [&time(7_000), &time(9_000), &500u32.to_be_bytes(), &[0, 3], &[0; 8], &[0, 2]];
         let b = bytes(0, is::RESULT, State::Succeeded, &[&end.concat(), b"12", b"345"]);
-        let r = Record::parse(&b).expect("it reads");
+        let r = Record::parse(crate::keys::mint(1, 2, 3), &b).expect("it reads");
         let key = mint(1_000, 0, 0);
         assert_eq!(r.payload(key, None).expect("there").as_str(), "12");
         assert_eq!(r.result(key, None).expect("there").expect("one").as_str(), "345");
@@ -560,7 +569,7 @@ mod tests {
     fn what_never_started_has_no_attempt_and_bodies_apart_are_asked_for() {
         let end: [&[u8]; 6] = [&time(7_000), &time(9_000), &[255; 4], &[0, 0], &[0; 8], &[0, 0]];
         let b = bytes(has::PAYLOAD_APART, is::RESULT | is::RESULT_APART, State::Succeeded, &[&end.concat()]);
-        let r = Record::parse(&b).expect("it reads");
+        let r = Record::parse(crate::keys::mint(1, 2, 3), &b).expect("it reads");
         let key = mint(1_000, 0, 0);
         assert!(r.attempts(key, None, None).expect("a log").is_empty());
         assert!(r.payload(key, None).is_err());
@@ -579,7 +588,7 @@ mod tests {
         assert_eq!((run.place, run.priority, run.generation), ([1, 2, 2], Priority::High, 2));
         assert!(Run::parse(&b[1..]).is_err());
         let rec = bytes(0, 0, State::Queued, &[&[0, 0], &time(7_000), &time(7_000), b"1"]);
-        let r = Record::parse(&rec).expect("it reads");
+        let r = Record::parse(crate::keys::mint(1, 2, 3), &rec).expect("it reads");
         let key = mint(1_000, 0, 0);
         let t = r.task(key, seen(&route(), Some(&run))).expect("a task");
         assert_eq!((t.state, t.attempt, t.cancel_requested), (State::Running, 6, true));

@@ -234,7 +234,7 @@ impl Inner {
                 name[1..].split_at_checked(n).map(|(k, p)| (k, Some(p))).ok_or_else(|| corrupt("a key"))?
             };
             let key = Key::from_slice(key).ok_or_else(|| corrupt("a key"))?;
-            records.push((key, Record::parse(rec)?, apart));
+            records.push((key, Record::parse(key, rec)?, apart));
         }
         let routes = self.names.routes(&self.shards(), shard, records.iter().map(|r| r.1.route)).await?;
         let mut out = Vec::with_capacity(records.len());

@@ -54,6 +54,7 @@ end
 
 local function flush()
   flush_runs()
+  if next(counts) == nil and next(points) == nil and #events == 0 and not wake then return 0 end
   for f, n in pairs(counts) do
     if n ~= 0 then call('HINCRBY', P .. 'c', f, n) end
   end

@@ -28,7 +28,7 @@ local function move_due(limit)
     if watched then
       local rec = call('HGET', P .. 't', key)
       if rec then
-        local r = rd(rec)
+        local r = rd(rec, key)
         event(key, r.route, QUEUED, r.att, r.gen)
       end
     end
@@ -243,9 +243,7 @@ local function claim(arg)
   local run, leases = {}, {}
   -- As a text: a number would be printed anew for each task.
   local deadline = string.format('%.0f', now + max(1, lease))
-  local waits, numbers = {}, {}
-  for i = 0, 15 do numbers[i] = pack('>I3', i) end
-  local one, on, off = pack('>I2', 1), char(1), char(0)
+  local waits = {}
   for _ = 1, tonumber(ARGV[arg]) do
     arg = arg + 1
     local queue = call('HGET', P .. 'q', ARGV[arg])
@@ -277,6 +275,7 @@ local function claim(arg)
         local q = popped[t.lane .. ':' .. t.prio]
         local place = pack('>I3I3I3B', tonumber(queue), tonumber(t.lane), tonumber(t.target), t.prio)
         local begun = 0
+        local texts = {}
         local target_settings = settings(t.target)
         local probing = target_settings.auto and target_settings.auto.reason ~= 'throttled'
         for _ = 1, t.n do
@@ -285,13 +284,14 @@ local function claim(arg)
           local rec = recs[q.first + q.at]
           q.at = q.at + 1
           local key, gen = of_entry(e)
-          local A, S, g1, g2, a1, a2, a3, _
-          if rec then A, _, S, _, _, _, g1, g2, a1, a2, a3 = byte(rec, 1, 11) end
+          local A, B, S, g1, g2, a1, a2, a3, _
+          if rec then A, B, S, _, _, _, g1, g2, a1, a2, a3 = byte(rec, 1, 11) end
           -- Cancelled, retried or pruned since: an entry of the past.
           if not rec or S >= 16 or g1 * 256 + g2 ~= gen then
             passed = passed + 1
           elseif A % 2 == 1 and unp('>I6', rec, 27) <= now then
-            end_waiting(key, rd(rec), EXPIRED, 'expired', 'expired before it could be run')
+            load_ending()
+            end_waiting(key, rd(rec, key), EXPIRED, 'expired', 'expired before it could be run')
             passed = passed + 1
           else
             if not token then
@@ -303,9 +303,14 @@ local function claim(arg)
             started = started + 1
             begun = begun + 1
             local att = a1 * 65536 + a2 * 256 + a3 + 1
-            run[2 * started - 1] = key
-            run[2 * started] = token .. (started <= start and on or off) .. (numbers[att] or pack('>I3', att)) .. me
-              .. place .. (gen == 1 and one or pack('>I2', gen))
+            -- Nearly all tasks of a turn run alike, so what is written of them is the same text.
+            local alike = (started <= start and 1 or 0) + 2 * att + gen * 33554432
+            local text = texts[alike]
+            if not text then
+              text = token .. char(started <= start and 1 or 0) .. pack('>I3', att) .. me .. place .. pack('>I2', gen)
+              texts[alike] = text
+            end
+            run[2 * started - 1], run[2 * started] = key, text
             leases[2 * started - 1], leases[2 * started] = deadline, key
             local name = key
             if A >= 128 then name = char(#key) .. key .. (call('GET', P .. 'p:' .. key) or '') end
@@ -313,10 +318,11 @@ local function claim(arg)
             out[no + 1], out[no + 2] = name, rec
             no = no + 2
             -- Tasks that came together were due together: their wait is worked out once.
-            local due = sub(rec, 15, 20)
+            local fresh = B >= 128
+            local due = fresh and sub(key, 1, 6) or sub(rec, 15, 20)
             local w = waits[due]
             if not w then
-              w = {b = 'w' .. bucket(now - unp('>I6', due)), n = 0}
+              w = {b = 'w' .. bucket(now - (fresh and minted_at(due) or unp('>I6', due))), n = 0}
               waits[due] = w
             end
             w.n = w.n + 1

@@ -1,10 +1,12 @@
 -- Stores tasks of several requests; each request all or none, and none fails its neighbours.
 -- KEYS: P m. ARGV: clock; number of routes, then of each its number and text; number of groups, then of each
--- `route3 prio1 queue3 lane3 target3`; number of requests, then of each a header `tasks2 flags1`, with flag 2
--- its idempotency key and fingerprint, with flag 4 storing what is absent; then its tasks (see src/enqueue.rs).
--- Returns one text per request: `P` and the minted keys, `L` or `R` (replayed) and `len1 K state1 dup1` each,
--- `E` and a key that exists, `M` (another fingerprint), `A` and the index2 of a task too far ahead.
--- Or {'STALE'}: a route is not what the caller takes it for; nothing was stored.
+-- `route3 prio1 queue3 lane3 target3`; the last six bytes of a key for each task; its group2 for each task ('' if each
+-- request has one); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
+-- fingerprint, with flag 4 storing what is absent; then its tasks: records, stored as they come, or (flag 1, see
+-- src/enqueue.rs) a byte that says whether there is more to one, and what there is.
+-- Returns the first six bytes of the minted keys, then one text per request: `P` all stored, plain; `L` or `R` (replayed)
+-- and `len1 K state1 dup1` each; `E` and a key that exists; `M` another fingerprint; `A` and the index2 of a task too far
+-- ahead. Or {'STALE'}: a route is not what the caller takes it for; nothing was stored.
 local arg = 2
 local nroutes = tonumber(ARGV[arg])
 arg = arg + 1
@@ -26,205 +28,230 @@ for i = 1, ngroups do
   groups[i] = g
   arg = arg + 1
 end
-local nrequests = tonumber(ARGV[arg])
-arg = arg + 1
+local lows, group_of = ARGV[arg], ARGV[arg + 1]
+local nrequests = tonumber(ARGV[arg + 2])
+arg = arg + 3
 
+-- Each call has keys of its own: the time, a number of the call within it, then what the caller sent. Never back in time,
+-- whatever the clock does: the order of keys is the order of creation.
 local minting = call('HMGET', P .. 'm', 'ctr', 'last')
-local ctr = tonumber(minting[1]) or 0
--- Never back in time, whatever the clock does: the order of keys is the order of creation.
-local born = max(now, tonumber(minting[2]) or 0)
-local minted = 0
--- A key from the random bits of `a`: 2 in its fourth byte, 32 in the next four.
-local high, high_at
-local function mint(a)
-  local c = (ctr + minted) % 1048576
-  minted = minted + 1
-  local h, low = floor(c / 16384), c % 16384
-  if h ~= high_at then high, high_at = pack('>I6', born * 64 + h), h end
-  return high .. char(floor(low / 64), low % 64 * 4 + byte(a, 4) % 4) .. sub(a, 5, 8)
+local ctr, born = tonumber(minting[1]) or 0, tonumber(minting[2]) or 0
+if now > born then
+  born, ctr = now, 0
+elseif ctr >= 63 then
+  born, ctr = born + 1, 0
+else
+  ctr = ctr + 1
 end
+local high = pack('>I6', born * 64 + ctr)
+call('HSET', P .. 'm', 'ctr', ctr, 'last', string.format('%.0f', born))
 
-local now6 = pack('>I6', now)
-local times = now6 .. now6
 local t, all = {}, {}
 local nt, na = 0, 0
+-- Tasks looked at so far.
+local seq = 0
+-- What only few requests need, defined when the first does.
+local refused, replay, add_special, told, remember
 -- What this call stores already, for requests in it that ask whether it exists.
-local fresh, fresh_unique, fresh_idem = {}, {}, {}
+local fresh
 
-local function state_of(key)
-  if fresh[key] then return fresh[key] end
-  if call('HEXISTS', P .. 'run', key) == 1 then return RUNNING end
-  local rec = call('HGET', P .. 't', key)
-  if not rec then return SUCCEEDED end
-  local state = floor(byte(rec, 3) / 4)
-  if state == SCHEDULED or state == RETRYING then
-    local r = rd(rec)
-    if not call('ZSCORE', P .. 'due', due_member(key, r, route(r.route))) then state = QUEUED end
-  end
-  return state
-end
+local function specials()
+  if fresh then return end
+  fresh = {}
+  local fresh_unique, fresh_idem = {}, {}
 
-local function unique_holder(name)
-  local mine = fresh_unique[name]
-  if mine then return mine end
-  local holder = call('HGET', P .. 'u', name)
-  if not holder then return nil end
-  local ends = unp('>I6', holder)
-  if ends == 0 or ends > now then return sub(holder, 7) end
-  return nil
-end
-
-local function told(key, state, dup)
-  return char(#key) .. key .. char(state, dup)
-end
-
--- What the first request under this key was answered, if there was one.
-local function replay(name, fingerprint)
-  local value = fresh_idem[name]
-  if not value then
-    local day = floor(now / 86400000)
-    value = call('HGET', P .. 'idem:' .. day, name) or call('HGET', P .. 'idem:' .. (day - 1), name)
-    if not value or unp('>I6', value) + IDEMPOTENCY_KEPT <= now then return nil end
-  end
-  if sub(value, 7, 38) ~= fingerprint then return 'M' end
-  local out, pos = {'R'}, 39
-  while pos <= #value do
-    local n = byte(value, pos)
-    local key = sub(value, pos + 1, pos + n)
-    out[#out + 1] = told(key, state_of(key), byte(value, pos + n + 1))
-    pos = pos + n + 2
-  end
-  return concat(out)
-end
-
--- Fields of a task that is more than plain; see src/enqueue.rs.
-local function special(a)
-  local s = {}
-  s.mode, s.at, s.key, s.unique, s.hold, s.batch, s.exp, s.rest, s.big = unp('>BI6Bc0I2c0I6Bc0I6I3c0I4c0', a, 23)
-  return s
-end
-
-local function add_special(g, a, s, absent)
-  -- A repeat of a reserved request: what its first try stored stays.
-  if absent and (fresh[s.key] or call('HEXISTS', P .. 't', s.key) == 1) then return told(s.key, state_of(s.key), 0) end
-  if s.unique ~= '' then
-    local holder = unique_holder(s.unique)
-    if holder then return told(holder, state_of(holder), 1) end
-  end
-  local key = s.key ~= '' and s.key or mint(a)
-  local due = s.mode == 0 and now or s.mode == 1 and max(s.at, now) or now + s.at
-  local state = due > now and SCHEDULED or QUEUED
-  local head = sub(a, 9, 22)
-  -- State and priority are the third byte; the caller leaves the state open.
-  head = sub(head, 1, 2) .. char(state * 4 + g.prio) .. sub(head, 4)
-  local rec = {head, pack('>I6I6', due, due)}
-  local given = s.key ~= ''
-  if s.exp > 0 then
-    rec[#rec + 1] = pack('>I6', s.exp)
-    call('ZADD', P .. 'exp', s.exp, key .. '\0')
-  end
-  if given then rec[#rec + 1] = pack('>I6', born) end
-  rec[#rec + 1] = s.rest
-  if s.big ~= '' then call('SET', P .. 'p:' .. key, s.big) end
-  t[nt + 1], t[nt + 2] = key, concat(rec)
-  nt = nt + 2
-  na = na + 1
-  all[na] = given and key .. pack('>I6', born) or key
-  if s.unique ~= '' then
-    local ends = s.hold > 0 and now + s.hold or 0
-    call('HSET', P .. 'u', s.unique, pack('>I6', ends) .. key)
-    if ends > 0 then call('ZADD', P .. 'uz', ends, s.unique) end
-    fresh_unique[s.unique] = key
-  end
-  if s.batch ~= '' then call('ZADD', P .. 'b:' .. s.batch, born, key) end
-  fresh[key] = state
-  if state == QUEUED then
-    g.entries[#g.entries + 1] = key
-    g.queued = g.queued + 1
-  else
-    g.scheduled = g.scheduled + 1
-    call('ZADD', P .. 'due', due, key .. pack('>I2BI3I3I3', 1, SCHEDULED * 4 + g.prio, g.queue, g.lane, g.target))
-  end
-  if watched then event(key, g.route, state, 0, 1, nil, state == SCHEDULED and due or nil) end
-  return told(key, state, 0)
-end
-
--- Everything that can refuse a request is looked at before any of it is stored.
-local function refused(first, n)
-  local own = {}
-  for i = 0, n - 1 do
-    local a = ARGV[first + i]
-    if byte(a, 3) == 1 then
-      local s = special(a)
-      if s.key ~= '' then
-        if own[s.key] or fresh[s.key] or call('HEXISTS', P .. 't', s.key) == 1 then return 'E' .. s.key end
-        own[s.key] = true
-      end
-      if s.mode == 1 and s.at - now > MAX_SCHEDULE_AHEAD then return 'A' .. pack('>I2', i) end
+  local function state_of(key)
+    if fresh[key] then return fresh[key] end
+    if call('HEXISTS', P .. 'run', key) == 1 then return RUNNING end
+    local rec = call('HGET', P .. 't', key)
+    if not rec then return SUCCEEDED end
+    local state = floor(byte(rec, 3) / 4)
+    if state == SCHEDULED or state == RETRYING then
+      local r = rd(rec, key)
+      if not call('ZSCORE', P .. 'due', due_member(key, r, route(r.route))) then state = QUEUED end
     end
+    return state
   end
-  return nil
-end
 
-local function serve(first, n, flags, idem, fingerprint)
-  if idem then
-    local again = replay(idem, fingerprint)
-    if again then return again end
+  local function unique_holder(name)
+    local mine = fresh_unique[name]
+    if mine then return mine end
+    local holder = call('HGET', P .. 'u', name)
+    if not holder then return nil end
+    local ends = unp('>I6', holder)
+    if ends == 0 or ends > now then return sub(holder, 7) end
+    return nil
   end
-  if flags % 2 == 1 and flags < 4 then
-    local no = refused(first, n)
-    if no then return no end
+
+  function told(key, state, dup)
+    return char(#key) .. key .. char(state, dup)
   end
-  local out, plain = {}, flags == 0
-  for i = first, first + n - 1 do
-    local a = ARGV[i]
-    local g1, g2, kind = byte(a, 1, 3)
-    local g = groups[g1 * 256 + g2]
-    if kind == 0 then
-      local key = mint(a)
-      t[nt + 1], t[nt + 2] = key, sub(a, 9, 22) .. times .. sub(a, 23)
-      nt = nt + 2
-      na = na + 1
-      all[na] = key
-      local e = g.entries
-      e[#e + 1] = key
-      g.queued = g.queued + 1
-      if watched then event(key, g.route, QUEUED, 0, 1) end
-      if plain then
-        out[#out + 1] = key
-      else
-        fresh[key] = QUEUED
-        out[#out + 1] = told(key, QUEUED, 0)
-      end
-    else
-      out[#out + 1] = add_special(g, a, special(a), flags >= 4)
+
+  -- What the first request under this key was answered, if there was one.
+  function replay(name, fingerprint)
+    local value = fresh_idem[name]
+    if not value then
+      local day = floor(now / 86400000)
+      value = call('HGET', P .. 'idem:' .. day, name) or call('HGET', P .. 'idem:' .. (day - 1), name)
+      if not value or unp('>I6', value) + IDEMPOTENCY_KEPT <= now then return nil end
     end
+    if sub(value, 7, 38) ~= fingerprint then return 'M' end
+    local out, pos = {'R'}, 39
+    while pos <= #value do
+      local n = byte(value, pos)
+      local key = sub(value, pos + 1, pos + n)
+      out[#out + 1] = told(key, state_of(key), byte(value, pos + n + 1))
+      pos = pos + n + 2
+    end
+    return concat(out)
   end
-  if idem then
+
+  -- Keeps what a request was answered.
+  function remember(name, fingerprint, out)
     local day = floor(now / 86400000)
-    local value = {now6, fingerprint}
+    local value = {pack('>I6', now), fingerprint}
     for i = 1, #out do
       local e = out[i]
       value[i + 2] = sub(e, 1, 1 + byte(e, 1)) .. sub(e, -1)
     end
     local text = concat(value)
-    call('HSET', P .. 'idem:' .. day, idem, text)
-    call('HDEL', P .. 'idem:' .. (day - 1), idem)
-    fresh_idem[idem] = text
+    call('HSET', P .. 'idem:' .. day, name, text)
+    call('HDEL', P .. 'idem:' .. (day - 1), name)
+    fresh_idem[name] = text
   end
-  return (plain and 'P' or 'L') .. concat(out)
+
+  -- Fields of a task that is more than plain.
+  local function special(a)
+    local s = {head = sub(a, 2, 15)}
+    s.mode, s.at, s.key, s.unique, s.hold, s.batch, s.exp, s.rest, s.big = unp('>BI6Bc0I2c0I6Bc0I6I3c0I4c0', a, 16)
+    return s
+  end
+
+  function add_special(g, a, minted, absent)
+    local s = special(a)
+    -- A repeat of a reserved request: what its first try stored stays.
+    if absent and (fresh[s.key] or call('HEXISTS', P .. 't', s.key) == 1) then
+      return told(s.key, state_of(s.key), 0)
+    end
+    if s.unique ~= '' then
+      local holder = unique_holder(s.unique)
+      if holder then return told(holder, state_of(holder), 1) end
+    end
+    local given = s.key ~= ''
+    local key = given and s.key or minted
+    local due = s.mode == 0 and now or s.mode == 1 and max(s.at, now) or now + s.at
+    local state = due > now and SCHEDULED or QUEUED
+    -- State and priority are the third byte; the caller leaves the state open.
+    local rec = {sub(s.head, 1, 2), char(state * 4 + g.prio), sub(s.head, 4), pack('>I6I6', due, due)}
+    if s.exp > 0 then
+      rec[#rec + 1] = pack('>I6', s.exp)
+      call('ZADD', P .. 'exp', s.exp, key .. '\0')
+    end
+    if given then rec[#rec + 1] = pack('>I6', born) end
+    rec[#rec + 1] = s.rest
+    if s.big ~= '' then call('SET', P .. 'p:' .. key, s.big) end
+    t[nt + 1], t[nt + 2] = key, concat(rec)
+    nt = nt + 2
+    na = na + 1
+    all[na] = given and key .. pack('>I6', born) or key
+    if s.unique ~= '' then
+      local ends = s.hold > 0 and now + s.hold or 0
+      call('HSET', P .. 'u', s.unique, pack('>I6', ends) .. key)
+      if ends > 0 then call('ZADD', P .. 'uz', ends, s.unique) end
+      fresh_unique[s.unique] = key
+    end
+    if s.batch ~= '' then call('ZADD', P .. 'b:' .. s.batch, born, key) end
+    fresh[key] = state
+    if state == QUEUED then
+      g.queued = g.queued + 1
+      g.entries[g.queued] = key
+    else
+      g.scheduled = g.scheduled + 1
+      call('ZADD', P .. 'due', due, key .. pack('>I2BI3I3I3', 1, SCHEDULED * 4 + g.prio, g.queue, g.lane, g.target))
+    end
+    if watched then event(key, g.route, state, 0, 1, nil, state == SCHEDULED and due or nil) end
+    return told(key, state, 0)
+  end
+
+  -- Everything that can refuse a request is looked at before any of it is stored.
+  function refused(first, n)
+    local own = {}
+    for i = 0, n - 1 do
+      local a = ARGV[first + i]
+      if byte(a) == 1 then
+        local s = special(a)
+        if s.key ~= '' then
+          if own[s.key] or fresh[s.key] or call('HEXISTS', P .. 't', s.key) == 1 then return 'E' .. s.key end
+          own[s.key] = true
+        end
+        if s.mode == 1 and s.at - now > MAX_SCHEDULE_AHEAD then return 'A' .. pack('>I2', i) end
+      end
+    end
+    return nil
+  end
 end
 
-local replies = {}
-for i = 1, nrequests do
-  local n, flags = unp('>I2B', ARGV[arg])
-  arg = arg + 1
-  local idem, fingerprint
-  if band(flags, 2) > 0 then
-    idem, fingerprint = ARGV[arg], ARGV[arg + 1]
-    arg = arg + 2
+-- The group of the task looked at, where its request has none for all.
+local function its_group()
+  local a, b = byte(group_of, 2 * seq - 1, 2 * seq)
+  return groups[a * 256 + b]
+end
+
+local function put(g, key, rec)
+  t[nt + 1], t[nt + 2] = key, rec
+  nt = nt + 2
+  na = na + 1
+  all[na] = key
+  local n = g.queued + 1
+  g.queued = n
+  g.entries[n] = key
+  if watched then event(key, g.route, QUEUED, 0, 1) end
+end
+
+local function serve(first, n, flags, group, idem, fingerprint)
+  specials()
+  local no = idem and replay(idem, fingerprint) or flags % 2 == 1 and flags < 4 and refused(first, n)
+  if no then
+    seq = seq + n
+    return no
   end
-  replies[i] = serve(arg, n, flags, idem, fingerprint)
+  local out = {}
+  for i = first, first + n - 1 do
+    seq = seq + 1
+    local a, g = ARGV[i], groups[group] or its_group()
+    local key = high .. sub(lows, 6 * seq - 5, 6 * seq)
+    if flags % 2 == 1 and byte(a) == 1 then
+      out[#out + 1] = add_special(g, a, key, flags >= 4)
+    else
+      put(g, key, flags % 2 == 1 and sub(a, 2) or a)
+      fresh[key] = QUEUED
+      out[#out + 1] = told(key, QUEUED, 0)
+    end
+  end
+  if idem then remember(idem, fingerprint, out) end
+  return 'L' .. concat(out)
+end
+
+local replies = {high}
+for i = 1, nrequests do
+  local n1, n2, flags, g1, g2 = byte(ARGV[arg], 1, 5)
+  local n, group = n1 * 256 + n2, g1 * 256 + g2
+  arg = arg + 1
+  if flags == 0 then
+    local g = groups[group]
+    for j = arg, arg + n - 1 do
+      seq = seq + 1
+      put(g or its_group(), high .. sub(lows, 6 * seq - 5, 6 * seq), ARGV[j])
+    end
+    replies[i + 1] = 'P'
+  else
+    local idem, fingerprint
+    if band(flags, 2) > 0 then
+      idem, fingerprint = ARGV[arg], ARGV[arg + 1]
+      arg = arg + 2
+    end
+    replies[i + 1] = serve(arg, n, flags, group, idem, fingerprint)
+  end
   arg = arg + n
 end
 
@@ -234,11 +261,10 @@ for i = 1, ngroups do
   local g = groups[i]
   if g.queued > 0 then
     ready('RPUSH', g.queue, g.lane, g.target, g.prio, g.entries)
+    count(g.queue, nil, QUEUED, g.queued)
   end
-  if g.queued > 0 then count(g.queue, nil, QUEUED, g.queued) end
   if g.scheduled > 0 then count(g.queue, nil, SCHEDULED, g.scheduled) end
   if g.queued + g.scheduled > 0 then point(g.queue, 'enq', g.queued + g.scheduled) end
 end
-if minted > 0 then call('HSET', P .. 'm', 'ctr', string.format('%.0f', (ctr + minted) % 1048576), 'last', string.format('%.0f', born)) end
 flush()
 return replies

@@ -11,6 +11,7 @@ local function lease_of(a)
 end
 
 if what == 'release' then
+  load_ending()
   local wait = tonumber(how)
   local n = floor((#ARGV - 3) / 2)
   -- Backwards, so that the first of them is the foremost again.
@@ -20,7 +21,7 @@ if what == 'release' then
     out[i] = 'L'
     if raw and sub(raw, 1, 16) == token then
       out[i] = 'G'
-      local run, r = rd_run(raw), rd(call('HGET', P .. 't', key))
+      local run, r = rd_run(raw), rd(call('HGET', P .. 't', key), key)
       if band(run.flags, 2) > 0 then
         fail(key, run, r, {class = 6, jitter = tonumber(ARGV[2 * i + 3]),
           message = 'the worker stopped after the point of no return: it may have been sent'})

@@ -2,6 +2,7 @@
 -- KEYS: P m. ARGV: clock; cancel or retry; for retry the new expiry in ms ('' is none), else ''; keys.
 -- Returns one text each. Cancel: `D` done, `R` requested, `F` and the state code it ended in, `N` unknown. Retry: `G` and
 -- the generation, `S` and the state code it is in, `U` and the key of the holder of its unique key, `N`.
+load_ending()
 local what, expires = ARGV[2], tonumber(ARGV[3])
 local out = {}
 
@@ -14,7 +15,7 @@ local function cancel(key)
   end
   local rec = call('HGET', P .. 't', key)
   if not rec then return 'N' end
-  local r = rd(rec)
+  local r = rd(rec, key)
   if r.state >= SUCCEEDED then return 'F' .. r.state end
   end_waiting(key, r, CANCELLED, 'cancelled', 'cancelled')
   return 'D'
@@ -33,7 +34,7 @@ local function retry(key)
   if call('HEXISTS', P .. 'run', key) == 1 then return 'S2' end
   local rec = call('HGET', P .. 't', key)
   if not rec then return 'N' end
-  local r = rd(rec)
+  local r = rd(rec, key)
   if r.state <= SUCCEEDED then return 'S' .. resting(key, r) end
   local at = route(r.route)
   local ext = r.ext and cjson.decode(r.ext) or {}

@@ -1,4 +1,6 @@
 -- Shared by every script. KEYS[1] is `P m`; ARGV[1] says who calls, and `@<ms>` where a test gives the time.
+-- Names looked up once: a global is looked up at each use.
+local ARGV, tonumber, tostring, unpack, pairs, ipairs, next = ARGV, tonumber, tostring, unpack, pairs, ipairs, next
 local call = redis.call
 local sub, byte, char, concat = string.sub, string.byte, string.char, table.concat
 local pack, unp = struct.pack, struct.unpack

@@ -2,8 +2,13 @@
 local SCHEDULED, QUEUED, RUNNING, RETRYING, SUCCEEDED, FAILED, CANCELLED, EXPIRED = 0, 1, 2, 3, 4, 5, 6, 7
 local NEVER = 4294967295
 
+-- When a minted key was made.
+local function minted_at(key)
+  return floor(unp('>I6', key) / 64)
+end
+
 -- All of a record as a table.
-local function rd(rec)
+local function rd(rec, key)
   local r, pos, A, S = {}, nil, nil, nil
   A, r.B, S, r.route, r.gen, r.att, r.fail, pos = unp('>BBBI3I2I3B', rec)
   r.state, r.prio = floor(S / 4), S % 4
@@ -11,7 +16,15 @@ local function rd(rec)
   if final then
     r.due, r.fin, r.took, r.wk, r.nonce, r.plen, pos = unp('>I6I6I4I2c8I2', rec, pos)
   else
-    r.ended, r.resc, r.due, r.first, pos = unp('>BBI6I6', rec, pos)
+    r.ended, r.resc, pos = unp('>BB', rec, pos)
+    if r.B >= 128 then
+      -- As it was enqueued: due at once, and so when its key was made.
+      r.B = r.B - 128
+      r.due = minted_at(key)
+      r.first = r.due
+    else
+      r.due, r.first, pos = unp('>I6I6', rec, pos)
+    end
   end
   if band(A, 1) > 0 then r.exp, pos = unp('>I6', rec, pos) end
   if band(A, 2) > 0 then r.cre, pos = unp('>I6', rec, pos) end
@@ -60,7 +73,7 @@ end
 -- When a task was created: a minted key tells, a foreign one's record does.
 local function created(key, r)
   if r.cre then return r.cre end
-  return floor(unp('>I6', key) / 64)
+  return minted_at(key)
 end
 
 local routes = {}

@@ -2,6 +2,7 @@
 -- KEYS: P m. ARGV: clock; most per step; succeeded age ms and count, failed age ms and count; 1 if memory is short; draws
 -- for the jitter of lost leases.
 -- Returns {due, rescued, expired, pruned, ms until something is due or -1, 1 if work became claimable}.
+load_ending()
 local limit = tonumber(ARGV[2])
 local last = tonumber(call('HGET', P .. 'm', 'tick')) or now
 local hold = tonumber(call('HGET', P .. 'm', 'hold')) or 0
@@ -75,7 +76,7 @@ local function gone(run)
 end
 
 local function lose(key, raw, deadline)
-  local run, r = rd_run(raw), rd(call('HGET', P .. 't', key))
+  local run, r = rd_run(raw), rd(call('HGET', P .. 't', key), key)
   local cancel = band(run.flags, 4) > 0
   local marked = band(run.flags, 2) > 0
   local v
@@ -121,7 +122,7 @@ local function expire()
     -- A running task goes on; what follows its try looks at the expiry again.
     local rec = call('HEXISTS', P .. 'run', key) == 0 and call('HGET', P .. 't', key)
     if rec then
-      local r = rd(rec)
+      local r = rd(rec, key)
       if r.state < SUCCEEDED and r.gen == gen then
         if byte(member, -1) == 0 and r.exp == at then
           end_waiting(key, r, EXPIRED, 'expired', 'expired before it could be run')
@@ -155,7 +156,7 @@ local function forget(keys, recs)
       count(at.queue, 'h', nil, 1)
     end
     if band(B, 8) > 0 then
-      local batch = cjson.decode(rd(rec).ext).batch
+      local batch = cjson.decode(rd(rec, key).ext).batch
       if batch then call('ZREM', P .. 'b:' .. batch, key) end
     end
     if A >= 128 then call('DEL', P .. 'p:' .. key) end
