@@ -1,0 +1,137 @@
+//! What happens to Redis happens to no accepted task, and a handle works again by itself.
+
+mod load;
+
+use std::time::Duration;
+
+use load::{Load, claim, open, settle, soon, tasks};
+use posthaste_core::broker::EnqueueRequest;
+use posthaste_core::{Broker, BrokerError, NewTask, State};
+use posthaste_testkit::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, task};
+use serde_json::json;
+use tokio::time::timeout;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_killed_and_started_again() {
+    let server = RedisServer::start(&RedisOptions::durable(Appendonly::Always));
+    let (store, clock) = open(&server.url(), 1);
+    let mut load = Load::start(&store, &clock);
+    for _ in 0..3 {
+        load.goes_on(500).await;
+        server.kill();
+        let refused = soon("an error", async {
+            loop {
+                if let Err(error) = store.enqueue(tasks(1)).await {
+                    return error;
+                }
+            }
+        });
+        assert!(matches!(refused.await, BrokerError::Unavailable { .. }));
+        server.restart();
+    }
+    load.goes_on(500).await;
+    load.nothing_is_lost().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_made_while_redis_is_away_works_when_it_comes() {
+    let server = RedisServer::start(&RedisOptions::default());
+    server.kill();
+    let (store, clock) = open(&server.url(), 1);
+    let away = soon("an answer", store.enqueue(tasks(1))).await;
+    assert!(matches!(&away, Err(BrokerError::Unavailable { why }) if why.contains("refused")), "{away:?}");
+    server.restart();
+    let mut load = Load::start(&store, &clock);
+    load.goes_on(100).await;
+    load.nothing_is_lost().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_stands_still_for_a_while() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let (store, clock) = open(&server.url(), 1);
+    let mut load = Load::start(&store, &clock);
+    for _ in 0..3 {
+        load.goes_on(500).await;
+        server.pause();
+        assert!(
+            timeout(Duration::from_millis(200), store.counts()).await.is_err(),
+            "it answers although it stands still"
+        );
+        server.resume();
+        soon("the counters", store.counts()).await.expect("the same handle goes on");
+    }
+    load.goes_on(500).await;
+    server.command(&["CLIENT", "PAUSE", "300", "ALL"]);
+    load.goes_on(500).await;
+    server.command(&["CLIENT", "PAUSE", "300", "WRITE"]);
+    load.goes_on(500).await;
+    load.nothing_is_lost().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_cut_and_scripts_are_flushed() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let (store, clock) = open(&server.url(), 1);
+    let mut load = Load::start(&store, &clock);
+    for round in 0..20 {
+        load.goes_on(100).await;
+        if round % 2 == 0 {
+            server.command(&["CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES"]);
+        } else {
+            server.command(&["SCRIPT", "FLUSH", "SYNC"]);
+        }
+    }
+    load.goes_on(100).await;
+    load.nothing_is_lost().await;
+}
+
+/// A hundred kilobytes a task, so that memory is soon at its end.
+fn large(n: usize) -> EnqueueRequest {
+    let task = task("job", json!("x".repeat(100_000)));
+    EnqueueRequest { tasks: vec![NewTask { unique: None, ..task }; n], idempotency: None }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_reaches_its_end() {
+    let server = RedisServer::start(&RedisOptions { maxmemory: Some(32 << 20), ..RedisOptions::default() });
+    let (store, _clock) = open(&server.url(), 1);
+    let mut accepted = Vec::new();
+    let full = loop {
+        match store.enqueue(large(3)).await {
+            Ok(reply) => accepted.extend(reply.tasks.iter().map(|t| t.id)),
+            Err(error) => break error,
+        }
+        assert!(accepted.len() < 10_000, "it takes more than it has room for");
+    };
+    assert!(matches!(&full, BrokerError::Full { what } if what.contains("maxmemory")), "{full}");
+    let waiting: u64 = store.counts().await.expect("reads go on").iter().map(|q| q.of(State::Queued)).sum();
+    assert_eq!(waiting, accepted.len() as u64, "of what was refused nothing is stored");
+    let mut finished = 0;
+    while finished < accepted.len() {
+        // A claim is bounded by its bytes too, so it hands out fewer than it was asked for, but some.
+        let claimed = store.claim(claim(50)).await.expect("work is handed out");
+        assert!(!claimed.is_empty(), "{finished} of {} came out", accepted.len());
+        finished += settle(&store, &claimed).await.expect("and finished");
+    }
+    for found in store.get(&accepted).await.expect("get") {
+        assert_eq!(found.expect("accepted").state, State::Succeeded);
+    }
+    assert_eq!(server.command(&["CONFIG", "SET", "maxmemory", "0"]), Reply::Text("OK".to_owned()));
+    store.enqueue(large(3)).await.expect("there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_move_while_tasks_are_written() {
+    let cluster = RedisCluster::start(3);
+    let (store, clock) = open(&cluster.url(), 4);
+    let mut load = Load::start(&store, &clock);
+    for round in 0..8 {
+        load.goes_on(200).await;
+        let slot = cluster.slot_of(&format!("ph:{{posthaste:{}}}:m", round % 4));
+        let to = (cluster.owner_of(slot) + 1) % 3;
+        cluster.move_slot(slot, to);
+    }
+    load.goes_on(500).await;
+    load.nothing_is_lost().await;
+}
