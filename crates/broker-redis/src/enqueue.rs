@@ -196,6 +196,13 @@ impl Inner {
                 self.names.forget(shard);
                 continue;
             }
+            if let [Value::BulkString(word), now] = values.as_slice()
+                && word == b"LATE"
+            {
+                // Either the call was held up, or the store's clock has leapt: then the next one fits.
+                self.time.learn(reply::int(now.clone())?);
+                continue;
+            }
             if values.len() != group.len() + 1 {
                 return Err(corrupt("an enqueue was answered for another number of requests"));
             }
@@ -211,7 +218,7 @@ impl Inner {
                 })
                 .collect());
         }
-        Err(BrokerError::Unavailable { why: "the store's names keep changing".into() })
+        Err(BrokerError::Unavailable { why: "the store's names or its clock keep changing".into() })
     }
 
     /// The route of each task, in order; those the shard does not know yet are given numbers.
@@ -282,6 +289,7 @@ impl Inner {
         routes: &[Arc<Route>],
     ) -> (crate::link::Call, Vec<u8>) {
         let mut call = self.call(&SCRIPTS.enqueue, shard);
+        call.arg(self.time.latest(self.shards()));
         let places = Places::of(group.iter().flat_map(|w| &w.tasks).zip(routes));
         places.put(&mut call);
         let mut rng = rand::rng();

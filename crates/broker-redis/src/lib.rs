@@ -30,6 +30,7 @@ mod shares;
 mod spread;
 mod store;
 mod tick;
+mod time;
 mod url;
 mod work;
 mod workers;

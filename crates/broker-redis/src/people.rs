@@ -97,6 +97,7 @@ impl Inner {
             ReleaseReason::UnknownKind { delay } => Some(delay),
         };
         let letters = self.leases("release", delay, &plain(leases)).await?;
+        drop(self.held.take(leases.iter()));
         self.ring_all();
         Ok(letters.into_iter().map(fenced).collect())
     }

@@ -21,6 +21,7 @@ use crate::replicas::Replicas;
 use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::shards::Shards;
+use crate::time::StoreTime;
 use crate::url::RedisUrl;
 
 /// The version of the layout.
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     asked_shards: Option<u16>,
     pub(crate) allow_eviction: bool,
     pub(crate) memory: Memory,
+    pub(crate) time: StoreTime,
     /// Counts up, so that what cannot be divided goes round.
     pub(crate) turn: AtomicUsize,
     /// How many shards there are was found out, and with it everything below.
@@ -90,6 +92,7 @@ impl RedisStore {
             asked_shards: config.shards,
             allow_eviction: config.allow_eviction,
             memory: Memory::default(),
+            time: StoreTime::default(),
             turn: AtomicUsize::new(0),
             known: OnceCell::new(),
             closed: AtomicBool::new(false),
@@ -233,6 +236,7 @@ impl Inner {
         let Value::Array(values) = &value else { return Ok(value) };
         match values.as_slice() {
             [Value::BulkString(word)] if word == b"INIT" => {
+                tracing::warn!(shard, "the store was emptied by somebody; it is set up again");
                 self.names.forget(shard);
                 self.init(shard, self.shards.count()).await?;
                 let why = "the store was emptied and is set up again; try again".to_owned();

@@ -27,6 +27,9 @@ struct Worked {
     more: bool,
 }
 
+/// Plain successes of one claim and lane: where each stands in the request, and its final record.
+type Group = (Origin, Vec<(usize, Vec<u8>)>);
+
 /// What one shard has of a settle.
 #[derive(Default)]
 struct Part<'a> {
@@ -122,7 +125,7 @@ impl Inner {
     fn pack_work(&self, shard: u16, part: &mut Part<'_>, claim: Option<&ClaimRequest>) -> Call {
         let mut call = self.call(&SCRIPTS.work, shard);
         let held = self.held.take(part.settlements.iter().map(|s| &s.lease));
-        let mut groups: Vec<(Origin, Vec<(usize, Vec<u8>)>)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         let mut others = Vec::new();
         for ((s, held), at) in part.settlements.iter().zip(held).zip(&part.at) {
             let plain = match (&s.outcome, held) {
@@ -171,7 +174,8 @@ impl Inner {
                 .arg(nonce.to_be_bytes())
                 .int(c.max.min(MAX_CLAIM) as i64)
                 .int(c.start.min(MAX_CLAIM) as i64)
-                .int(i64::try_from(c.lease.as_millis()).unwrap_or(i64::MAX));
+                .int(i64::try_from(c.lease.as_millis()).unwrap_or(i64::MAX))
+                .arg(self.time.latest(self.shards()));
             match c.per_target {
                 Some(n) => call.int(i64::from(n)),
                 None => call.arg(""),
@@ -198,6 +202,8 @@ impl Inner {
         let [letters, now, epoch, nonce, more, rows, worker] =
             <[Value; 7]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
         let letters = reply::bytes(letters)?;
+        let now = reply::int(now)?;
+        self.time.learn(now);
         let more = reply::int(more)?;
         let rows = reply::list(rows)?;
         let mut worked = Worked { letters, claimed: Vec::new(), more: more & 1 != 0 };
@@ -209,7 +215,7 @@ impl Inner {
         let nonce = reply::bytes(nonce)?;
         let nonce = <[u8; 8]>::try_from(nonce.as_slice()).map_err(|_| corrupt("a nonce"))?;
         let token = LeaseToken { epoch: reply::int(epoch)? as u64, nonce: u64::from_be_bytes(nonce) };
-        let at = Started { token, now: Timestamp::from_millis(reply::int(now)?), start: claim.start, worker: reply::int(worker)? as u16 };
+        let at = Started { token, now: Timestamp::from_millis(now), start: claim.start, worker: reply::int(worker)? as u16 };
         worked.claimed = self.claimed(shard, rows, claim, &at).await?;
         Ok(worked)
     }
@@ -236,7 +242,7 @@ impl Inner {
             let key = Key::from_slice(key).ok_or_else(|| corrupt("a key"))?;
             records.push((key, Record::parse(key, rec)?, apart));
         }
-        let routes = self.names.routes(&self.shards(), shard, records.iter().map(|r| r.1.route)).await?;
+        let routes = self.names.routes(self.shards(), shard, records.iter().map(|r| r.1.route)).await?;
         let mut out = Vec::with_capacity(records.len());
         let mut origins = Vec::with_capacity(records.len());
         for (i, (key, rec, apart)) in records.iter().enumerate() {

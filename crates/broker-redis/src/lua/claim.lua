@@ -227,10 +227,10 @@ end
 -- Hands out work. `arg` is where its arguments begin, see work.lua.
 local function claim(arg)
   local worker, nonce, want, start, lease, per =
-    ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), ARGV[arg + 5]
+    ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), ARGV[arg + 6]
   local quota = {per = per ~= '' and tonumber(per) or nil, held = {}}
-  local nheld = tonumber(ARGV[arg + 6])
-  arg = arg + 7
+  local nheld = tonumber(ARGV[arg + 7])
+  arg = arg + 8
   for _ = 1, nheld do
     local target = call('HGET', P .. 'l', ARGV[arg])
     if target then quota.held[target] = (quota.held[target] or 0) + tonumber(ARGV[arg + 1]) end

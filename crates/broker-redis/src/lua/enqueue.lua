@@ -1,13 +1,16 @@
 -- Stores tasks of several requests; each request all or none, and none fails its neighbours.
--- KEYS: P m. ARGV: clock; number of routes, then of each its number and text; number of groups, then of each
+-- KEYS: P m. ARGV: clock; not after (store ms; '' is whenever); number of routes, then of each its number and text; number of groups, then of each
 -- `route3 prio1 queue3 lane3 target3`; the last six bytes of a key for each task; its group2 for each task ('' if each
 -- request has one); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
 -- fingerprint, with flag 4 storing what is absent; then its tasks: records, stored as they come, or (flag 1, see
 -- src/enqueue.rs) a byte that says whether there is more to one, and what there is.
 -- Returns the first six bytes of the minted keys, then one text per request: `P` all stored, plain; `L` or `R` (replayed)
 -- and `len1 K state1 dup1` each; `E` and a key that exists; `M` another fingerprint; `A` and the index2 of a task too far
--- ahead. Or {'STALE'}: a route is not what the caller takes it for; nothing was stored.
-local arg = 2
+-- ahead. Or {'STALE'}: a route is not what the caller takes it for; {'LATE', now}: its caller was told already that
+-- nothing is stored, and nothing was.
+local latest = tonumber(ARGV[2])
+if latest and now > latest then return {'LATE', tostring(now)} end
+local arg = 3
 local nroutes = tonumber(ARGV[arg])
 arg = arg + 1
 local numbers, texts = {}, {}

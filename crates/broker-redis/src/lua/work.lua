@@ -2,7 +2,7 @@
 -- KEYS: P m. ARGV: clock; number of groups of plain successes whose records the caller has, each a claim's `token16 started6
 -- queue3 lane3 target3 n2` and n times `K12`, the first 18 bytes of the final record, and what follows its two times; number
 -- of other outcomes, then each as `len1 K token16 op1 …` (see src/settle.rs); number of
--- leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, most per
+-- leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, not after (store ms; '' is whenever), most per
 -- target ('' is any), number of targets held, of each `<queue> <target> ` and count; number of queues, their names.
 -- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost), now, epoch, nonce, 1 if more is
 -- ready plus 2 if work became claimable, [K, record, …], worker#}; a large
@@ -164,6 +164,8 @@ end
 local epoch, more, out, nonce, me = 0, 0, {}, '', 0
 if ARGV[arg] then
   nonce = ARGV[arg + 1]
-  epoch, more, out, me = claim(arg)
+  local latest = tonumber(ARGV[arg + 5])
+  -- Nobody waits any more for what a call that was held up would hand out: it would be held for a whole lease.
+  if not latest or now <= latest then epoch, more, out, me = claim(arg) end
 end
 return {concat(replies), now, epoch, nonce, more + 2 * flush(), out, me}
