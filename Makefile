@@ -13,7 +13,7 @@ BIN := target/debug/posthaste
 # Arguments for `posthaste up`, for example: make run ARGS="--addr 127.0.0.1:9000"
 ARGS ?=
 
-.PHONY: help setup run test check bench e2e e2e-redis e2e-compose images fmt docs
+.PHONY: help setup run test check bench bench-redis e2e e2e-redis e2e-compose images fmt docs
 
 help: ## list these commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -39,6 +39,11 @@ bench: ## the table of speed and memory (release build, minutes)
 	@scripts/need-rust.sh
 	@cargo build --quiet --locked --release --workspace --bin posthaste
 	@target/release/posthaste bench $(ARGS)
+
+bench-redis: ## the same with Redis between backend and worker; fails when a floor is missed
+	@scripts/setup.sh
+	@cargo build --quiet --locked --release --workspace --bin posthaste
+	@target/release/posthaste bench redis $(ARGS)
 
 e2e: ## every fault run at full size (at most 15 minutes)
 	@scripts/setup.sh

@@ -17,7 +17,7 @@ use super::{Sizes, fresh};
 /// A run that takes longer than this has hung.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// A payload of about 200 bytes of JSON.
+/// A payload of 200 bytes of JSON.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Payload {
     to: String,
@@ -30,7 +30,7 @@ impl Payload {
         Self {
             to: format!("user{n:08}@example.com"),
             subject: "Your order has been shipped".into(),
-            message: "Hello, your order has left our warehouse and will be with you in two days. Track it on our site."
+            message: "Hello, your order has left our warehouse and will be with you in two days. Follow it on our pages, if you wish to."
                 .into(),
         }
     }

@@ -22,6 +22,12 @@ pub(crate) fn describe(dir: &Path) -> String {
     )
 }
 
+/// How many threads wanted to run, over the last minute and the last five.
+pub(crate) fn load_average() -> String {
+    let text = read("/proc/loadavg");
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }

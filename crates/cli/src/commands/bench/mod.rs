@@ -6,6 +6,8 @@
 mod library;
 mod load;
 mod machine;
+mod process;
+mod redis;
 mod report;
 mod server;
 
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Stop;
 use crate::output::Out;
@@ -23,7 +26,10 @@ use report::{Row, Verdict};
 
 /// Arguments of `posthaste bench`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Small runs that show that everything works; their figures say little
     #[arg(long)]
     quick: bool,
@@ -36,6 +42,13 @@ pub(crate) struct Args {
     /// Exit 1 when a figure falls short of its floor
     #[arg(long)]
     strict: bool,
+}
+
+/// Tables of their own.
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    /// Backend and worker apart, with a Redis of its own between them; exits 1 when a floor is missed
+    Redis(redis::Args),
 }
 
 /// A part of the table.
@@ -128,6 +141,9 @@ const QUICK: Sizes = Sizes {
 /// # Errors
 /// A run that failed or does not count; with `--strict`, a figure short of its floor.
 pub(crate) fn run(args: Args, out: Out) -> anyhow::Result<()> {
+    if let Some(Other::Redis(args)) = args.other {
+        return redis::run(args, out);
+    }
     let sizes = if args.quick { QUICK } else { FULL };
     let scratch = Scratch::new(&args.dir)?;
     let machine = machine::describe(&scratch.0);
@@ -143,13 +159,7 @@ pub(crate) fn run(args: Args, out: Out) -> anyhow::Result<()> {
         eprintln!("bench: {which:?} …");
         let new = measure(which, &scratch.0, &sizes).with_context(|| format!("the run {which:?} failed"))?;
         for row in &new {
-            eprintln!(
-                "  {}: {} {} {}",
-                row.what,
-                report::number(row.figure),
-                row.unit,
-                row.invalid.clone().unwrap_or_default()
-            );
+            eprintln!("  {row}");
         }
         rows.extend(new);
     }
@@ -217,6 +227,26 @@ impl Scratch {
         let path = parent.canonicalize()?.join(format!("posthaste-bench-{}", std::process::id()));
         std::fs::create_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// Also when the run is told to end: then everything is removed and the process ends. The programs
+    /// that it started end with it.
+    fn removed_on_signal(&self) -> anyhow::Result<()> {
+        let path = self.0.clone();
+        let runtime = single()?;
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(async {
+                let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+                let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return };
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                let _ = std::fs::remove_dir_all(&path);
+                std::process::exit(130);
+            });
+        })?;
+        Ok(())
     }
 }
 

@@ -77,6 +77,17 @@ impl Row {
     }
 }
 
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} {}", self.what, number(self.figure), self.unit)?;
+        match (&self.invalid, self.verdict()) {
+            (Some(why), _) => write!(f, " INVALID: {why}"),
+            (None, Verdict::Short) => write!(f, " SHORT ({})", self.note),
+            (None, _) => write!(f, " ({})", self.note),
+        }
+    }
+}
+
 /// The table as Markdown.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut lines =
