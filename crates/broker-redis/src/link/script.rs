@@ -60,6 +60,11 @@ impl Script {
         &self.inner.text
     }
 
+    #[cfg(test)]
+    pub(super) fn sha1(&self) -> &str {
+        &self.inner.sha1
+    }
+
     /// Begins a call that works under the hash tag of `key`. The script finds it as `KEYS[1]`.
     pub(crate) fn call(&self, key: &[u8]) -> Call {
         let mut cmd = Cmd::with_capacity(16, 256);

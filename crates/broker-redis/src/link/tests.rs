@@ -208,3 +208,51 @@ async fn a_script_waits_until_its_slot_has_moved() {
     cluster.move_slot(slot, from);
     assert_eq!(count(&link, 1).await.expect("moved back"), 3);
 }
+
+#[tokio::test]
+async fn the_master_that_the_sentinel_names_is_followed() {
+    let master = RedisServer::start(&RedisOptions::default());
+    let replica = master.replica();
+    let sentinel = master.sentinel();
+    let link = link_to(&format!("redis+sentinel://127.0.0.1:{}/mymaster/0", sentinel.port()));
+    assert_eq!(until_answered(&link).await, 1);
+    // The sentinel learns of the replica from the master, and refuses to promote what it does not know.
+    soon("a failover", async {
+        while sentinel.command(&["SENTINEL", "FAILOVER", "mymaster"]).is_error() {
+            tokio::task::yield_now().await;
+        }
+        while !replica.command(&["INFO", "replication"]).text().contains("role:master") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon("the new master", async {
+        loop {
+            // The old master takes writes until the sentinel has made a replica of it.
+            let written = count(&link, 1).await;
+            if written.is_ok()
+                && replica.command(&["SCRIPT", "EXISTS", counting().sha1()]).rows()[0] == Reply::Number(1)
+            {
+                return;
+            }
+        }
+    })
+    .await;
+    let wrong = link_to(&format!("redis+sentinel://127.0.0.1:{}/other", sentinel.port()));
+    let refused = count(&wrong, 1).await;
+    assert!(
+        matches!(&refused, Err(BrokerError::Unavailable { why }) if why.contains("knows no master")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_takes_over_is_found() {
+    let mut cluster = RedisCluster::start(3);
+    let owner = cluster.owner_of(super::slot_of(KEY));
+    cluster.add_replica(owner);
+    let link = link_to(&cluster.url());
+    assert_eq!(count(&link, 1).await.expect("run"), 1);
+    cluster.node(owner).kill();
+    assert!(until_answered(&link).await > 1, "the replica had what the master had");
+}

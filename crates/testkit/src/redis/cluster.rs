@@ -16,6 +16,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// The Cluster.
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
+    options: RedisOptions,
 }
 
 impl RedisCluster {
@@ -46,7 +47,7 @@ impl RedisCluster {
         });
         let starting = starting.collect::<Vec<_>>();
         let nodes = starting.into_iter().map(|node| node.join().expect("a node starts")).collect();
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, options };
         cluster.form();
         cluster
     }
@@ -63,12 +64,10 @@ impl RedisCluster {
                 wire.must(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
             }
         }
-        let deadline = Instant::now() + FORMS_WITHIN;
         for wire in &mut wires {
-            while !is_formed(wire, self.nodes.len()) {
-                assert!(Instant::now() < deadline, "the Cluster did not form: {}", info(wire));
-                std::thread::sleep(LOOK);
-            }
+            until("the Cluster forms", || {
+                is_formed(wire, self.nodes.len()).then_some(()).ok_or_else(|| info(wire))
+            });
         }
     }
 
@@ -76,6 +75,34 @@ impl RedisCluster {
     pub fn url(&self) -> String {
         let hosts = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect::<Vec<_>>();
         format!("redis+cluster://{}", hosts.join(","))
+    }
+
+    /// Adds a replica of a master and waits until it has what the master has.
+    ///
+    /// # Panics
+    /// When it does not get there.
+    pub fn add_replica(&mut self, of: usize) {
+        let replica = RedisServer::start(&self.options);
+        let mut wire = replica.wire();
+        for node in &self.nodes {
+            wire.must(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string()]);
+        }
+        let known = self.nodes.len() + 1;
+        until("the replica knows the Cluster", || {
+            is_formed(&mut wire, known).then_some(()).ok_or_else(|| info(&mut wire))
+        });
+        wire.must(&["CLUSTER", "REPLICATE", &self.id(of)]);
+        until("the replica has everything", || match wire.command(&["INFO", "replication"]) {
+            Reply::Text(text) if text.contains("master_link_status:up") => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        let mut others = self.nodes.iter().map(RedisServer::wire).collect::<Vec<_>>();
+        for other in &mut others {
+            until("every node knows the replica", || {
+                is_formed(other, known).then_some(()).ok_or_else(|| info(other))
+            });
+        }
+        self.nodes.push(replica);
     }
 
     /// A node, from zero.
@@ -165,6 +192,15 @@ impl RedisCluster {
 
     fn id(&self, node: usize) -> String {
         self.nodes[node].wire().must(&["CLUSTER", "MYID"]).text()
+    }
+}
+
+/// Looks until it is so, or panics with what was seen last.
+fn until(what: &str, mut look: impl FnMut() -> Result<(), String>) {
+    let deadline = Instant::now() + FORMS_WITHIN;
+    while let Err(seen) = look() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}: {seen}");
+        std::thread::sleep(LOOK);
     }
 }
 

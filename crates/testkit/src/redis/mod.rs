@@ -81,10 +81,37 @@ impl RedisServer {
     /// # Panics
     /// When `redis-server` is not installed, or does not start.
     pub fn start(options: &RedisOptions) -> Self {
-        let dir =
-            tempfile::Builder::new().prefix("posthaste-redis-").tempdir().expect("a directory can be made");
-        let (port, process) = process::start_on_a_free_port(dir.path(), &options.arguments());
-        Self { port, arguments: options.arguments(), process: Mutex::new(Some(process)), dir }
+        Self::start_in(temporary(), options.arguments())
+    }
+
+    /// Starts a replica of this server.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn replica(&self) -> Self {
+        let args = ["--replicaof".to_owned(), format!("127.0.0.1 {}", self.port)].to_vec();
+        Self::start(&RedisOptions { args, ..RedisOptions::default() })
+    }
+
+    /// Starts a sentinel that alone decides about this server, under the name `mymaster`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn sentinel(&self) -> Self {
+        let dir = temporary();
+        let text = format!(
+            "sentinel monitor mymaster 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds mymaster 500\n\
+             sentinel failover-timeout mymaster 5000\n",
+            self.port
+        );
+        std::fs::write(dir.path().join("redis.conf"), text).expect("the directory can be written");
+        Self::start_in(dir, vec!["--sentinel".to_owned()])
+    }
+
+    fn start_in(dir: tempfile::TempDir, arguments: Vec<String>) -> Self {
+        let (port, process) = process::start_on_a_free_port(dir.path(), &arguments);
+        Self { port, arguments, process: Mutex::new(Some(process)), dir }
     }
 
     /// The URL of its database 0.
@@ -146,6 +173,10 @@ impl RedisServer {
             process.signal(signal);
         }
     }
+}
+
+fn temporary() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("posthaste-redis-").tempdir().expect("a directory can be made")
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// node takes the port 10,000 above its own as well.
 const FIRST_PORT: u16 = 11_000;
 const PORTS: u16 = 10_000;
+/// What a server, and what a sentinel, says when it is ready.
+const READY: [&str; 2] = ["Ready to accept connections", "Sentinel ID is"];
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running server. It ends when this is dropped.
@@ -74,9 +76,14 @@ fn free_port() -> u16 {
     panic!("no port from {FIRST_PORT} on is free");
 }
 
-/// Starts a server and waits until it says that it is ready.
+/// Starts a server and waits until it says that it is ready. A file `redis.conf` in its directory is read first, and
+/// written by a sentinel.
 pub(super) fn start(dir: &Path, port: u16, arguments: &[String]) -> Result<Process, NotUp> {
     let mut command = command();
+    let file = dir.join("redis.conf");
+    if file.exists() {
+        command.arg(file);
+    }
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(dir).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let (up_tx, up_rx) = mpsc::channel();
@@ -118,7 +125,7 @@ fn watch(mut command: Command, up: &mpsc::Sender<Result<Process, NotUp>>) {
         if process.is_none() {
             continue;
         }
-        if line.contains("Ready to accept connections") {
+        if READY.iter().any(|ready| line.contains(ready)) {
             let _nobody_waits = up.send(Ok(process.take().expect("it was just there")));
         } else {
             said.push_str(&line);
