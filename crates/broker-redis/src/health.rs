@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use futures_util::future::try_join_all;
 use posthaste_core::BrokerError;
 use posthaste_core::broker::Health;
 
@@ -60,12 +61,12 @@ async fn ask(shards: &Shards) -> Result<Servers, BrokerError> {
 }
 
 async fn probe(shards: &Shards) -> Result<(), BrokerError> {
-    for shard in shards.all() {
+    let writes = shards.all().map(|shard| {
         let mut call = PROBE.call(&shards.m_key(shard));
         call.arg("1");
-        shards.link().run(call).await?;
-    }
-    Ok(())
+        shards.link().run(call)
+    });
+    try_join_all(writes).await.map(drop)
 }
 
 /// Whether the store answers and takes writes.
@@ -85,18 +86,6 @@ pub(crate) async fn health(shards: &Shards) -> Health {
         problem: problem.or(servers.problem),
         latency_us,
         size_bytes: servers.used,
-    }
-}
-
-/// What is said of a store that does not answer.
-pub(crate) fn away(why: &BrokerError) -> Health {
-    Health {
-        store: "redis".into(),
-        version: String::new(),
-        writable: false,
-        problem: Some(why.to_string()),
-        latency_us: 0,
-        size_bytes: 0,
     }
 }
 

@@ -97,11 +97,6 @@ impl Live {
         }
     }
 
-    /// Wakes those of this process that wait for work.
-    pub(crate) fn ring(&self) {
-        self.shared.ring();
-    }
-
     /// Wakes this process, and another one for work in a shard whose bell nobody hears.
     pub(crate) fn announce(&self, shard: u16) {
         self.shared.ring();

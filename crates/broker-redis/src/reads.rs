@@ -1,6 +1,7 @@
 //! Reading tasks: by id, as pages, as attempts. Each shard answers in one script, so a task is never
 //! seen between two places.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -220,7 +221,7 @@ pub(crate) async fn list(shards: &Shards, names: &Names, request: &ListRequest) 
         looked += parts.iter().map(|p| p.looked).sum::<usize>();
         let mut found: Vec<(Place, Task)> = parts.into_iter().flat_map(|p| p.found).collect();
         found.retain(|(place, _)| floor.is_none_or(|f| *place >= f));
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(place, _)| Reverse(*place));
         let surplus = found.len() > left;
         found.truncate(left);
         let last = found.last().map(|(place, _)| *place);

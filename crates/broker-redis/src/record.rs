@@ -40,8 +40,6 @@ pub(crate) mod is {
     pub(crate) const UNIQUE: u8 = 4;
     /// It belongs to a batch.
     pub(crate) const BATCH: u8 = 8;
-    /// The sandbox holds its message.
-    pub(crate) const HELD: u8 = 16;
     /// It has a result.
     pub(crate) const RESULT: u8 = 32;
     /// Its result has a key of its own.
@@ -54,8 +52,6 @@ pub(crate) mod is {
 pub(crate) mod run_flag {
     /// The attempt has started (otherwise it is prefetched).
     pub(crate) const STARTED: u8 = 1;
-    /// The point of no return is behind it.
-    pub(crate) const MARKED: u8 = 2;
     /// Somebody asked to cancel it.
     pub(crate) const CANCEL: u8 = 4;
 }
@@ -138,8 +134,6 @@ pub(crate) enum Phase {
 /// A record, taken apart in place.
 #[derive(Debug, Clone)]
 pub(crate) struct Record<'a> {
-    /// Bits of [`has`].
-    pub(crate) has: u8,
     /// Bits of [`is`].
     pub(crate) is: u8,
     /// Its state; of a running task, the one it was claimed in.
@@ -162,10 +156,6 @@ pub(crate) struct Record<'a> {
     pub(crate) expires: Option<Timestamp>,
     /// When it was enqueued, where its key does not tell.
     pub(crate) created: Option<Timestamp>,
-    /// Until when it may be parked.
-    pub(crate) parked: Option<Timestamp>,
-    /// The nonce that settled it last, while it is not final.
-    pub(crate) nonce: Option<u64>,
     /// Its rare fields.
     pub(crate) ext: Option<&'a str>,
     /// Its attempt log.
@@ -213,9 +203,12 @@ impl<'a> Record<'a> {
             (due, Phase::Waiting(Waiting { ended, rescues, first_due }))
         };
         let when = |bit: u8, f: &mut Fields<'a>| if has & bit == 0 { Some(None) } else { f.time().map(Some) };
-        let (expires, created, parked) =
-            (when(has::EXPIRES, f)?, when(has::CREATED, f)?, when(has::PARKED, f)?);
-        let nonce = if has & has::TOKEN == 0 { None } else { Some(f.number(8)?) };
+        let (expires, created) = (when(has::EXPIRES, f)?, when(has::CREATED, f)?);
+        // For the scripts alone.
+        when(has::PARKED, f)?;
+        if has & has::TOKEN != 0 {
+            f.bytes(8)?;
+        }
         let text = |bit: u8, n, f: &mut Fields<'a>| {
             if has & bit == 0 { Some(None) } else { f.text(n).map(Some) }
         };
@@ -228,7 +221,6 @@ impl<'a> Record<'a> {
             _ => None,
         };
         Some(Self {
-            has,
             is,
             state,
             priority,
@@ -240,8 +232,6 @@ impl<'a> Record<'a> {
             phase,
             expires,
             created,
-            parked,
-            nonce,
             ext,
             log,
             error,
@@ -531,10 +521,7 @@ mod tests {
         let r = Record::parse(crate::keys::mint(1, 2, 3), &b).expect("it reads");
         let waiting = Waiting { ended: 4, rescues: 1, first_due: Timestamp::from_millis(6_000) };
         assert_eq!(r.phase, Phase::Waiting(waiting));
-        assert_eq!(
-            (r.nonce, r.parked, r.payload),
-            (Some(77), Some(Timestamp::from_millis(8_000)), Some("{\"a\":1}"))
-        );
+        assert_eq!(r.payload, Some("{\"a\":1}"));
         let key = mint(1_000, 0, 0);
         let route = route();
         let t = r.task(key, seen(&route, None)).expect("a task");
