@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use posthaste_broker_redis::{RedisConfig, RedisStore};
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::limits::Retention;
 use posthaste_core::{Kind, Store};
@@ -41,14 +42,23 @@ use crate::{Client, ClientError, OpenError, TaskError, TaskKind, WorkerBuilder};
 #[derive(Clone)]
 pub struct Posthaste {
     store: Arc<dyn Store>,
-    /// Kept as its own type too, because closing is not part of the store's traits.
-    sqlite: Option<Arc<SqliteStore>>,
+    opened: Opened,
     registry: Arc<Mutex<Registry>>,
 }
 
+/// A store that was opened here, as its own type: closing is not part of the store's traits.
+#[derive(Clone)]
+enum Opened {
+    Elsewhere,
+    Sqlite(Arc<SqliteStore>),
+    Redis(Arc<RedisStore>),
+}
+
 impl Posthaste {
-    /// Opens a store: `sqlite:<directory>`. The directory is made if it is missing, and locked: a
-    /// second process that opens it is refused.
+    /// Opens a store: `sqlite:<directory>`, or `redis://`, `rediss://` and their `+sentinel` and `+cluster` forms.
+    ///
+    /// A directory is made if it is missing, and locked: a second process that opens it is refused. A Redis or Valkey
+    /// server must answer now; when it is lost later, the store connects again by itself.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong and what to do.
@@ -57,8 +67,19 @@ impl Posthaste {
         let dir = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
         match dir {
             Some(dir) if !dir.is_empty() => Self::open_sqlite(dir, Retention::default()).await,
+            None if url.starts_with("redis") => Self::open_redis(RedisConfig::new(url)).await,
             _ => Err(OpenError::UnknownStore { url: url.to_owned() }),
         }
+    }
+
+    /// Opens the store of a Redis or Valkey server with settings of its own.
+    ///
+    /// # Errors
+    /// As [`Posthaste::open`].
+    pub async fn open_redis(config: RedisConfig) -> Result<Self, OpenError> {
+        let redis = RedisStore::open(config)?;
+        redis.check().await?;
+        Ok(Self { opened: Opened::Redis(Arc::clone(&redis)), ..Self::from_store(redis) })
     }
 
     /// Opens the embedded store of a directory with bounds for finished tasks of its own.
@@ -69,12 +90,12 @@ impl Posthaste {
         let mut config = SqliteConfig::new(dir.as_ref());
         config.retention = retention;
         let sqlite = SqliteStore::open(config).await?;
-        Ok(Self { sqlite: Some(Arc::clone(&sqlite)), ..Self::from_store(sqlite) })
+        Ok(Self { opened: Opened::Sqlite(Arc::clone(&sqlite)), ..Self::from_store(sqlite) })
     }
 
     /// Works on a store that was opened elsewhere; [`Posthaste::close`] leaves it open.
     pub fn from_store(store: Arc<dyn Store>) -> Self {
-        Self { store, sqlite: None, registry: Arc::default() }
+        Self { store, opened: Opened::Elsewhere, registry: Arc::default() }
     }
 
     /// Defines a kind as an async function over a typed payload and the attempt's [`Context`].
@@ -125,8 +146,10 @@ impl Posthaste {
     /// Closes a store that [`Posthaste::open`] opened. Shut workers down first: what they hold is
     /// rescued at the next start otherwise.
     pub async fn close(&self) {
-        if let Some(sqlite) = &self.sqlite {
-            sqlite.close().await;
+        match &self.opened {
+            Opened::Elsewhere => {}
+            Opened::Sqlite(store) => store.close().await,
+            Opened::Redis(store) => store.close().await,
         }
     }
 }

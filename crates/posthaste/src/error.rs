@@ -142,7 +142,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The address names no store that this build knows.
-    #[error("{url:?} names no store: use sqlite:<directory>")]
+    #[error("{url:?} names no store: use sqlite:<directory> or redis://<host>")]
     UnknownStore {
         /// The address.
         url: String,
@@ -150,6 +150,9 @@ pub enum OpenError {
     /// The embedded store refused.
     #[error(transparent)]
     Sqlite(#[from] posthaste_broker_sqlite::OpenError),
+    /// The store on Redis.
+    #[error(transparent)]
+    Redis(#[from] posthaste_broker_redis::OpenError),
 }
 
 /// Why a client's call failed. Nothing was stored unless it says otherwise.

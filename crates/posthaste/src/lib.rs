@@ -59,6 +59,8 @@ pub use kind::TaskKind;
 pub use task::Task;
 pub use worker::WorkerBuilder;
 
+pub use posthaste_broker_redis::{Durability, RedisConfig};
+
 pub use posthaste_core::broker::{Cancelled, PauseRequest, Retried};
 pub use posthaste_core::limits::Retention;
 pub use posthaste_core::{

@@ -128,12 +128,26 @@ async fn many_are_stored_or_none() {
 
 #[tokio::test]
 async fn a_store_is_named_by_its_address() {
-    for wrong in ["redis://localhost", "sqlite:", "./data", ""] {
+    for wrong in ["postgres://localhost/tasks", "sqlite:", "./data", ""] {
         let error = Posthaste::open(wrong).await.err().expect("refused").to_string();
-        assert!(error.contains("sqlite:<directory>"), "{error}");
+        assert!(error.contains("sqlite:<directory> or redis://<host>"), "{error}");
     }
     let (dir, app) = open().await;
     let second = Posthaste::open(format!("sqlite:{}", dir.path().display())).await;
     assert!(second.is_err(), "one process, one opener");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_store_on_redis_needs_another_address_only() {
+    let server = posthaste_testkit::RedisServer::start(&posthaste_testkit::RedisOptions::default());
+    let app = Posthaste::open(server.url()).await.expect("opens");
+    let double =
+        app.kind("double", |n: u32, _cx| async move { Ok::<_, TaskError>(n * 2) }).expect("a valid name");
+    let worker = app.worker().start().await.expect("starts");
+    let sent = app.client().enqueue(double.task(&21)).await.expect("is stored");
+    let result = app.client().wait(&sent, PATIENCE).await.expect("ends");
+    assert_eq!(result.into_result().expect("succeeds"), 42);
+    worker.shutdown().await;
     app.close().await;
 }
