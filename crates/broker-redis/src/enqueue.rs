@@ -282,12 +282,7 @@ impl Inner {
     }
 
     /// Packs a call, and tells the last six bytes of each task's key.
-    fn pack(
-        &self,
-        shard: u16,
-        group: &[Waiting],
-        routes: &[Arc<Route>],
-    ) -> (crate::link::Call, Vec<u8>) {
+    fn pack(&self, shard: u16, group: &[Waiting], routes: &[Arc<Route>]) -> (crate::link::Call, Vec<u8>) {
         let mut call = self.call(&SCRIPTS.enqueue, shard);
         call.arg(self.time.latest(self.shards()));
         let places = Places::of(group.iter().flat_map(|w| &w.tasks).zip(routes));

@@ -40,12 +40,18 @@ impl Replicas {
         *line = Some(blocking);
         match confirmed {
             Unblocked::Answer(value) if reply::int(value.clone())? >= 1 => Ok(()),
-            Unblocked::Answer(_) => Err(short(&format!("no replica confirmed the write within {WAIT_MS} ms"))),
-            Unblocked::Reconnected => Err(short("the connection was lost before a replica confirmed the write")),
+            Unblocked::Answer(_) => {
+                Err(short(&format!("no replica confirmed the write within {WAIT_MS} ms")))
+            }
+            Unblocked::Reconnected => {
+                Err(short("the connection was lost before a replica confirmed the write"))
+            }
         }
     }
 }
 
 fn short(what: &str) -> BrokerError {
-    BrokerError::Unavailable { why: format!("{what}; the same request with the same idempotency key completes it") }
+    BrokerError::Unavailable {
+        why: format!("{what}; the same request with the same idempotency key completes it"),
+    }
 }

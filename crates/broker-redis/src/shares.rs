@@ -62,7 +62,8 @@ impl Limited {
             let k = wanting.len() as u64;
             for i in &wanting {
                 // A rate too small to be divided is kept by making the period longer.
-                let part = if rate >= k { (rate / k, self.per_ms) } else { (1, self.per_ms * k / rate.max(1)) };
+                let part =
+                    if rate >= k { (rate / k, self.per_ms) } else { (1, self.per_ms * k / rate.max(1)) };
                 shares[*i].rate = Some(part);
             }
         }

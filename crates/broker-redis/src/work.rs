@@ -14,8 +14,8 @@ use crate::enqueue::INLINE;
 use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
 use crate::link::Call;
-use crate::records::kind_code;
 use crate::record::{Record, Run, corrupt, run_flag};
+use crate::records::kind_code;
 use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
@@ -215,7 +215,12 @@ impl Inner {
         let nonce = reply::bytes(nonce)?;
         let nonce = <[u8; 8]>::try_from(nonce.as_slice()).map_err(|_| corrupt("a nonce"))?;
         let token = LeaseToken { epoch: reply::int(epoch)? as u64, nonce: u64::from_be_bytes(nonce) };
-        let at = Started { token, now: Timestamp::from_millis(now), start: claim.start, worker: reply::int(worker)? as u16 };
+        let at = Started {
+            token,
+            now: Timestamp::from_millis(now),
+            start: claim.start,
+            worker: reply::int(worker)? as u16,
+        };
         worked.claimed = self.claimed(shard, rows, claim, &at).await?;
         Ok(worked)
     }
