@@ -111,7 +111,7 @@ if nsettle > 0 then
     f.jitter = jitter / 4294967296
     f.message = message
     if code ~= '' then f.code = sub(code, 2) end
-    return fail(key, rd_run(run), rd(rec), f)
+    return fail(key, rd_run(run), rd(rec, key), f)
   end
 
   local keys, tokens, ops, rests = {}, {}, {}, {}
