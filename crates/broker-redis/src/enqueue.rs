@@ -62,10 +62,18 @@ impl Gate {
         // The queue is whole between any two statements, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// The requests of the next call; none ends the caller's turn.
-    fn next_group(&self) -> Vec<Waiting> {
-        let mut state = self.lock();
+/// The right to have a call under way. It ends with its pump, also when the pump's runtime is shut down.
+struct Turn {
+    gate: Arc<Gate>,
+    over: bool,
+}
+
+impl Turn {
+    /// The requests of the next call; none ends the turn, in the same moment in which nobody waits.
+    fn next_group(&mut self) -> Vec<Waiting> {
+        let mut state = self.gate.lock();
         let (mut tasks, mut bytes) = (0, 0);
         let mut group = Vec::new();
         while let Some(next) = state.waiting.front() {
@@ -78,8 +86,17 @@ impl Gate {
         }
         if group.is_empty() {
             state.in_flight -= 1;
+            self.over = true;
         }
         group
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.over {
+            self.gate.lock().in_flight -= 1;
+        }
     }
 }
 
@@ -140,9 +157,10 @@ impl Inner {
         };
         if start {
             let inner = Arc::clone(self);
-            let _pump = tokio::spawn(async move {
+            let mut turn = Turn { gate, over: false };
+            let _pump_handle = tokio::spawn(async move {
                 loop {
-                    let group = gate.next_group();
+                    let group = turn.next_group();
                     if group.is_empty() {
                         return;
                     }

@@ -70,11 +70,6 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// The node as it was named.
-    pub(crate) fn host(&self) -> &Host {
-        self.peer.host()
-    }
-
     /// Sends a command to this node. It is sent once.
     pub(crate) async fn command(&self, cmd: &Cmd) -> Result<Value, BrokerError> {
         match self.peer.send(cmd).await? {

@@ -35,11 +35,6 @@ struct Inner {
 }
 
 impl Script {
-    /// A script made of `parts`, refused when the server has no memory left.
-    pub(crate) fn new(name: &'static str, parts: &[&str]) -> Self {
-        Self::with(name, Oom::Refuse, parts)
-    }
-
     /// A script made of `parts`. The line that names the engine and the flags is put before them.
     pub(crate) fn with(name: &'static str, oom: Oom, parts: &[&str]) -> Self {
         let first = match oom {
@@ -48,7 +43,7 @@ impl Script {
             Oom::Reads => "#!lua flags=no-writes\n",
         };
         let text = std::iter::once(first).chain(parts.iter().copied()).collect::<String>();
-        let sha1 = redis::Script::new(&text).get_hash().to_owned();
+        let sha1 = redis::Script::with(&text).get_hash().to_owned();
         Self { inner: Arc::new(Inner { name, text, sha1 }) }
     }
 
@@ -119,13 +114,6 @@ impl Call {
         self.cmd.write_arg_fmt(number);
         self
     }
-
-    /// Makes room for `arguments` more arguments of `bytes` bytes together.
-    pub(crate) fn reserve(&mut self, arguments: usize, bytes: usize) -> &mut Self {
-        let each = bytes.checked_div(arguments).unwrap_or(0);
-        self.cmd.reserve_space_for_args(std::iter::repeat_n(each, arguments));
-        self
-    }
 }
 
 impl fmt::Debug for Call {
@@ -144,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_call_names_its_key_and_one_that_never_exists() {
-        let script = Script::new("probe", &["return ", "1\n"]);
+        let script = Script::with("probe", Oom::Refuse, &["return ", "1\n"]);
         let mut call = script.call(b"ph:{main:0}:m");
         call.arg("x").int(-7);
         let text = packed(&call);

@@ -24,65 +24,62 @@ local function beyond(c, k)
   return not C or c < C or (c == C and less(k, CK))
 end
 
-local found = {}
-local function add(c, k)
-  found[#found + 1] = {c, k}
-end
+-- Candidates: their times and keys.
+local cs, ks, n = {}, {}, 0
 
--- The last index at which `created(i)` is not after the cursor, of `n` that rise.
-local function place(n, created)
-  if not C then return n - 1 end
-  local a, b = -1, n - 1
+-- The last index at which `time(i)` is not after the cursor, of `count` that rise.
+local function place(count, time)
+  if not C then return count - 1 end
+  local a, b = -1, count - 1
   while a < b do
     local m = floor((a + b + 1) / 2)
-    if created(m) <= C then a = m else b = m - 1 end
+    if time(m) <= C then a = m else b = m - 1 end
   end
   return a
 end
 
--- Adds from index `top` down: enough, and then the rest of the same millisecond, whose order may be another than by key.
-local function take(top, read)
-  local n, last = 0, nil
+-- Adds `want` from index `top` down, and then the rest of the same millisecond, whose order may be another than by key. `read`
+-- gives the entries of a range and how to take one apart.
+local function take(top, want, read)
+  local taken, last = 0, nil
+  local size = min(want, 256)
   while top >= 0 do
-    local bottom = max(0, top - 255)
-    local part = read(bottom, top)
-    for i = #part, 1, -1 do
-      local c, k = part[i][1], part[i][2]
-      if n > most and c ~= last then return end
+    local bottom = max(0, top - size + 1)
+    local part, step, of = read(bottom, top)
+    for i = #part - step + 1, 1, -step do
+      local c, k = of(part, i)
+      if taken >= want and c ~= last then return end
       if beyond(c, k) then
-        add(c, k)
-        n, last = n + 1, c
+        n = n + 1
+        cs[n], ks[n] = c, k
+        taken, last = taken + 1, c
       end
     end
     top = bottom - 1
   end
 end
 
-local function from_zset(key)
-  local function read(bottom, top)
-    local flat, part = call('ZRANGE', key, bottom, top, 'WITHSCORES'), {}
-    for i = 1, #flat, 2 do part[#part + 1] = {tonumber(flat[i + 1]), flat[i]} end
-    return part
-  end
-  local top = place(call('ZCARD', key), function(i) return read(i, i)[1][1] end)
-  take(top, read)
+local function of_zset(part, i)
+  return tonumber(part[i + 1]), part[i]
 end
 
--- An entry of `all`: a key, with the time behind it where the key tells none.
-local function of_all(e)
-  if #e > 16 then return {unp('>I6', e, #e - 5), sub(e, 1, -7)} end
-  return {floor(unp('>I6', e) / 64), e}
+local function from_zset(key, want)
+  local top = place(call('ZCARD', key), function(i) return tonumber(call('ZRANGE', key, i, i, 'WITHSCORES')[2]) end)
+  take(top, want, function(a, b) return call('ZRANGE', key, a, b, 'WITHSCORES'), 2, of_zset end)
 end
 
-local function from_all()
+-- An entry of `all` is a key, with the time behind it where the key tells none.
+local function of_all(part, i)
+  local e = part[i]
+  if #e == 22 then return unp('>I6', e, 17), sub(e, 1, 16) end
+  return floor(unp('>I6', e) / 64), e
+end
+
+local function from_all(want)
   local key = P .. 'all'
-  local top = place(call('LLEN', key), function(i) return of_all(call('LINDEX', key, i))[1] end)
-  take(top, function(bottom, top_)
-    local part = call('LRANGE', key, bottom, top_)
-    for i = 1, #part do part[i] = of_all(part[i]) end
-    return part
-  end)
-  from_zset(P .. 'old')
+  local top = place(call('LLEN', key), function(i) return (of_all({call('LINDEX', key, i)}, 1)) end)
+  take(top, want, function(a, b) return call('LRANGE', key, a, b), 1, of_all end)
+  from_zset(P .. 'old', want)
 end
 
 -- When a task was created that is found by its key alone.
@@ -94,36 +91,58 @@ local function created(key)
   return unp('>I6', rec, byte(rec, 1) % 2 == 1 and pos + 6 or pos)
 end
 
-local function candidates()
-  if batch ~= '' then return from_zset(P .. 'b:' .. batch) end
-  if states == 4 and call('ZCARD', P .. 'ls') <= MOST_RUNNING then
-    local keys = call('ZRANGEBYSCORE', P .. 'ls', '-inf', '(+inf')
-    for i = 1, #keys do
-      local c = created(keys[i])
-      if beyond(c, keys[i]) then add(c, keys[i]) end
-    end
-    return
+-- Running tasks, which no index has by age.
+local function from_leases(want)
+  local keys, times, order = call('ZRANGE', P .. 'ls', 0, -1), {}, {}
+  for i = 1, #keys do
+    times[i] = created(keys[i])
+    if beyond(times[i], keys[i]) then order[#order + 1] = times[i] end
   end
-  -- Failed, cancelled and expired tasks are few among many: each has an index.
-  if states > 0 and states % 32 == 0 then
-    for s = 5, 7 do
-      if floor(states / 2 ^ s) % 2 == 1 then from_zset(P .. 'x:' .. s) end
+  -- Sorting numbers is cheap; only those that are new enough are then sorted by key as well.
+  table.sort(order)
+  local oldest = order[max(1, #order - want + 1)]
+  for i = 1, #keys do
+    if oldest and times[i] >= oldest and beyond(times[i], keys[i]) then
+      n = n + 1
+      cs[n], ks[n] = times[i], keys[i]
     end
-    return
   end
-  from_all()
 end
-candidates()
 
-local function newer(a, b)
-  if a[1] ~= b[1] then return a[1] > b[1] end
-  return less(b[2], a[2])
+local leases = batch == '' and states == 4 and call('ZCARD', P .. 'ls') <= MOST_RUNNING
+-- Failed, cancelled and expired tasks are few among many: each has an index.
+local ended = batch == '' and states > 0 and states % 32 == 0
+
+local function candidates(want)
+  if batch ~= '' then
+    from_zset(P .. 'b:' .. batch, want)
+  elseif leases then
+    from_leases(want)
+  elseif ended then
+    for s = 5, 7 do
+      if floor(states / 2 ^ s) % 2 == 1 then from_zset(P .. 'x:' .. s, want) end
+    end
+  else
+    from_all(want)
+  end
 end
-for i = 2, #found do
-  -- Nearly always they come in order.
-  if not newer(found[i - 1], found[i]) then
-    table.sort(found, newer)
-    break
+
+local function newer(i, j)
+  if cs[i] ~= cs[j] then return cs[i] > cs[j] end
+  return less(ks[j], ks[i])
+end
+
+-- Puts the candidates in order. Nearly always they come in it.
+local function sort()
+  for i = 2, n do
+    if not newer(i - 1, i) then
+      local order, c, k = {}, cs, ks
+      for j = 1, n do order[j] = j end
+      table.sort(order, newer)
+      cs, ks = {}, {}
+      for j = 1, n do cs[j], ks[j] = c[order[j]], k[order[j]] end
+      return
+    end
   end
 end
 
@@ -136,29 +155,44 @@ end
 
 local out = {0, '', ''}
 local looked, matches = 0, 0
-local function stop(i)
-  out[2], out[3] = string.format('%.0f', found[i][1]), found[i][2]
-end
 
-local function look()
-  for first = 1, #found, 64 do
-    local keys = {}
-    for i = first, min(first + 63, #found) do keys[#keys + 1] = found[i][2] end
-    local recs, runs = hmget(P .. 't', keys), hmget(P .. 'run', keys)
-    for j = 1, #keys do
-      local i = first + j - 1
-      if looked >= most or matches >= limit then return stop(i - 1) end
+-- Looks at `count` candidates at most. Returns the last one looked at if there are more behind it.
+local function look(count)
+  for first = 1, n, 64 do
+    local final = min(first + 63, n)
+    local recs, runs = hmget(P .. 't', ks, first, final), hmget(P .. 'run', ks, first, final)
+    for i = first, final do
+      if i > count or matches >= limit then return i - 1 end
       looked = looked + 1
-      -- A task is in one index at a time, but what left a head meanwhile may be met twice.
-      local twice = i > 1 and found[i - 1][2] == keys[j]
-      if recs[j] and not twice and fits(keys[j], recs[j], runs[j]) then
+      local key, rec, run = ks[i], recs[i - first + 1], runs[i - first + 1]
+      -- A task that moves from one index to another may be met in both.
+      if rec and ks[i - 1] ~= key and fits(key, rec, run) then
         matches = matches + 1
-        out[#out + 1], out[#out + 2] = string.format('%.0f', found[i][1]), keys[j]
-        tell(out, keys[j], recs[j], runs[j], bodies)
+        out[#out + 1], out[#out + 2] = string.format('%.0f', cs[i]), key
+        tell(out, key, rec, run, bodies)
       end
     end
   end
+  return nil
 end
-look()
+
+-- Few at first: nearly always the first page is full at once.
+local count = min(most, limit)
+repeat
+  cs, ks, n = {}, {}, 0
+  candidates(count + 1)
+  sort()
+  local last = look(count)
+  if not last then
+    C = nil
+    break
+  end
+  C, CK = cs[last], ks[last]
+  count = min(count * 2, most - looked)
+until matches >= limit or count <= 0
+
 out[1] = looked
+if C then
+  out[2], out[3] = string.format('%.0f', C), CK
+end
 return out
