@@ -43,7 +43,7 @@ use dial::Target;
 use error::{Verdict, meaning, verdict};
 use peer::Peer;
 
-use crate::url::{Host, Mode, RedisUrl};
+use crate::url::{Mode, RedisUrl};
 
 /// How long a call waits, in all, for a server that says that in a moment it will work.
 const PATIENCE: Duration = Duration::from_secs(2);

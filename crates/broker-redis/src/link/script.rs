@@ -43,7 +43,7 @@ impl Script {
             Oom::Reads => "#!lua flags=no-writes\n",
         };
         let text = std::iter::once(first).chain(parts.iter().copied()).collect::<String>();
-        let sha1 = redis::Script::with(&text).get_hash().to_owned();
+        let sha1 = redis::Script::new(&text).get_hash().to_owned();
         Self { inner: Arc::new(Inner { name, text, sha1 }) }
     }
 
