@@ -120,7 +120,7 @@ impl Drop for Running {
 }
 
 /// Processor time of a process, all threads, in user and system mode.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cpu {
     /// Its own.
     pub(crate) own: Duration,
@@ -136,6 +136,14 @@ impl Cpu {
     pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         Self::parse(&stat).with_context(|| format!("/proc/{pid}/stat cannot be read"))
+    }
+
+    /// Of this process.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub(crate) fn here() -> anyhow::Result<Self> {
+        Self::of(std::process::id())
     }
 
     fn parse(stat: &str) -> Option<Self> {

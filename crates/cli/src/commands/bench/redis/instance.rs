@@ -107,6 +107,11 @@ impl Redis {
         }
     }
 
+    /// What the scripts have cost so far.
+    pub(super) fn scripts(&self) -> anyhow::Result<Spent> {
+        Ok(self.info("commandstats")?.commands().get("evalsha").copied().unwrap_or_default())
+    }
+
     /// How often it has forked so far, for a snapshot or for a new append-only file.
     pub(super) fn forks(&self) -> anyhow::Result<f64> {
         Ok(self.info("stats")?.number("total_forks"))
@@ -141,7 +146,7 @@ impl Info {
     }
 
     /// Of `INFO commandstats`: command → calls and microseconds.
-    pub(super) fn commands(&self) -> BTreeMap<String, Spent> {
+    fn commands(&self) -> BTreeMap<String, Spent> {
         let one = |line: &str| {
             let (name, fields) = line.strip_prefix("cmdstat_")?.split_once(':')?;
             let field = |name: &str| {

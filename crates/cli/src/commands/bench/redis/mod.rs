@@ -3,6 +3,8 @@
 //! Each run starts a `redis-server` of its own on a free port of loopback and ends it; nothing that
 //! is there already is touched.
 
+mod drain;
+mod enqueue;
 mod instance;
 mod memory;
 mod notify;
@@ -152,12 +154,12 @@ fn version(dir: &Path) -> anyhow::Result<String> {
 fn measure(which: Which, dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     match which {
         // As many threads as a worker has by default.
-        Which::Cpu => double()?.block_on(tasks::cpu(dir, sizes)),
+        Which::Cpu => double()?.block_on(drain::cpu(dir, sizes)),
         Which::Memory => double()?.block_on(memory::redis(dir, sizes)),
-        Which::Drain => double()?.block_on(tasks::drain(dir, sizes)),
-        Which::Enqueue => double()?.block_on(tasks::enqueue(dir, sizes)),
-        Which::Latency => double()?.block_on(tasks::latency(dir, sizes)),
-        Which::Far => double()?.block_on(tasks::far(dir, sizes)),
+        Which::Drain => double()?.block_on(drain::drain(dir, sizes)),
+        Which::Enqueue => double()?.block_on(enqueue::enqueue(dir, sizes)),
+        Which::Latency => double()?.block_on(enqueue::latency(dir, sizes)),
+        Which::Far => double()?.block_on(drain::far(dir, sizes)),
         // The load generator shares the cores with the servers: one thread, as cheap as can be.
         Which::Notify => single()?.block_on(notify::accepted(dir, sizes)),
         Which::Idle => single()?.block_on(notify::idle(dir, sizes)),

@@ -1,6 +1,7 @@
 //! Rows of `posthaste api` and `posthaste worker` in processes of their own.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use super::proxy::Proxy;
 use super::tasks::{pending, until_empty};
 use crate::commands::bench::fresh;
 use crate::commands::bench::load::{self, Answers, Load};
-use crate::commands::bench::process::{Posthaste, Running};
+use crate::commands::bench::process::{Cpu, Posthaste, Running};
 use crate::commands::bench::report::{Floor, Row, number, percentile};
 use crate::commands::bench::server::{CONNECTIONS, compare};
 
@@ -63,36 +64,46 @@ async fn accept(dir: &Path, sizes: &Sizes, draining: bool) -> anyhow::Result<Vec
     let apart = Apart { dir, api_redis: &here, worker_redis: &here };
     let api = apart.api(&file)?;
     let early = if draining { Some(apart.worker(&file)?) } else { None };
-    let (redis_cpu, api_cpu) = (redis.cpu()?, api.cpu()?);
+    let (redis_cpu, api_cpu, here) = (redis.cpu()?, api.cpu()?, Cpu::here()?);
+    let worker_cpu = early.as_ref().map(Running::cpu).transpose()?;
     let load = Load { addr: api.addr, connections: CONNECTIONS, time: sizes.rate_time, max: sizes.rate_max };
     let answers = load::run(load).await;
     let n = answers.ids.len() as u64;
-    let spent = format!(
-        "{:.1} µs of Redis and {:.1} µs of the API each",
+    let mut spent = format!(
+        "processor time of Redis {:.1} µs, of the API {:.1} µs, of the load generator {:.1} µs each",
         redis.cpu()?.since(redis_cpu, n),
-        api.cpu()?.since(api_cpu, n)
+        api.cpu()?.since(api_cpu, n),
+        Cpu::here()?.since(here, n)
     );
+    if let (Some(worker), Some(before)) = (&early, worker_cpu) {
+        let _ = write!(spent, ", of the worker {:.1} µs", worker.cpu()?.since(before, n));
+    }
     let opened = Opened::at(redis.addr).await?;
     let left = pending(&opened).await?;
     let mut wrong = if draining { None } else { compare(&opened.app, &answers.ids, None).await? };
-    let since = Instant::now();
+    let (since, redis_cpu) = (Instant::now(), redis.cpu()?);
     let worker = match early {
         Some(worker) => worker,
         None => apart.worker(&file)?,
     };
     until_empty(&opened).await?;
     let emptied = since.elapsed();
+    let delivering = (redis.cpu()?.since(redis_cpu, left), worker.cpu()?.since(Cpu::default(), left));
     if wrong.is_none() {
         wrong = compare(&opened.app, &answers.ids, Some(State::Succeeded)).await?;
     }
     worker.stop()?;
     api.stop()?;
     opened.close().await;
-    let note = format!(
+    let mut note = format!(
         "{spent}; {} were left at its end, delivered to the sandbox {:.1} s later",
         number(left as f64),
         emptied.as_secs_f64()
     );
+    if !draining {
+        let (redis, worker) = delivering;
+        let _ = write!(note, " with {redis:.1} µs of Redis and {worker:.1} µs of the worker each");
+    }
     Ok(rows_of(answers, wrong, &note, draining))
 }
 
