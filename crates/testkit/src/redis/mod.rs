@@ -46,7 +46,10 @@ impl RedisOptions {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let mut all = ["--save", "", "--loglevel", "notice", "--logfile", ""].map(str::to_owned).to_vec();
+        // Without the last, a replica waits five seconds for others that might want a copy too.
+        let always =
+            ["--save", "", "--loglevel", "notice", "--logfile", "", "--repl-diskless-sync-delay", "0"];
+        let mut all = always.map(str::to_owned).to_vec();
         let fsync = match self.appendonly {
             Appendonly::Off => None,
             Appendonly::No => Some("no"),

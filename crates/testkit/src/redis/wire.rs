@@ -1,6 +1,6 @@
 //! A connection to a server for tests: one command, one answer, no cleverness between.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -71,11 +71,19 @@ impl Wire {
     /// # Panics
     /// When the connection breaks, or the answer stays away for 30 s.
     pub fn command(&mut self, words: &[&str]) -> Reply {
+        self.try_command(words).expect("the server answers")
+    }
+
+    /// As [`Wire::command`], of a server that may close the connection.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the answer stays away for 30 s.
+    pub fn try_command(&mut self, words: &[&str]) -> io::Result<Reply> {
         let mut packed = format!("*{}\r\n", words.len());
         for word in words {
             packed.push_str(&format!("${}\r\n{word}\r\n", word.len()));
         }
-        self.stream.get_mut().write_all(packed.as_bytes()).expect("the server reads");
+        self.stream.get_mut().write_all(packed.as_bytes())?;
         self.reply()
     }
 
@@ -89,36 +97,38 @@ impl Wire {
         reply
     }
 
-    fn reply(&mut self) -> Reply {
-        let line = self.line();
+    fn reply(&mut self) -> io::Result<Reply> {
+        let line = self.line()?;
         let (kind, rest) = line.split_at(1);
         let length = || rest.parse::<i64>().expect("a length is a number");
-        match kind {
+        Ok(match kind {
             "+" => Reply::Text(rest.to_owned()),
             "-" => Reply::Error(rest.to_owned()),
             ":" => Reply::Number(length()),
             "$" => match usize::try_from(length()) {
                 Ok(length) => {
                     let mut bytes = vec![0; length + 2];
-                    self.stream.read_exact(&mut bytes).expect("the server sends all of it");
+                    self.stream.read_exact(&mut bytes)?;
                     bytes.truncate(length);
                     Reply::Text(String::from_utf8_lossy(&bytes).into_owned())
                 }
                 Err(_) => Reply::Nil,
             },
             "*" => match usize::try_from(length()) {
-                Ok(length) => Reply::Rows((0..length).map(|_| self.reply()).collect()),
+                Ok(length) => Reply::Rows((0..length).map(|_| self.reply()).collect::<io::Result<_>>()?),
                 Err(_) => Reply::Nil,
             },
             _ => panic!("Redis answered {line:?}"),
-        }
+        })
     }
 
-    fn line(&mut self) -> String {
+    fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
-        self.stream.read_line(&mut line).expect("the server answers");
-        assert!(line.ends_with("\r\n"), "the server closed the connection");
+        self.stream.read_line(&mut line)?;
+        if !line.ends_with("\r\n") {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         line.truncate(line.len() - 2);
-        line
+        Ok(line)
     }
 }
