@@ -9,7 +9,7 @@ use redis::Value;
 use tokio::sync::OnceCell;
 
 use crate::busy::Busy;
-use crate::enqueue::Gate;
+use crate::gate::Gate;
 use crate::held::HeldRecords;
 use crate::link::{Call, Link, Script};
 use crate::live::Live;

@@ -10,10 +10,10 @@ use posthaste_core::{BrokerError, Claimed, LeaseRef, LeaseToken, Outcome, State,
 use rand::RngExt;
 use redis::Value;
 
-use crate::enqueue::INLINE;
 use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
 use crate::link::Call;
+use crate::pack::INLINE;
 use crate::record::{Record, Run, corrupt, run_flag};
 use crate::records::kind_code;
 use crate::reply;

@@ -157,6 +157,8 @@ local function specials()
     nt = nt + 2
     na = na + 1
     all[na] = given and key .. pack('>I6', born) or key
+    -- Up to here the order of a millisecond may be another than that of its keys; lists must know.
+    if given then call('HSET', P .. 'm', 'given', string.format('%.0f', born)) end
     if s.unique ~= '' then
       local ends = s.hold > 0 and now + s.hold or 0
       call('HSET', P .. 'u', s.unique, pack('>I6', ends) .. key)

@@ -27,20 +27,16 @@ end
 -- Candidates: their times and keys.
 local cs, ks, n = {}, {}, 0
 
--- The last index at which `time(i)` is not after the cursor, of `count` that rise.
-local function place(count, time)
-  if not C then return count - 1 end
-  local a, b = -1, count - 1
-  while a < b do
-    local m = floor((a + b + 1) / 2)
-    if time(m) <= C then a = m else b = m - 1 end
+-- Adds `want` of `count` entries, newest first, from the cursor on. `read` gives those of a range, how many values each is and how to
+-- take one apart. They stand by time and key; up to the time `mixed` by time alone, so there a millisecond is read as a whole.
+local function take(count, want, mixed, read)
+  local a, top = -1, count - 1
+  while C and a < top do
+    local m = floor((a + top + 1) / 2)
+    local one, _, of = read(m, m)
+    local c, k = of(one, 1)
+    if c < C or c == C and (c <= mixed or less(k, CK)) then a = m else top = m - 1 end
   end
-  return a
-end
-
--- Adds `want` from index `top` down, and then the rest of the same millisecond, whose order may be another than by key. `read`
--- gives the entries of a range and how to take one apart.
-local function take(top, want, read)
   local taken, last = 0, nil
   local size = min(want, 256)
   while top >= 0 do
@@ -48,7 +44,7 @@ local function take(top, want, read)
     local part, step, of = read(bottom, top)
     for i = #part - step + 1, 1, -step do
       local c, k = of(part, i)
-      if taken >= want and c ~= last then return end
+      if taken >= want and (c ~= last or c > mixed) then return end
       if beyond(c, k) then
         n = n + 1
         cs[n], ks[n] = c, k
@@ -64,21 +60,20 @@ local function of_zset(part, i)
 end
 
 local function from_zset(key, want)
-  local top = place(call('ZCARD', key), function(i) return tonumber(call('ZRANGE', key, i, i, 'WITHSCORES')[2]) end)
-  take(top, want, function(a, b) return call('ZRANGE', key, a, b, 'WITHSCORES'), 2, of_zset end)
+  take(call('ZCARD', key), want, -1, function(a, b) return call('ZRANGE', key, a, b, 'WITHSCORES'), 2, of_zset end)
 end
 
--- An entry of `all` is a key, with the time behind it where the key tells none.
+-- An entry of `all` is a key, with the time behind it if the caller gave the key.
 local function of_all(part, i)
   local e = part[i]
-  if #e == 22 then return unp('>I6', e, 17), sub(e, 1, 16) end
+  if #e > 16 then return unp('>I6', e, #e - 5), sub(e, 1, -7) end
   return floor(unp('>I6', e) / 64), e
 end
 
 local function from_all(want)
   local key = P .. 'all'
-  local top = place(call('LLEN', key), function(i) return (of_all({call('LINDEX', key, i)}, 1)) end)
-  take(top, want, function(a, b) return call('LRANGE', key, a, b), 1, of_all end)
+  local mixed = tonumber(call('HGET', P .. 'm', 'given') or nil) or -1
+  take(call('LLEN', key), want, mixed, function(a, b) return call('LRANGE', key, a, b), 1, of_all end)
   from_zset(P .. 'old', want)
 end
 
