@@ -70,18 +70,20 @@ local function of_all(part, i)
   return floor(unp('>I6', e) / 64), e
 end
 
+-- When a key was last given by a caller, if ever one was.
+local given = tonumber(call('HGET', P .. 'm', 'given') or nil)
+
 local function from_all(want)
   local key = P .. 'all'
-  local mixed = tonumber(call('HGET', P .. 'm', 'given') or nil) or -1
+  local mixed = given or -1
   take(call('LLEN', key), want, mixed, function(a, b) return call('LRANGE', key, a, b), 1, of_all end)
   from_zset(P .. 'old', want)
 end
 
 -- When a task was created that is found by its key alone.
 local function created(key)
-  if #key == 12 then return floor(unp('>I6', key) / 64) end
-  local rec = call('HGET', P .. 't', key)
-  if not rec or byte(rec, 1) % 4 < 2 then return 0 end
+  local rec = (given or #key > 12) and call('HGET', P .. 't', key)
+  if not rec or byte(rec, 1) % 4 < 2 then return #key == 12 and floor(unp('>I6', key) / 64) or 0 end
   local pos = byte(rec, 3) >= SUCCEEDED * 4 and 41 or 27
   return unp('>I6', rec, byte(rec, 1) % 2 == 1 and pos + 6 or pos)
 end
