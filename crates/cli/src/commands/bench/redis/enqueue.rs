@@ -136,16 +136,21 @@ async fn starts(worker_side: &Opened, caller_side: &Opened, tasks: u64) -> anyho
     })?;
     let client = caller_side.app.client();
     let worker = worker_side.app.worker().start().await?;
-    let mut out = Starts::default();
-    for n in 0..tasks {
-        // Long enough to be idle again, of changing length so that no timer is met in step.
-        tokio::time::sleep(Duration::from_micros(3_000 + (n * 7_919) % 9_000)).await;
-        let asked = Instant::now();
-        client.enqueue(kind.task(&())).await?;
-        out.stored.push(micros(asked.elapsed()));
-        let start = tokio::time::timeout(Duration::from_secs(30), started.recv()).await?;
-        out.started.push(micros(start.context("the handler is gone")?.saturating_duration_since(asked)));
-    }
+    // On the runtime's threads, as what answers requests is.
+    let caller = tokio::spawn(async move {
+        let mut out = Starts::default();
+        for n in 0..tasks {
+            // Long enough to be idle again, of changing length so that no timer is met in step.
+            tokio::time::sleep(Duration::from_micros(3_000 + (n * 7_919) % 9_000)).await;
+            let asked = Instant::now();
+            client.enqueue(kind.task(&())).await?;
+            out.stored.push(micros(asked.elapsed()));
+            let start = tokio::time::timeout(Duration::from_secs(30), started.recv()).await?;
+            out.started.push(micros(start.context("the handler is gone")?.saturating_duration_since(asked)));
+        }
+        anyhow::Ok(out)
+    });
+    let out = caller.await??;
     worker.shutdown().await;
     Ok(out)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -41,10 +42,14 @@ impl Apart<'_> {
     }
 }
 
-/// A copy of this very program.
+/// A copy of this very program that nobody has read yet, as after a boot. A file that was just written
+/// lies in memory in large pieces, and recent kernels map a piece whole once a byte of it is needed.
 pub(super) fn copy_of_this_program(dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let copy = dir.join(name);
     std::fs::copy(std::env::current_exe()?, &copy)?;
+    let file = File::open(&copy)?;
+    file.sync_all()?;
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
     Ok(copy)
 }
 
