@@ -27,6 +27,12 @@ impl Inner {
             if matches!(t.due, Due::After(d) if d > MAX_SCHEDULE_AHEAD) {
                 return Err(too_far(i, "delay_ms"));
             }
+            // Each says another shard; only one of them can be right.
+            if shards.count() > 1 && t.id.is_some() && t.unique.is_some() {
+                let problem =
+                    "cannot go with a unique key on a store of several shards; leave one of them out";
+                return Err(BrokerError::invalid(i, "id", problem));
+            }
         }
         if request.tasks.is_empty() && request.idempotency.is_none() {
             return Ok(EnqueueReply { tasks: Vec::new(), replayed: false });
@@ -124,7 +130,7 @@ impl Inner {
                 && word == b"LATE"
             {
                 // Either the call was held up, or the store's clock has leapt: then the next one fits.
-                self.time.learn(reply::int(now.clone())?);
+                self.time.learn(shard, reply::int(now.clone())?);
                 continue;
             }
             if values.len() != group.len() + 1 {

@@ -77,6 +77,11 @@ impl Turn {
         let (mut tasks, mut bytes) = (0, 0);
         let mut group = Vec::new();
         while let Some(next) = state.waiting.front() {
+            // Nobody waits for it any more: it was told, or gave up.
+            if next.reply.is_closed() {
+                state.waiting.pop_front();
+                continue;
+            }
             tasks += next.tasks.len();
             bytes += next.bytes();
             if !group.is_empty() && (tasks > GROUP_TASKS || bytes > GROUP_BYTES) {

@@ -34,6 +34,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// What `rt` holds of it.
+    pub(crate) fn text(&self) -> String {
+        let name = route_text(&self.queue, &self.kind, self.lane.as_ref());
+        format!("{} {} {} {name}", self.queue_no, self.lane_no, self.target_no)
+    }
+
     /// Reads what `rt` holds of a number.
     fn parse(number: u32, text: &str) -> Result<Self, BrokerError> {
         Self::read(number, text).ok_or_else(|| corrupt(format!("route {number} cannot be read: {text:?}")))
@@ -117,6 +123,15 @@ impl Names {
         known.by_number.insert(number, Arc::clone(&route));
         known.by_text.insert(name.into_boxed_str(), Arc::clone(&route));
         Ok(route)
+    }
+
+    /// Takes what a shard says now of a number: a store that was emptied may have given it to another route.
+    pub(crate) fn confirm(&self, shard: u16, number: u32, text: &str) -> Result<(), BrokerError> {
+        let known = self.route(shard, number);
+        if known.is_some_and(|r| r.text() == text) {
+            return Ok(());
+        }
+        self.learn(shard, number, text).map(drop)
     }
 
     /// Forgets a shard's routes: its data turned out to be another than it was.

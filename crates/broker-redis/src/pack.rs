@@ -11,7 +11,7 @@ use crate::enqueue::idem_key;
 use crate::gate::Waiting;
 use crate::keys::Key;
 use crate::link::Call;
-use crate::names::{Route, route_text};
+use crate::names::Route;
 use crate::record::{has, is, presets};
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
@@ -25,7 +25,7 @@ impl Inner {
     /// Packs a call, and tells the last six bytes of each task's key.
     pub(crate) fn pack(&self, shard: u16, group: &[Waiting], routes: &[Arc<Route>]) -> (Call, Vec<u8>) {
         let mut call = self.call(&SCRIPTS.enqueue, shard);
-        call.arg(self.time.latest(self.shards()));
+        call.arg(self.time.latest(self.shards(), shard));
         let places = Places::of(group.iter().flat_map(|w| &w.tasks).zip(routes));
         places.put(&mut call);
         let mut rng = rand::rng();
@@ -106,7 +106,7 @@ impl<'r> Places<'r> {
     fn put(&self, call: &mut Call) {
         call.int(self.routes.len() as i64);
         for r in &self.routes {
-            call.int(i64::from(r.number)).arg(text_of(r));
+            call.int(i64::from(r.number)).arg(r.text());
         }
         call.int(self.places.len() as i64);
         for (r, prio) in &self.places {
@@ -213,10 +213,4 @@ fn put_sections(b: &mut Vec<u8>, ext: Option<&str>, payload: &str) {
         b.extend_from_slice(ext.as_bytes());
     }
     b.extend_from_slice(payload.as_bytes());
-}
-
-/// What `rt` holds of a route.
-fn text_of(r: &Route) -> String {
-    let name = route_text(&r.queue, &r.kind, r.lane.as_ref());
-    format!("{} {} {} {name}", r.queue_no, r.lane_no, r.target_no)
 }

@@ -3,8 +3,11 @@
 //! `WAIT` blocks its connection, and it waits for what that connection wrote. So each shard has a connection for this
 //! alone, on which something small is written first: it comes after the write that must be confirmed.
 
+use std::time::Duration;
+
 use posthaste_core::BrokerError;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::link::{Blocking, Unblocked};
 use crate::reply;
@@ -12,6 +15,8 @@ use crate::shards::Shards;
 
 /// How long a replica is waited for, in milliseconds.
 const WAIT_MS: u32 = 1_000;
+/// How long all of it may take.
+const PATIENCE: Duration = Duration::from_millis(WAIT_MS as u64 + 1_000);
 
 /// The connection of one shard.
 #[derive(Default)]
@@ -23,6 +28,14 @@ impl Replicas {
     /// # Errors
     /// [`BrokerError::Unavailable`] when none confirmed in time: it is stored here, and may be lost with this server.
     pub(crate) async fn confirm(&self, shards: &Shards, shard: u16) -> Result<(), BrokerError> {
+        // Past this the connection is dead, whatever it looks like.
+        match timeout(PATIENCE, self.ask(shards, shard)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(short("the server did not answer")),
+        }
+    }
+
+    async fn ask(&self, shards: &Shards, shard: u16) -> Result<(), BrokerError> {
         let mut line = self.0.lock().await;
         let mut blocking = match line.take() {
             Some(blocking) => blocking,

@@ -2,6 +2,7 @@
 //! that goes where work waits. The shares of a limit never add up to more than the limit.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::try_join_all;
 use posthaste_core::BrokerError;
@@ -10,6 +11,9 @@ use redis::Value;
 use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
+
+/// How long a process that shares limits out keeps others from it, in milliseconds.
+const SHARING_MS: u32 = 900;
 
 /// What one shard has of a limited lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,7 +28,8 @@ struct Limited {
     rate: Option<u64>,
     per_ms: u64,
     concurrency: Option<u64>,
-    demand: Vec<Demand>,
+    /// By shard; `None` where the shard did not tell.
+    demand: Vec<Option<Demand>>,
 }
 
 /// One shard's share of a lane's limits.
@@ -36,23 +41,40 @@ struct Share {
 }
 
 impl Limited {
+    fn at(&self, shard: usize) -> Demand {
+        self.demand[shard].unwrap_or_default()
+    }
+
+    /// The shares as far as what runs by now leaves room for them.
+    fn within(&self, shares: &[Share], running: &[u64]) -> Vec<Share> {
+        let mut out = shares.to_vec();
+        let Some(total) = self.concurrency else { return out };
+        let mut left = total.saturating_sub(running.iter().sum());
+        for (share, running) in out.iter_mut().zip(running) {
+            let extra = share.concurrency.unwrap_or(0).saturating_sub(*running).min(left);
+            left -= extra;
+            share.concurrency = Some(running + extra);
+        }
+        out
+    }
+
     /// Shares the limits out. `turn` goes round, so that a limit smaller than the number of shards serves each in turn.
     fn shares(&self, turn: usize) -> Vec<Share> {
         let n = self.demand.len();
         let mut shares = vec![Share::default(); n];
-        let mut wanting: Vec<usize> = (0..n).filter(|i| self.demand[*i].waiting > 0).collect();
+        let mut wanting: Vec<usize> = (0..n).filter(|i| self.at(*i).waiting > 0).collect();
         if !wanting.is_empty() {
             let by = turn % wanting.len();
             wanting.rotate_left(by);
         }
         if let Some(total) = self.concurrency {
-            let running: u64 = self.demand.iter().map(|d| d.running).sum();
+            let running: u64 = (0..n).map(|i| self.at(i).running).sum();
             let left = total.saturating_sub(running);
-            for (share, d) in shares.iter_mut().zip(&self.demand) {
-                share.concurrency = Some(d.running);
+            for (i, share) in shares.iter_mut().enumerate() {
+                share.concurrency = Some(self.at(i).running);
             }
             for (i, extra) in even(left, &wanting) {
-                shares[i].concurrency = Some(self.demand[i].running + extra);
+                shares[i].concurrency = Some(self.at(i).running + extra);
             }
         }
         if let Some(rate) = self.rate {
@@ -78,12 +100,40 @@ fn even(total: u64, places: &[usize]) -> impl Iterator<Item = (usize, u64)> + '_
 }
 
 impl Inner {
-    /// Shares limits out anew, by what each shard runs and what waits there.
+    /// Shares limits out anew, by what each shard runs and what waits there. One process at a time does it.
     pub(crate) async fn share_limits(&self) -> Result<(), BrokerError> {
         let shards = self.found().await?;
-        if shards.count() == 1 {
+        if shards.count() == 1 || !self.may_share().await? {
             return Ok(());
         }
+        let lanes = self.limited_lanes().await?;
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let wanted: Vec<(&String, &Limited, Vec<Share>)> =
+            lanes.iter().map(|(text, lane)| (text, lane, lane.shares(turn))).collect();
+        // First all that fall, then what that leaves goes up: at no moment do the shares add up to more.
+        let lowered = self.send_shares("lower", &wanted).await?;
+        let mut raised = Vec::with_capacity(wanted.len());
+        for (i, (text, lane, shares)) in wanted.iter().enumerate() {
+            let running: Vec<u64> = lowered.iter().map(|of| of[i]).collect();
+            raised.push((*text, *lane, lane.within(shares, &running)));
+        }
+        self.send_shares("set", &raised).await.map(drop)
+    }
+
+    /// Whether nobody else shares limits out at the moment.
+    async fn may_share(&self) -> Result<bool, BrokerError> {
+        let shards = self.shards();
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(shards.key(0, "sharing")).arg(shards.origin()).arg("NX").arg("PX").arg(SHARING_MS);
+        Ok(shards.link().command(&shards.m_key(0), cmd).await? != Value::Nil)
+    }
+
+    /// Every limited lane with what each shard has of it.
+    async fn limited_lanes(&self) -> Result<BTreeMap<String, Limited>, BrokerError> {
+        let shards = self.shards();
         let looks = try_join_all(shards.all().map(|shard| async move {
             let mut call = self.call(&SCRIPTS.share, shard);
             call.arg("look");
@@ -92,45 +142,60 @@ impl Inner {
         let mut lanes: BTreeMap<String, Limited> = BTreeMap::new();
         for (shard, values) in looks.await?.into_iter().enumerate() {
             for row in values.chunks_exact(6) {
-                let number = |v: &Value| reply::text(v.clone()).ok().and_then(|t| t.parse::<u64>().ok());
-                let count = |v: &Value| reply::int(v.clone()).ok().and_then(|n| u64::try_from(n).ok());
                 let lane = lanes.entry(reply::text(row[0].clone())?).or_default();
-                lane.demand.resize(usize::from(shards.count()), Demand::default());
-                // A number comes as a number, its absence as an empty text.
-                let either = |v: &Value| if let Value::Int(_) = v { count(v) } else { number(v) };
-                lane.rate = either(&row[1]);
-                lane.per_ms = either(&row[2]).unwrap_or(1_000).max(1);
-                lane.concurrency = either(&row[3]);
-                lane.demand[shard] =
-                    Demand { running: count(&row[4]).unwrap_or(0), waiting: count(&row[5]).unwrap_or(0) };
+                lane.demand.resize(usize::from(shards.count()), None);
+                lane.rate = number(&row[1]);
+                lane.per_ms = number(&row[2]).unwrap_or(1_000).max(1);
+                lane.concurrency = number(&row[3]);
+                lane.demand[shard] = Some(Demand {
+                    running: number(&row[4]).unwrap_or(0),
+                    waiting: number(&row[5]).unwrap_or(0),
+                });
             }
         }
-        if lanes.is_empty() {
-            return Ok(());
-        }
-        let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let shares: Vec<(String, Vec<Share>)> =
-            lanes.into_iter().map(|(text, lane)| (text, lane.shares(turn))).collect();
-        let sets = shards.all().map(|shard| {
+        Ok(lanes)
+    }
+
+    /// Sends shares to the shards that have the lane; what runs there, by shard and lane.
+    async fn send_shares(
+        &self,
+        what: &str,
+        lanes: &[(&String, &Limited, Vec<Share>)],
+    ) -> Result<Vec<Vec<u64>>, BrokerError> {
+        let calls = self.shards().all().map(|shard| {
             let mut call = self.call(&SCRIPTS.share, shard);
-            call.arg("set");
-            for (text, of) in &shares {
-                let share = of[usize::from(shard)];
+            call.arg(what);
+            for (text, lane, of) in lanes {
+                let at = usize::from(shard);
+                // A lane that a shard did not report keeps the share it has there.
+                let known = lane.demand[at].is_some();
                 let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
-                call.arg(text)
-                    .arg(number(share.rate.map(|r| r.0)))
-                    .arg(number(share.rate.map(|r| r.1)))
-                    .arg(number(share.concurrency));
+                call.arg(if known { text.as_str() } else { "" })
+                    .arg(number(of[at].rate.map(|r| r.0)))
+                    .arg(number(of[at].rate.map(|r| r.1)))
+                    .arg(number(of[at].concurrency));
             }
-            async move { reply::int(self.run(shard, call).await?).map(|woke| (shard, woke != 0)) }
+            async move { Ok::<_, BrokerError>((shard, reply::list(self.run(shard, call).await?)?)) }
         });
-        for (shard, woke) in try_join_all(sets).await? {
-            if woke {
+        let mut running = Vec::new();
+        for (shard, mut values) in try_join_all(calls).await? {
+            if values.pop().as_ref().and_then(number) == Some(1) {
                 self.set_busy(shard);
                 self.live.announce(shard);
             }
+            let mut of: Vec<u64> = values.iter().map(|v| number(v).unwrap_or(0)).collect();
+            of.resize(lanes.len(), 0);
+            running.push(of);
         }
-        Ok(())
+        Ok(running)
+    }
+}
+
+/// A number, as one or as a text; an empty text is none.
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(n) => u64::try_from(*n).ok(),
+        other => reply::text(other.clone()).ok()?.parse().ok(),
     }
 }
 
@@ -141,7 +206,7 @@ mod tests {
     use super::*;
 
     fn limited(rate: Option<u64>, concurrency: Option<u64>, demand: Vec<(u64, u64)>) -> Limited {
-        let demand = demand.into_iter().map(|(running, waiting)| Demand { running, waiting }).collect();
+        let demand = demand.into_iter().map(|(running, waiting)| Some(Demand { running, waiting })).collect();
         Limited { rate, per_ms: 1_000, concurrency, demand }
     }
 
@@ -170,6 +235,9 @@ mod tests {
             let running: u64 = demand.iter().map(|d| d.0).sum();
             let places: u64 = shares.iter().filter_map(|s| s.concurrency).sum();
             prop_assert!(places <= total.max(running));
+            let more: Vec<u64> = demand.iter().map(|d| d.1).collect();
+            let later: u64 = lane.within(&shares, &more).iter().filter_map(|s| s.concurrency).sum();
+            prop_assert!(later <= total.max(more.iter().sum()));
             let per_ms: f64 = shares.iter().filter_map(|s| s.rate).map(|(n, per)| n as f64 / per as f64).sum();
             prop_assert!(per_ms <= total as f64 / 1_000.0 * 1.001 + 1e-9);
         }

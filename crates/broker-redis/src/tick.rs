@@ -21,14 +21,25 @@ impl Inner {
         let shards = self.found().await?;
         let short = self.memory.is_short(shards).await;
         let mut sum = TickReport::default();
+        let mut failed = None;
         for shard in shards.all() {
-            let one = self.tick_shard(shard, short).await?;
+            // A shard that does not answer keeps no other from its sweep.
+            let one = match self.tick_shard(shard, short).await {
+                Ok(one) => one,
+                Err(e) => {
+                    failed.get_or_insert(e);
+                    continue;
+                }
+            };
             sum.due += one.due;
             sum.rescued += one.rescued;
             sum.expired += one.expired;
             sum.pruned += one.pruned;
             sum.more |= one.more;
             sum.next = sum.next.into_iter().chain(one.next).min();
+        }
+        if let Some(e) = failed {
+            return Err(e);
         }
         self.share_limits().await?;
         Ok(sum)

@@ -72,7 +72,8 @@ pub(crate) struct Login {
 /// `redis://`, `rediss://` (TLS), `redis+sentinel://` and `rediss+sentinel://` (`/<service>/<db>`),
 /// `redis+cluster://` and `rediss+cluster://`, `unix://` and `redis+unix://` (`?db=`). Sentinel and Cluster take several
 /// hosts, separated by commas. `valkey` may stand for `redis`. User and password are percent-encoded; for sentinels
-/// with a password of their own there are `?sentinel_username=` and `?sentinel_password=`.
+/// with a password of their own there are `?sentinel_username=` and `?sentinel_password=`. With TLS, `?ca=` names a file
+/// (PEM) with the certificate that the server's must be signed by, instead of the public ones.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl {
     pub(crate) hosts: Vec<Host>,
@@ -81,6 +82,7 @@ pub struct RedisUrl {
     pub(crate) db: i64,
     pub(crate) login: Login,
     pub(crate) sentinel_login: Login,
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// Why a URL cannot be used, and what to write instead. It never holds the URL, which may hold a password.
@@ -217,11 +219,13 @@ impl RedisUrl {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match name {
                 "db" => self.db = db_of(value)?,
+                "ca" if self.tls && !value.is_empty() => self.ca = Some(PathBuf::from(decoded(value)?)),
+                "ca" => return Err(problem("ca= names a file, and belongs to rediss:// (TLS)")),
                 "sentinel_username" => self.sentinel_login.username = Some(decoded(value)?),
                 "sentinel_password" => self.sentinel_login.password = Some(decoded(value)?),
                 _ => {
                     return Err(problem(
-                        "after the ? a Redis URL takes only db, sentinel_username and sentinel_password",
+                        "after the ? a Redis URL takes only db, ca, sentinel_username and sentinel_password",
                     ));
                 }
             }
@@ -407,6 +411,7 @@ mod tests {
         assert!(!printed.contains("p:ss") && !printed.contains("p%3A"), "{printed}");
         let sentinel = url("redis+sentinel://:a@h/m?sentinel_password=hid%20den");
         assert_eq!(sentinel.sentinel_login.password.as_deref(), Some("hid den"));
+        assert_eq!(url("rediss://h?ca=/a%20b.pem").ca, Some(PathBuf::from("/a b.pem")));
         assert!(!format!("{sentinel:?}").contains("hid"));
     }
 
@@ -423,6 +428,8 @@ mod tests {
             "redis://:secret/x@h",
             "redis://user@h",
             "redis://h?timeout=3",
+            "redis://h?ca=/etc/ca.pem",
+            "rediss://h?ca=",
             "redis+cluster://h/1",
             "redis+cluster://h?db=1",
             "redis+sentinel://h/0",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use posthaste_core::broker::{ClaimRequest, SettleReply, SettleRequest, Settled, Settlement};
+use posthaste_core::broker::{ClaimRequest, Held, SettleReply, SettleRequest, Settled, Settlement};
 use posthaste_core::limits::MAX_CLAIM;
 use posthaste_core::task::stored::cut;
 use posthaste_core::{BrokerError, Claimed, LeaseRef, LeaseToken, Outcome, State, Timestamp};
@@ -19,6 +19,9 @@ use crate::records::kind_code;
 use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
+
+/// Rounds that one claim goes when what it looked at was held up or stale.
+const LOOKS: usize = 8;
 
 /// What a call to one shard answers.
 struct Worked {
@@ -74,6 +77,19 @@ impl Inner {
                     reply.settled[*at] = settled(*letter)?;
                 }
             }
+            if let Some(claim) = claim.filter(|c| worked.more && worked.claimed.len() < c.max.min(MAX_CLAIM))
+            {
+                let rest = ClaimRequest {
+                    max: claim.max.min(MAX_CLAIM) - worked.claimed.len(),
+                    start: claim.start.saturating_sub(worked.claimed.len()),
+                    held: held_with(claim, &worked.claimed),
+                    ..claim.clone()
+                };
+                reply.claimed.extend(worked.claimed);
+                // What was settled stands, whatever becomes of this.
+                reply.claimed.extend(self.claim(rest).await.unwrap_or_default());
+                continue;
+            }
             reply.claimed.extend(worked.claimed);
         }
         if let Some(claim) = request.claim.filter(|_| !one) {
@@ -84,6 +100,36 @@ impl Inner {
 
     /// Hands out ready tasks, from the shards in which there may be some, each time beginning with another.
     pub(crate) async fn claim(self: &Arc<Self>, request: ClaimRequest) -> Result<Vec<Claimed>, BrokerError> {
+        let mut out: Vec<Claimed> = Vec::new();
+        let want = request.max.min(MAX_CLAIM);
+        for _ in 0..LOOKS {
+            let part = ClaimRequest {
+                max: want - out.len(),
+                start: request.start.saturating_sub(out.len()),
+                held: held_with(&request, &out),
+                ..request.clone()
+            };
+            let (claimed, more) = match self.claim_once(part).await {
+                Ok(found) => found,
+                Err(e) if out.is_empty() => return Err(e),
+                Err(_) => break,
+            };
+            out.extend(claimed);
+            if !more || out.len() >= want {
+                return Ok(out);
+            }
+        }
+        // There is more to look at than one claim may: the next begins where this one ended.
+        self.live.announce_all();
+        Ok(out)
+    }
+
+    /// One round over the shards, and whether there was more to look at.
+    async fn claim_once(
+        self: &Arc<Self>,
+        request: ClaimRequest,
+    ) -> Result<(Vec<Claimed>, bool), BrokerError> {
+        let (mut failed, mut more) = (None, false);
         let shards = self.found().await?;
         let n = shards.count();
         let mut out: Vec<Claimed> = Vec::new();
@@ -109,7 +155,18 @@ impl Inner {
                 continue;
             }
             let call = self.pack_work(shard, &mut Part::default(), Some(&part));
-            let worked = self.work(shard, call, Some(&part)).await?;
+            let worked = match self.work(shard, call, Some(&part)).await {
+                Ok(worked) => worked,
+                // A shard that does not answer takes nothing from what others handed out.
+                Err(e) => {
+                    failed = Some(e);
+                    continue;
+                }
+            };
+            // What one call may look at was held up or stale; what is behind it is next.
+            if worked.more && worked.claimed.len() < part.max {
+                more = true;
+            }
             if let (Some(busy), Some(look)) = (busy, look)
                 && !worked.more
                 && worked.claimed.len() < part.max
@@ -118,7 +175,10 @@ impl Inner {
             }
             out.extend(worked.claimed);
         }
-        Ok(out)
+        match failed {
+            Some(e) if out.is_empty() => Err(e),
+            _ => Ok((out, more)),
+        }
     }
 
     /// Packs a part. The answers come in the order in which its outcomes are packed: `part.at` is put into that order.
@@ -175,7 +235,7 @@ impl Inner {
                 .int(c.max.min(MAX_CLAIM) as i64)
                 .int(c.start.min(MAX_CLAIM) as i64)
                 .int(i64::try_from(c.lease.as_millis()).unwrap_or(i64::MAX))
-                .arg(self.time.latest(self.shards()));
+                .arg(self.time.latest(self.shards(), shard));
             match c.per_target {
                 Some(n) => call.int(i64::from(n)),
                 None => call.arg(""),
@@ -199,11 +259,11 @@ impl Inner {
         claim: Option<&ClaimRequest>,
     ) -> Result<Worked, BrokerError> {
         let values = reply::list(self.run(shard, call).await?)?;
-        let [letters, now, epoch, nonce, more, rows, worker] =
-            <[Value; 7]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
+        let [letters, now, epoch, nonce, more, rows, worker, names] =
+            <[Value; 8]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
         let letters = reply::bytes(letters)?;
         let now = reply::int(now)?;
-        self.time.learn(now);
+        self.time.learn(shard, now);
         let more = reply::int(more)?;
         let rows = reply::list(rows)?;
         let mut worked = Worked { letters, claimed: Vec::new(), more: more & 1 != 0 };
@@ -221,6 +281,10 @@ impl Inner {
             start: claim.start,
             worker: reply::int(worker)? as u16,
         };
+        for (n, text) in reply::pairs(names)? {
+            let n = u32::try_from(reply::int(n)?).map_err(|_| corrupt("a route's number"))?;
+            self.names.confirm(shard, n, &reply::text(text)?)?;
+        }
         worked.claimed = self.claimed(shard, rows, claim, &at).await?;
         Ok(worked)
     }
@@ -275,6 +339,19 @@ impl Inner {
         }));
         Ok(out)
     }
+}
+
+/// What a worker holds of each target once it has `claimed`, too.
+fn held_with(request: &ClaimRequest, claimed: &[Claimed]) -> Vec<Held> {
+    let mut held = request.held.clone();
+    for c in claimed {
+        let Some(lane) = &c.lane else { continue };
+        match held.iter_mut().find(|h| h.queue == c.queue && h.target == lane.target) {
+            Some(h) => h.count += 1,
+            None => held.push(Held { queue: c.queue.clone(), target: lane.target.clone(), count: 1 }),
+        }
+    }
+    held
 }
 
 /// What is common to the tasks of one claim.
@@ -334,6 +411,7 @@ fn settled(letter: u8) -> Result<Settled, BrokerError> {
     match letter {
         b'A' => Ok(Settled::AlreadySettled),
         b'L' => Ok(Settled::LeaseLost),
+        b'X' => Err(corrupt("the record of a task that was settled cannot be read")),
         code => State::from_code(code.wrapping_sub(b'0'))
             .map(Settled::Settled)
             .ok_or_else(|| corrupt("the answer to an outcome")),

@@ -1,6 +1,7 @@
 //! How one connection is made: addresses, timeouts, and what is said when it cannot be made.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -59,7 +60,7 @@ pub(super) async fn dial(
         pushes(info);
         Ok::<(), redis::aio::SendError>(())
     });
-    let mut connection = open(&address, &settings_of(&url.login, url.db), &config)
+    let mut connection = open(url, &address, &settings_of(&url.login, url.db), &config)
         .await
         .map_err(|error| explain(&address, host.as_ref(), &error))?;
     if matches!(url.mode, Mode::Sentinel { .. }) {
@@ -120,13 +121,31 @@ fn tcp_settings() -> TcpSettings {
 }
 
 async fn open(
+    url: &RedisUrl,
     address: &ConnectionAddr,
     settings: &RedisConnectionInfo,
     config: &AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, RedisError> {
     let info: ConnectionInfo = address.clone().into_connection_info()?;
     let info = info.set_redis_settings(settings.clone()).set_tcp_settings(tcp_settings());
-    Client::open(info)?.get_multiplexed_async_connection_with_config(config).await
+    let client = match &url.ca {
+        // Read each time, since certificates are renewed while processes run.
+        Some(path) => Client::build_with_tls(info, certificates(path).await?)?,
+        None => Client::open(info)?,
+    };
+    client.get_multiplexed_async_connection_with_config(config).await
+}
+
+async fn certificates(path: &Path) -> Result<TlsCertificates, RedisError> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        std::fs::read(&path).map_err(|error| {
+            let what = format!("the file {} that ca= names cannot be read: {error}", path.display());
+            RedisError::from((ErrorKind::InvalidClientConfig, "TLS", what))
+        })
+    });
+    let root_cert = read.await.map_err(|error| RedisError::from(io::Error::other(error)))??;
+    Ok(TlsCertificates { client_tls: None, root_cert: Some(root_cert) })
 }
 
 /// Asks the sentinels, one after the other, which server is the master now.
@@ -144,7 +163,7 @@ async fn master_of(url: &RedisUrl, service: &str) -> Result<Host, String> {
 async fn ask_sentinel(url: &RedisUrl, sentinel: &Host, service: &str) -> Result<Host, String> {
     let address = tcp_of(url.tls, sentinel);
     let config = config_of(Purpose::Calls).set_response_timeout(Some(CONNECT_TIMEOUT));
-    let mut connection = open(&address, &settings_of(&url.sentinel_login, 0), &config)
+    let mut connection = open(url, &address, &settings_of(&url.sentinel_login, 0), &config)
         .await
         .map_err(|error| explain(&address, Some(sentinel), &error))?;
     let mut command = redis::cmd("SENTINEL");

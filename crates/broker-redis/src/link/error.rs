@@ -5,6 +5,9 @@ use redis::ServerError;
 
 use crate::url::Host;
 
+/// What the user of the URL must be allowed, as `ACL SETUSER` takes it.
+pub(super) const RIGHTS: &str = "~ph:* &ph:* +@all -@dangerous +info +cluster +role";
+
 /// What to do about an error that the server answered.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -62,8 +65,7 @@ pub(super) fn meaning(error: &ServerError) -> BrokerError {
         "NOAUTH" => unavailable("Redis wants a password (NOAUTH): put it into REDIS_URL as redis://:password@host"),
         "WRONGPASS" => unavailable("Redis refused the user or password of REDIS_URL (WRONGPASS)"),
         "NOPERM" => unavailable(format!(
-            "the Redis user of REDIS_URL lacks a permission (NOPERM: {details}); it needs ~ph:* &ph:* +@all -@dangerous \
-             +info +cluster"
+            "the Redis user of REDIS_URL lacks a permission (NOPERM: {details}); it needs {RIGHTS}"
         )),
         "MISCONF" => unavailable(format!(
             "Redis cannot save to its disk and refuses to write (MISCONF: {details}); see to its disk, then it goes on"

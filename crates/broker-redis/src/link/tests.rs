@@ -139,6 +139,49 @@ async fn a_wrong_password_is_named() {
 }
 
 #[tokio::test]
+async fn the_rights_that_an_error_names_are_enough() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let mut allow = vec!["ACL", "SETUSER", "posthaste", "on", ">secret"];
+    allow.extend(super::error::RIGHTS.split(' '));
+    assert_eq!(server.command(&allow), Reply::Text("OK".to_owned()));
+    let link = link_to(&server.url().replace("//", "//posthaste:secret@"));
+    assert_eq!(count(&link, 1).await.expect("scripts"), 1);
+    link.masters().await.expect("masters")[0].command(redis::cmd("INFO").arg("server")).await.expect("INFO");
+    let mut listener = link.listen(b"ph:{t:0}:ev".to_vec());
+    assert!(matches!(soon("a subscription", listener.next()).await, Some(Heard::Subscribed)));
+    let mut wait = redis::cmd("BLPOP");
+    wait.arg("ph:{t:0}:bell").arg("0.001");
+    let rung = link.blocking(KEY).await.expect("nothing is connected yet").command(&wait).await;
+    assert!(matches!(rung, Ok(Unblocked::Answer(Value::Nil))), "{rung:?}");
+    let mut other = redis::cmd("GET");
+    other.arg("other");
+    let refused = link.command(b"other", other).await;
+    assert!(
+        matches!(&refused, Err(BrokerError::Unavailable { why }) if why.contains("~ph:*")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_of_ones_own_is_trusted_when_it_is_named() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let (port, certificate) = server.tls();
+    let url = format!("rediss://127.0.0.1:{port}/0");
+    let named = link_to(&format!("{url}?ca={}", certificate.display()));
+    assert_eq!(count(&named, 1).await.expect("run"), 1);
+    let unknown = count(&link_to(&url), 1).await;
+    assert!(
+        matches!(&unknown, Err(BrokerError::Unavailable { why }) if why.contains("certificate")),
+        "{unknown:?}"
+    );
+    let missing = count(&link_to(&format!("{url}?ca=/nowhere.pem")), 1).await;
+    assert!(
+        matches!(&missing, Err(BrokerError::Unavailable { why }) if why.contains("/nowhere.pem")),
+        "{missing:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_waits_at_the_server_is_told_of_a_reconnect() {
     let server = RedisServer::start(&RedisOptions::default());
     let link = link_to(&server.url());

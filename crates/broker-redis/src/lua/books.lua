@@ -1,5 +1,7 @@
 -- What a call does to counters, series, running numbers, events and the bell, written once at its end.
 local counts, points, runs, events, wake = {}, {}, {}, {}, false
+-- Whether others should look for work although nothing became claimable just now.
+local ring_on = false
 
 -- Moves `n` tasks of a queue between counters; either may be nil.
 local function count(queue, from, to, n)
@@ -17,6 +19,15 @@ local function point(queue, name, n)
   local p = points[queue]
   if not p then p = {}; points[queue] = p end
   p[name] = (p[name] or 0) + n
+end
+
+-- Calls what may meet a record that cannot be read, so that it stops nothing but itself. Whether it came to its end.
+local function aside(f, ...)
+  local ok, err = pcall(f, ...)
+  if not ok then
+    redis.log(redis.LOG_WARNING, 'posthaste: ' .. tostring(type(err) == 'table' and err.err or err))
+  end
+  return ok
 end
 
 -- Bucket i counts durations below 2^i ms, the last one the rest.
@@ -54,7 +65,7 @@ end
 
 local function flush()
   flush_runs()
-  if next(counts) == nil and next(points) == nil and #events == 0 and not wake then return 0 end
+  if next(counts) == nil and next(points) == nil and #events == 0 and not wake and not ring_on then return 0 end
   for f, n in pairs(counts) do
     if n ~= 0 then call('HINCRBY', P .. 'c', f, n) end
   end
@@ -69,7 +80,7 @@ local function flush()
   end
   if #events > 0 then call('SPUBLISH', P .. 'ev', '[' .. concat(events, ',') .. ']') end
   -- One ring is enough for all that sleep: who finds more than it takes rings on.
-  if wake and call('LLEN', P .. 'bell') < 2 then call('RPUSH', P .. 'bell', caller) end
+  if (wake or ring_on) and call('LLEN', P .. 'bell') < 2 then call('RPUSH', P .. 'bell', caller) end
   counts, points, events = {}, {}, {}
   return wake and 1 or 0
 end

@@ -71,7 +71,10 @@ local function target_room(target)
   if s.auto then
     if lasts(s.auto) then return 0 end
     -- Half-open: one task finds out.
-    if s.auto.reason ~= 'throttled' then room = call('HEXISTS', P .. 'pb', target) == 1 and 0 or 1 end
+    if s.auto.reason ~= 'throttled' then 
+      local probe = call('HGET', P .. 'pb', target)
+      room = probe and call('HEXISTS', P .. 'run', probe) == 1 and 0 or 1
+    end
   end
   if s.conc then room = min(room, max(0, (s.sconc or s.conc) - running_of('t' .. target))) end
   if s.rate then room = min(room, starts_left(target, s)) end
@@ -243,8 +246,9 @@ local function claim(arg)
   local run, leases = {}, {}
   -- As a text: a number would be printed anew for each task.
   local deadline = string.format('%.0f', now + max(1, lease))
-  local waits = {}
-  for _ = 1, tonumber(ARGV[arg]) do
+  local waits, named = {}, {}
+  local queues = tonumber(ARGV[arg])
+  for _ = 1, queues do
     arg = arg + 1
     local queue = call('HGET', P .. 'q', ARGV[arg])
     local paused = queue and call('HGET', P .. 'qp', queue)
@@ -291,7 +295,7 @@ local function claim(arg)
             passed = passed + 1
           elseif A % 2 == 1 and unp('>I6', rec, 27) <= now then
             load_ending()
-            end_waiting(key, rd(rec, key), EXPIRED, 'expired', 'expired before it could be run')
+            aside(end_waiting, key, rd(rec, key), EXPIRED, 'expired', 'expired before it could be run')
             passed = passed + 1
           else
             if not token then
@@ -319,6 +323,7 @@ local function claim(arg)
             no = no + 2
             -- Tasks that came together were due together: their wait is worked out once.
             local fresh = B >= 128
+            named[sub(rec, 4, 6)] = true
             local due = fresh and sub(key, 1, 6) or sub(rec, 15, 20)
             local w = waits[due]
             if not w then
@@ -365,5 +370,21 @@ local function claim(arg)
   bulk('HSET', P .. 'run', run)
   bulk('ZADD', P .. 'ls', leases)
   save_buckets()
-  return epoch or 0, more, out, me_no or 0
+  -- Who has more to hand out than it hands out here rings on.
+  if started >= want then
+    for i = 0, queues - 1 do
+      local queue = call('HGET', P .. 'q', ARGV[arg - i])
+      for p = 0, 3 do
+        if queue and call('EXISTS', P .. 'g:' .. queue .. ':' .. p) == 1 then ring_on = true; break end
+      end
+      if ring_on then break end
+    end
+  end
+  -- What the routes are called that were handed out: the caller may know them from a store that is no more.
+  local names = {}
+  for n in pairs(named) do names[#names + 1] = unp('>I3', n) end
+  local known = hmget(P .. 'rt', names)
+  local told = {}
+  for i = 1, #names do told[2 * i - 1], told[2 * i] = names[i], known[i] end
+  return epoch or 0, more, out, me_no or 0, told
 end

@@ -95,7 +95,8 @@ local function specials()
     local value = fresh_idem[name]
     if not value then
       local day = floor(now / 86400000)
-      value = call('HGET', P .. 'idem:' .. day, name) or call('HGET', P .. 'idem:' .. (day - 1), name)
+      -- Tomorrow, too: the clock may have been set back over midnight.
+      for d = day + 1, day - 1, -1 do value = value or call('HGET', P .. 'idem:' .. d, name) end
       if not value or unp('>I6', value) + IDEMPOTENCY_KEPT <= now then return nil end
     end
     if sub(value, 7, 38) ~= fingerprint then return 'M' end
@@ -120,6 +121,7 @@ local function specials()
     local text = concat(value)
     call('HSET', P .. 'idem:' .. day, name, text)
     call('HDEL', P .. 'idem:' .. (day - 1), name)
+    call('HDEL', P .. 'idem:' .. (day + 1), name)
     fresh_idem[name] = text
   end
 

@@ -110,6 +110,7 @@ local function answered(target, key, class, asked, message)
     s.strikes, s.opens = nil, nil
     if not (s.auto and s.auto.reason == 'throttled' and lasts(s.auto)) then
       s.auto = nil
+      call('HDEL', P .. 'pb', target)
       wake = true
     end
   end

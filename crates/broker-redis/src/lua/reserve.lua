@@ -7,7 +7,9 @@ local what, name, fingerprint, entries = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local day = floor(now / 86400000)
 
 local function find(kind)
-  local value = call('HGET', P .. kind .. day, name) or call('HGET', P .. kind .. (day - 1), name)
+  local value
+  -- Tomorrow, too: the clock may have been set back over midnight.
+  for d = day + 1, day - 1, -1 do value = value or call('HGET', P .. kind .. d, name) end
   if not value or unp('>I6', value) + IDEMPOTENCY_KEPT <= now then return nil end
   return value
 end
@@ -15,6 +17,7 @@ end
 if what == 'complete' then
   call('HDEL', P .. 'rsv:' .. day, name)
   call('HDEL', P .. 'rsv:' .. (day - 1), name)
+  call('HDEL', P .. 'rsv:' .. (day + 1), name)
   if entries ~= '' then
     call('HDEL', P .. 'idem:' .. (day - 1), name)
     call('HSET', P .. 'idem:' .. day, name, pack('>I6', now) .. fingerprint .. entries)

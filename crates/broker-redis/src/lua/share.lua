@@ -1,20 +1,34 @@
--- The share that a shard has of limits which hold for all shards. KEYS: P m. ARGV: clock; look, or set and then of each lane its
--- text, starts per period, period in ms, places ('' where there is no such limit).
+-- The share that a shard has of limits which hold for all shards. KEYS: P m. ARGV: clock; look, or lower or set and then of each
+-- lane its text, starts per period, period in ms, places ('' where there is no such limit). Lower takes no share up.
+-- Lower and set return what runs in each lane, and last whether work became claimable.
 -- Look returns of each limited lane: its text, rate, period, concurrency ('' if none), what runs, what waits (at least).
-if ARGV[2] == 'set' then
+if ARGV[2] ~= 'look' then
+  local runs_now = {}
   for i = 3, #ARGV, 4 do
     local lane = call('HGET', P .. 'l', ARGV[i])
     if lane then
       local s = copy(settings(lane))
       local rate, per, conc = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+      if ARGV[2] == 'lower' and conc then conc = min(conc, s.sconc or s.conc or conc) end
+      local target = string.match(call('HGET', P .. 'li', lane), '^%d+ (%d+)')
+      runs_now[#runs_now + 1] = running_of(lane == target and 't' .. lane or lane)
       if s.srate ~= rate or s.sper ~= per or s.sconc ~= conc then
+        -- What was used under a higher rate counts for one period of a lower one at most.
+        if rate and s.rate then
+          buckets[lane] = {min(level(lane, s), rate), now}
+          buckets_changed[lane] = true
+        end
         s.srate, s.sper, s.sconc = rate, per, conc
         save(lane, s)
         wake = true
       end
+    else
+      runs_now[#runs_now + 1] = 0
     end
   end
-  return flush()
+  save_buckets()
+  runs_now[#runs_now + 1] = flush()
+  return runs_now
 end
 local out = {}
 local function waiting(lane, target)

@@ -4,7 +4,8 @@
 -- Returns {due, rescued, expired, pruned, ms until something is due or -1, 1 if work became claimable}.
 load_ending()
 local limit = tonumber(ARGV[2])
-local last = tonumber(call('HGET', P .. 'm', 'tick')) or now
+local ticked = tonumber(call('HGET', P .. 'm', 'tick'))
+local last = ticked or now
 local hold = tonumber(call('HGET', P .. 'm', 'hold')) or 0
 local draws = 0
 
@@ -15,7 +16,7 @@ end
 
 -- Nobody came by for a while, or the clock jumped: the store or its workers stood still, and healthy ones could not
 -- extend. They get one full lease before anything is taken from them.
-local newest = max(last, tonumber(call('HGET', P .. 'm', 'last')) or 0)
+local newest = ticked or tonumber(call('HGET', P .. 'm', 'last')) or 0
 if now - last > STORE_GAP or now < last then
   hold = now + LEASE
   call('HSET', P .. 'm', 'hold', hold)
@@ -105,7 +106,8 @@ if now >= hold then
   for i = #lost - 1, 1, -2 do
     local raw = call('HGET', P .. 'run', lost[i])
     if raw then
-      lose(lost[i], raw, tonumber(lost[i + 1]))
+      -- What cannot be ended must not hold up the rest: it is tried again later.
+      if not aside(lose, lost[i], raw, tonumber(lost[i + 1])) then call('ZADD', P .. 'ls', now + 60000, lost[i]) end
       rescued = rescued + 1
     else
       call('ZREM', P .. 'ls', lost[i])
@@ -121,8 +123,8 @@ local function expire()
     local key, gen = of_entry(sub(member, 1, -2))
     -- A running task goes on; what follows its try looks at the expiry again.
     local rec = call('HEXISTS', P .. 'run', key) == 0 and call('HGET', P .. 't', key)
-    if rec then
-      local r = rd(rec, key)
+    local r
+    if rec and aside(function() r = rd(rec, key) end) then
       if r.state < SUCCEEDED and r.gen == gen then
         if byte(member, -1) == 0 and r.exp == at then
           end_waiting(key, r, EXPIRED, 'expired', 'expired before it could be run')
@@ -261,8 +263,10 @@ local function sweep_keys()
   -- Whole days at once: what is in the day before yesterday's is over 24 hours old.
   local day = floor(now / 86400000)
   local first = tonumber(call('HGET', P .. 'm', 'idem')) or day - 3
+  -- A clock that was far ahead for a while left days behind it.
+  if first > day - 1 then call('HSET', P .. 'm', 'idem', day - 1) end
   if first < day - 1 then
-    for d = max(first, day - 40), day - 2 do
+    for d = max(first, day - 400), day - 2 do
       n = n + call('HLEN', P .. 'idem:' .. d)
       call('UNLINK', P .. 'idem:' .. d, P .. 'rsv:' .. d)
     end

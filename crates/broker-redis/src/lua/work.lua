@@ -4,8 +4,8 @@
 -- of other outcomes, then each as `len1 K token16 op1 …` (see src/settle.rs); number of
 -- leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, not after (store ms; '' is whenever), most per
 -- target ('' is any), number of targets held, of each `<queue> <target> ` and count; number of queues, their names.
--- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost), now, epoch, nonce, 1 if more is
--- ready plus 2 if work became claimable, [K, record, …], worker#}; a large
+-- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost, `X` its record cannot be read), now, epoch, nonce, 1 if more is
+-- ready plus 2 if work became claimable, [K, record, …], worker#, [route#, its text, …]}; a large
 -- payload comes as `len1 K payload` in the place of K.
 local replies, nr = {}, 0
 local arg = 2
@@ -130,16 +130,18 @@ if nsettle > 0 then
     elseif ops[i] == 83 then -- S: a success, and the result if there is one
       gone[key] = true
       replies[nr + i] = '4'
-      succeed(key, run, rec, rests[i], false)
+      if not aside(succeed, key, run, rec, rests[i], false) then replies[nr + i] = 'X' end
     elseif ops[i] == 75 then -- K: a success that keeps something: kind1 name body, then the result
       gone[key] = true
       replies[nr + i] = '4'
       local kept, result = unp('>I4c0I4c0', rests[i])
       keep(key, kept)
-      succeed(key, run, rec, result, byte(kept, 1) == 7)
+      if not aside(succeed, key, run, rec, result, byte(kept, 1) == 7) then replies[nr + i] = 'X' end
     else -- 0 to 6: a class
       gone[key] = true
-      replies[nr + i] = tostring(failure(key, run, rec, ops[i], rests[i]))
+      local to
+      local ended = aside(function() to = failure(key, run, rec, ops[i], rests[i]) end)
+      replies[nr + i] = ended and tostring(to) or 'X'
     end
   end
 end
@@ -161,11 +163,11 @@ for _ = 1, nstarted do
   end
 end
 
-local epoch, more, out, nonce, me = 0, 0, {}, '', 0
+local epoch, more, out, nonce, me, told = 0, 0, {}, '', 0, {}
 if ARGV[arg] then
   nonce = ARGV[arg + 1]
   local latest = tonumber(ARGV[arg + 5])
   -- Nobody waits any more for what a call that was held up would hand out: it would be held for a whole lease.
-  if not latest or now <= latest then epoch, more, out, me = claim(arg) end
+  if not latest or now <= latest then epoch, more, out, me, told = claim(arg) end
 end
-return {concat(replies), now, epoch, nonce, more + 2 * flush(), out, me}
+return {concat(replies), now, epoch, nonce, more + 2 * flush(), out, me, told}
