@@ -121,6 +121,7 @@ impl RedisUrl {
             db: 0,
             login,
             sentinel_login: Login::default(),
+            ca: None,
         };
         match kind {
             Kind::Unix => url.read_unix(hosts, path)?,

@@ -147,6 +147,31 @@ impl RedisServer {
         self.wire().command(words)
     }
 
+    /// Lets it speak TLS too, under a certificate for 127.0.0.1 that signs itself: the port, and the file of the certificate.
+    ///
+    /// # Panics
+    /// When the server was built without TLS.
+    pub fn tls(&self) -> (u16, PathBuf) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a fixed, valid name");
+        let (certificate, key) = (self.file("tls.crt"), self.file("tls.key"));
+        std::fs::write(&certificate, made.cert.pem()).expect("the directory can be written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("the directory can be written");
+        let text = |path: &Path| path.to_str().expect("a temporary directory has a plain name").to_owned();
+        // The port above its own is kept free for it.
+        let port = self.port + 10_000;
+        let settings = [
+            ("tls-auth-clients", "no".to_owned()),
+            ("tls-ca-cert-file", text(&certificate)),
+            ("tls-cert-file", text(&certificate)),
+            ("tls-key-file", text(&key)),
+            ("tls-port", port.to_string()),
+        ];
+        let words = settings.iter().flat_map(|(name, value)| [*name, value.as_str()]);
+        let words = ["CONFIG", "SET"].into_iter().chain(words).collect::<Vec<_>>();
+        assert_eq!(self.command(&words), Reply::Text("OK".to_owned()), "the server takes the certificate");
+        (port, certificate)
+    }
+
     /// Ends it with SIGKILL: what it had not written to its disk is lost.
     pub fn kill(&self) {
         drop(self.process.lock().expect("no test panicked meanwhile").take());
