@@ -115,8 +115,10 @@ fn config_of(purpose: Purpose) -> AsyncConnectionConfig {
 /// Without `TCP_NODELAY` a small call waits for the acknowledgement of the one before it. The keep-alive finds a peer
 /// that vanished while a connection waits.
 fn tcp_settings() -> TcpSettings {
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(15))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(3);
     TcpSettings::default().set_nodelay(true).set_keepalive(keepalive)
 }
 
