@@ -2,7 +2,7 @@
 //! made durable, the next one gathers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use posthaste_core::broker::Fenced;
 use posthaste_core::limits::MAX_SETTLE;
@@ -22,44 +22,81 @@ pub(crate) struct MarkRequest {
 /// for its answer.
 pub(crate) type MarkSender = mpsc::UnboundedSender<MarkRequest>;
 
-/// Answers marks until every sender is gone. `patience` bounds one call of the store.
+/// A handler waits for its mark for so many leases.
+pub(crate) const LEASES: u32 = 4;
+/// Pause after a call that failed.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Answers marks until every sender is gone. `patience` bounds one call of the store, `give_up` how long a handler waits
+/// for a store that does not answer: an outage is no reason to end an attempt that has sent nothing yet, and that has
+/// a connection open for it.
 pub(crate) async fn serve(
     store: Arc<dyn Store>,
     mut requests: mpsc::UnboundedReceiver<MarkRequest>,
     patience: Duration,
+    give_up: Duration,
 ) {
-    let mut batch = Vec::new();
-    while requests.recv_many(&mut batch, MAX_SETTLE).await > 0 {
+    let mut fresh = Vec::new();
+    let mut batch: Vec<(MarkRequest, Instant)> = Vec::new();
+    loop {
+        if batch.is_empty() {
+            if requests.recv_many(&mut fresh, MAX_SETTLE).await == 0 {
+                return;
+            }
+        } else {
+            // What waits for the store to come back is asked together with what came meanwhile.
+            while batch.len() + fresh.len() < MAX_SETTLE
+                && let Ok(request) = requests.try_recv()
+            {
+                fresh.push(request);
+            }
+        }
+        let now = Instant::now();
+        batch.extend(fresh.drain(..).map(|r| (r, now)));
         // A handler that was dropped meanwhile sends nothing, so it needs no mark.
-        batch.retain(|r| !r.answer.is_closed());
-        let leases: Vec<LeaseRef> = batch.iter().map(|r| r.lease).collect();
-        if leases.is_empty() {
+        batch.retain(|(r, _)| !r.answer.is_closed());
+        if batch.is_empty() {
             continue;
         }
-        let answers = match tokio::time::timeout(patience, store.mark(&leases)).await {
-            Ok(Ok(fenced)) if fenced.len() == leases.len() => {
-                fenced.into_iter().map(Some).collect::<Vec<_>>()
+        match ask(&*store, &batch, patience).await {
+            Some(fenced) => {
+                for ((request, _), fenced) in batch.drain(..).zip(fenced) {
+                    answer(
+                        request,
+                        match fenced {
+                            Fenced::Granted => Ok(()),
+                            Fenced::LeaseLost => Err(MarkError::LeaseLost),
+                        },
+                    );
+                }
             }
-            Ok(Ok(fenced)) => {
-                warn!(asked = leases.len(), answered = fenced.len(), "the store answered too few marks");
-                vec![None; leases.len()]
+            None => {
+                for (request, _) in batch.extract_if(.., |(_, since)| since.elapsed() >= give_up) {
+                    answer(request, Err(MarkError::StoreUnavailable));
+                }
+                if !batch.is_empty() {
+                    tokio::time::sleep(AGAIN).await;
+                }
             }
-            Ok(Err(error)) => {
-                warn!(%error, marks = leases.len(), "the store refused marks: nothing is sent");
-                vec![None; leases.len()]
-            }
-            Err(_) => {
-                warn!(marks = leases.len(), "the store did not answer marks in time: nothing is sent");
-                vec![None; leases.len()]
-            }
-        };
-        for (request, fenced) in batch.drain(..).zip(answers) {
-            // The handler may be gone; then nothing was sent under this mark.
-            let _ = request.answer.send(match fenced {
-                Some(Fenced::Granted) => Ok(()),
-                Some(Fenced::LeaseLost) => Err(MarkError::LeaseLost),
-                None => Err(MarkError::StoreUnavailable),
-            });
         }
     }
+}
+
+fn answer(request: MarkRequest, answer: Result<(), MarkError>) {
+    // The handler may be gone; then nothing was sent under this mark.
+    let _ = request.answer.send(answer);
+}
+
+/// One call of the store; `None` when it did not answer as it must.
+async fn ask(store: &dyn Store, batch: &[(MarkRequest, Instant)], patience: Duration) -> Option<Vec<Fenced>> {
+    let leases: Vec<LeaseRef> = batch.iter().map(|(r, _)| r.lease).collect();
+    match tokio::time::timeout(patience, store.mark(&leases)).await {
+        Ok(Ok(fenced)) if fenced.len() == leases.len() => return Some(fenced),
+        Ok(Ok(fenced)) => {
+            warn!(asked = leases.len(), answered = fenced.len(), "the store answered too few marks");
+        }
+        Ok(Err(error)) => warn!(%error, marks = leases.len(), "the store refused marks: nothing is sent yet"),
+        Err(_) => warn!(marks = leases.len(), "the store did not answer marks in time: nothing is sent yet"),
+    }
+    None
 }

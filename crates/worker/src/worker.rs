@@ -67,7 +67,13 @@ impl Worker {
         let keeper = Keeper::start(shared.clone(), started_at)
             .map_err(|e| BrokerError::Unavailable { why: format!("the lease keeper did not start: {e}") })?;
         let mut helpers = maintenance::start(&shared);
-        helpers.push(tokio::spawn(mark::serve(shared.store.clone(), mark_requests, shared.patience())));
+        let give_up = shared.config.lease.saturating_mul(mark::LEASES);
+        helpers.push(tokio::spawn(mark::serve(
+            shared.store.clone(),
+            mark_requests,
+            shared.patience(),
+            give_up,
+        )));
         let driver = tokio::spawn(Driver::new(shared.clone()).run());
         Ok(Self { shared, driver: Some(driver), helpers, keeper: Some(keeper) })
     }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use posthaste_core::broker::Cancelled;
 use posthaste_core::task::class::TaskEffect;
 use posthaste_core::{
-    AttemptOutcome, Broker, EndReason, Failure, FailureClass, Json, NewTask, Outcome, RetryPolicy, State,
+    AttemptOutcome, Broker, EndReason, Failure, FailureClass, Json, LeaseRef, LeaseToken, NewTask, Outcome,
+    RetryPolicy, State, TaskId,
 };
 use posthaste_testkit::{Fault, Method, task, task_in_lane};
 use serde_json::json;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
 
 use super::{Rig, at_once, eager, gated, handler, until_stats};
+use crate::mark::{MarkRequest, serve};
 use crate::{MarkError, WorkerConfig};
 
 #[tokio::test]
@@ -209,9 +212,10 @@ async fn a_late_mark_is_refused_when_the_lease_was_lost() {
 }
 
 #[tokio::test]
-async fn a_mark_that_the_store_does_not_confirm_is_refused() {
+async fn a_mark_is_asked_for_again_when_the_store_is_back() {
     let rig = Rig::new().await;
     rig.store.at(Method::Mark, 1, Fault::LoseReply);
+    rig.store.at(Method::Mark, 2, Fault::Fail);
     let registry = handler(|cx| async move {
         match cx.mark().await {
             Err(e) => Outcome::Failure(Failure::new(FailureClass::Unavailable, e.to_string())),
@@ -220,9 +224,24 @@ async fn a_mark_that_the_store_does_not_confirm_is_refused() {
     });
     let worker = rig.worker(registry, WorkerConfig::default()).await;
     let id = rig.enqueue(task("t", json!(null))).await;
-    let tried = rig.until_tried(id).await;
-    assert_eq!(tried.error.and_then(|e| e.class), Some(FailureClass::Unavailable));
+    let done = rig.until_state(id, State::Succeeded).await;
+    assert_eq!(done.attempt, 1, "an outage ended an attempt that had sent nothing");
+    assert_eq!(rig.store.begun(Method::Mark), 3);
     worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_mark_that_the_store_does_not_confirm_in_time_is_refused() {
+    let rig = Rig::new().await;
+    rig.store.always(Method::Mark, Fault::LoseReply);
+    let (tx, rx) = mpsc::unbounded_channel();
+    let served = tokio::spawn(serve(rig.store.clone(), rx, Duration::from_secs(60), Duration::ZERO));
+    let (answer, refused) = oneshot::channel();
+    let lease = LeaseRef { task: TaskId::from_uuid(Uuid::nil()), token: LeaseToken { epoch: 1, nonce: 1 } };
+    tx.send(MarkRequest { lease, answer }).expect("it is served");
+    assert_eq!(refused.await.expect("it is answered"), Err(MarkError::StoreUnavailable));
+    drop(tx);
+    served.await.expect("it ends with its senders");
 }
 
 #[tokio::test]
