@@ -267,7 +267,7 @@ impl Inner {
         let more = reply::int(more)?;
         let rows = reply::list(rows)?;
         let mut worked = Worked { letters, claimed: Vec::new(), more: more & 1 != 0 };
-        if more & 2 != 0 {
+        if more & 6 != 0 {
             self.set_busy(shard);
             self.live.announce(shard);
         }

@@ -61,6 +61,9 @@ local function store_ring(ring)
   bulk('RPUSH', ring.name, new)
 end
 
+-- Targets whose probe this call has started: its run is written at the end.
+local probing = {}
+
 -- How many tasks of a target may start now, what this claim has planned left out.
 local function target_room(target)
   if not any_settings then return math.huge end
@@ -73,7 +76,8 @@ local function target_room(target)
     -- Half-open: one task finds out.
     if s.auto.reason ~= 'throttled' then 
       local probe = call('HGET', P .. 'pb', target)
-      room = probe and call('HEXISTS', P .. 'run', probe) == 1 and 0 or 1
+      -- One whose try is over is none, whatever was left of it.
+      room = (probing[target] or probe and call('HEXISTS', P .. 'run', probe) == 1) and 0 or 1
     end
   end
   if s.conc then room = min(room, max(0, (s.sconc or s.conc) - running_of('t' .. target))) end
@@ -241,7 +245,7 @@ local function claim(arg)
   end
   -- Whoever asks for work brings in what has become due: no sweep needs to come by first.
   move_due(TICK_BATCH)
-  local out, no, started, bytes, passed, more = {}, 0, 0, 0, 0, 0
+  local out, no, started, bytes, passed, expired, more = {}, 0, 0, 0, 0, 0, 0
   local token, epoch, me
   local run, leases = {}, {}
   -- As a text: a number would be printed anew for each task.
@@ -255,7 +259,11 @@ local function claim(arg)
     local shut = not queue or paused and lasts(cjson.decode(paused))
     while not shut and started < want do
       -- Any number may have expired since the last sweep: one call passes over a sweep's worth.
-      if passed + want - started > TICK_BATCH or bytes > MAX_REPLY then more = 1; break end
+      if passed + want - started > TICK_BATCH or bytes > MAX_REPLY then
+        -- Ending tasks is work: who passed over many that had expired comes again when it is rung.
+        more = expired * 2 > passed and 4 or 1
+        break
+      end
       local turns, held_up = plan(queue, want - started, quota)
       if #turns == 0 then
         if held_up then more = 1 end
@@ -281,7 +289,7 @@ local function claim(arg)
         local begun = 0
         local texts = {}
         local target_settings = settings(t.target)
-        local probing = target_settings.auto and target_settings.auto.reason ~= 'throttled'
+        local finds_out = target_settings.auto and target_settings.auto.reason ~= 'throttled'
         for _ = 1, t.n do
           local e = q.entries[q.at]
           if not e or bytes > MAX_REPLY then break end
@@ -296,6 +304,7 @@ local function claim(arg)
           elseif A % 2 == 1 and unp('>I6', rec, 27) <= now then
             load_ending()
             aside(end_waiting, key, rd(rec, key), EXPIRED, 'expired', 'expired before it could be run')
+            expired = expired + 1
             passed = passed + 1
           else
             if not token then
@@ -331,7 +340,10 @@ local function claim(arg)
               waits[due] = w
             end
             w.n = w.n + 1
-            if probing then call('HSET', P .. 'pb', t.target, key) end
+            if finds_out then
+              call('HSET', P .. 'pb', t.target, key)
+              probing[t.target] = true
+            end
             if watched then event(key, unp('>I3', rec, 4), RUNNING, att, gen) end
           end
         end

@@ -5,7 +5,7 @@
 -- leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, not after (store ms; '' is whenever), most per
 -- target ('' is any), number of targets held, of each `<queue> <target> ` and count; number of queues, their names.
 -- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost, `X` its record cannot be read), now, epoch, nonce, 1 if more is
--- ready plus 2 if work became claimable, [K, record, …], worker#, [route#, its text, …]}; a large
+-- ready plus 2 if work became claimable plus 4 if many had expired, [K, record, …], worker#, [route#, its text, …]}; a large
 -- payload comes as `len1 K payload` in the place of K.
 local replies, nr = {}, 0
 local arg = 2
