@@ -28,7 +28,8 @@ pub trait Harness: Send + Sync {
     }
 
     /// Whether a queue has one order. A store in several parts keeps the order within each of them, and so within a lane;
-    /// of what lies in different parts it promises only that all of it comes out.
+    /// of what lies in different parts it promises only that all of it comes out. An own id and a unique key each say in which
+    /// part a task lies, so there it may have one of them.
     fn has_one_order(&self) -> bool {
         true
     }

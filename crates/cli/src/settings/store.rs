@@ -52,7 +52,7 @@ pub(crate) enum StoreConfig {
     /// The embedded one, in a directory.
     Embedded(PathBuf),
     /// Redis or Valkey.
-    Redis(RedisSettings),
+    Redis(Box<RedisSettings>),
 }
 
 /// How Redis is used.
@@ -99,7 +99,7 @@ impl StoreConfig {
             };
         }
         let url = RedisUrl::parse(text).map_err(|e| s.refuse(key, e.to_string()))?;
-        Ok(Self::Redis(RedisSettings {
+        Ok(Self::Redis(Box::new(RedisSettings {
             url,
             text: Secret::new(text),
             namespace: namespace(s)?,
@@ -114,7 +114,7 @@ impl StoreConfig {
                 "allow_eviction",
                 &[("off", false), ("on", true), ("false", false), ("true", true)],
             )?,
-        }))
+        })))
     }
 
     /// Whether nobody but this machine can reach the store.
