@@ -33,7 +33,7 @@ class Gate:
 
     def __init__(self):
         self.open = threading.Event()
-        self.held = set()
+        self.held, self.released = set(), set()
 
     async def __call__(self, stage, session):
         to = session.recipients[-1] if session.recipients else ""
@@ -42,6 +42,8 @@ class Gate:
         self.held.add(to)
         while not self.open.is_set():
             await asyncio.sleep(0.01)
+        # The answer is written before anything else has its turn.
+        self.released.add(to)
         return None
 
     def count(self, group):
@@ -75,20 +77,21 @@ def run(checks):
 
             groups = {group: some(group, scale[group]) for group in ("marked", "waiting")}
             wait_until("all are held", lambda: all(gate.count(g) == len(groups[g]) for g in groups), 20)
-            me = frozen.name(shard)
+            me, settled = frozen.name(shard), frozen.settled()
             groups["young"], aged = freeze(checks, shard, gate, frozen, lambda: some("young", scale["young"]))
             groups["marked"] += aged
             stopped = shard.redis.now_ms()
             at_rest(checks, shard.runs(me), groups)
             other.start()
             elsewhere(checks, shard, client, groups, me)
+            # Everything it has waited for is there the moment it wakes, so late and timely outcomes come together.
+            gate.open.set()
+            wait_until("all answers are on their way", lambda: gate.released == gate.held, 10, every=0.01)
             late = min(r.lease_until for r in shard.runs(me)) - shard.redis.now_ms()
             checks.at_least("ms left of the young leases when it wakes", late, 1)
             checks.note(f"stood still for {shard.redis.now_ms() - stopped} ms")
-            # Everything it has waited for is there the moment it wakes.
-            gate.open.set()
             frozen.thaw()
-            awake(checks, client, sink, frozen, groups, me)
+            awake(checks, client, sink, frozen, groups, me, settled)
             checks.equal("the store contradicts itself", audit([shard])[:5], [])
             goes_on(checks, client, frozen, other, providers)
 
@@ -145,12 +148,14 @@ def by(task):
     return task["attempts"][-1]["worker"]
 
 
-def awake(checks, client, sink, worker, groups, me):
+def awake(checks, client, sink, worker, groups, me, settled):
+    """What it says of the old is refused, one by one; what it says of the young is taken."""
     wait_until("the young are settled", lambda: all(
         client.task(i)["state"] == "succeeded" for i in groups["young"]), 20)
     young = [client.task(i) for i in groups["young"]]
     checks.equal("the young: attempt and worker", {(t["attempt"], by(t) == me) for t in young}, {(1, True)})
-    wait_until("it holds nothing any more", lambda: worker.metric("posthaste_worker_running") == 0, 20)
+    wait_until("it holds nothing any more", lambda: not worker.metric("posthaste_worker_running")
+               and not worker.metric("posthaste_worker_unsettled"), 20)
     outcomes = collections.Counter()
     for group in ("marked", "waiting"):
         for i in groups[group]:
@@ -163,14 +168,21 @@ def awake(checks, client, sink, worker, groups, me):
     delivered = collections.Counter(sink.ids())
     for group, times in (("marked", 2), ("waiting", 1), ("young", 1)):
         checks.equal(f"mails of each of {group}", {delivered[i] for i in groups[group]}, {times})
-    # Told by the keeper of the leases, or refused when they were settled, whichever came first.
-    told = {i for i in groups["marked"] + groups["waiting"] if worker.logged(["lease was lost", i])}
-    refused = sum(int(part.removeprefix("count=")) for line in worker.logged("outcomes were refused")
-                  for part in line.split() if part.startswith("count="))
-    old = len(groups["marked"]) + len(groups["waiting"])
-    checks.at_least("lost leases that its log tells of", max(len(told), refused), old)
-    checks.equal("outcomes refused, by its log and by its metrics", refused, int(worker.lost()))
-    checks.note(f"{len(told)} handlers told to stop, {refused} outcomes refused, {len(groups['young'])} settled")
+    old = groups["marked"] + groups["waiting"]
+
+    def refused():
+        """How many each refusing call of the store refused, by the log."""
+        lines = worker.logged("outcomes were refused: the leases were lost")
+        return [int(part.removeprefix("count=")) for line in lines for part in line.split() if part.startswith("count=")]
+
+    # Whether the keeper of the leases told a handler to stop or not, its outcome is sent, and refused.
+    wait_until("the log tells of the refused", lambda: sum(refused()) >= len(old), 10)
+    checks.equal("late outcomes refused, by its log", sum(refused()), len(old))
+    checks.equal("late outcomes refused, by its metrics", int(worker.lost()), len(old))
+    checks.equal("timely outcomes of the same worker that were taken", int(worker.settled() - settled),
+                 len(groups["young"]))
+    told = sum(bool(worker.logged(["lease was lost", i])) for i in old)
+    checks.note(f"{told} handlers told to stop, outcomes refused by call: {refused()}, {len(young)} settled")
 
 
 def goes_on(checks, client, worker, other, providers):
