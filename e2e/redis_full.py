@@ -181,10 +181,13 @@ def full(checks, api, shard, sink, providers, scale, end, kept):
     checks.equal("running tasks succeed while the memory is full", shard.series("suc") - succeeded, len(long))
     ends = collections.Counter(tuple((a["attempt"], a["outcome"]) for a in t["attempts"]) for t in map(client.task, long) if t)
     checks.equal("tried once", set(ends) - {((1, "succeeded"),)}, set())
+    succeeded, waited = shard.series("suc"), len(waiting) + len(late)
     reply = client.post("/v1/queues/default/resume")
     checks.equal("the queue can be resumed while the memory is full", reply.status // 100, 2)
-    succeeded, waited = shard.series("suc"), len(waiting) + len(late)
-    wait_until("the waiting ones end", lambda: shard.series("suc") - succeeded >= waited, 60)
+    try:
+        wait_until("the waiting ones end", lambda: shard.series("suc") - succeeded >= waited, 60)
+    except TimeoutError as error:
+        checks.note(f"{error}: {client.counts()}")
     checks.equal("waiting tasks succeed while the memory is full", shard.series("suc") - succeeded, waited)
     checks.equal("those that are still stored have succeeded", {t["state"] for t in map(client.task, long + waiting + late) if t}
                  - {"succeeded"}, set())
