@@ -3,8 +3,9 @@
 its scripts forgotten (SCRIPT FLUSH), everything deleted (FLUSHALL), slots of a Cluster moved.
 
 No process is started again. After each, tasks run within two seconds of the end of the disturbance, by the
-times that the store has; nothing accepted is lost and nothing leaves twice, except for FLUSHALL, which
-loses everything and which the log says clearly.
+times that the store has, and whoever watches `/v1/events` is told of what is accepted from then on; nothing
+accepted is lost and nothing leaves twice, except for FLUSHALL, which loses everything and which the log says
+clearly.
 """
 
 import argparse
@@ -15,14 +16,15 @@ import time
 
 from lib.checks import main
 from lib.client import unfinished
+from lib.events import Events
 from lib.load import Load
-from lib.redis_layout import Shard, audit
+from lib.redis_layout import Shard, audit, shard_of_id, shard_of_lane
 from lib.redis_server import RedisCluster, RedisServer, needs_redis, slot_of
 from lib.server import Scratch, wait_until
 from lib.sink import Sink
 from lib.split import Api, Providers, Worker, mail, millis, submit
 
-FULL = {"times": 5, "pause": 4_000, "rate": 200, "moves": 8}
+FULL = {"times": 5, "pause": 4_000, "rate": 200, "moves": 9}
 QUICK = {"times": 1, "pause": 2_500, "rate": 100, "moves": 3}
 RESUMES_MS = 2_000
 
@@ -42,12 +44,14 @@ def run(checks):
 
 
 class System:
-    """An API, two workers, and a load that goes on all the time."""
+    """An API, two workers, a load that goes on all the time, and somebody who watches."""
+
+    PROVIDERS = 6
 
     def __init__(self, checks, directory, url, scale):
         self.checks = checks
         self.sink = Sink()
-        self.providers = Providers(directory, self.sink.start_thread(), 20)
+        self.providers = Providers(directory, self.sink.start_thread(), self.PROVIDERS * Providers.PER_PROVIDER)
         self.api = Api(directory, url)
         self.workers = [Worker(directory, url) for _ in range(2)]
         self.processes = [self.api, *self.workers]
@@ -59,6 +63,7 @@ class System:
             process.start()
         self.pids = [p.pid for p in self.processes]
         self.client = self.api.client()
+        self.events = Events(self.api.port)
         self.load()
         return self
 
@@ -88,10 +93,12 @@ class System:
         self.checks.at_most(f"{what}: ms until a new task runs", took, RESUMES_MS)
 
     def flows(self, what):
-        """The load itself is accepted and delivered again."""
+        """The load itself is accepted and delivered again, and events tell of what is new."""
         accepted, delivered = len(self.stream.accepted), len(self.sink.messages)
         wait_until(f"{what}: the load flows", lambda: len(self.stream.accepted) >= accepted + 20
                    and len(self.sink.messages) >= delivered + 20, 20)
+        wait_until(f"{what}: events tell of the load", lambda: self.events.succeeded.intersection(
+            self.stream.accepted[accepted:]), 20)
 
     def settle(self, what, shards):
         """Ends the load and looks at everything."""
@@ -111,6 +118,7 @@ class System:
         checks.equal(f"{what}: refused with anything but 503", set(stream.refused) - {503}, set())
         checks.equal(f"{what}: the store contradicts itself", audit(shards)[:5], [])
         checks.equal(f"{what}: the processes are the same", [p.pid for p in self.processes if p.alive()], self.pids)
+        checks.check(f"{what}: the stream of events never ended", not self.events.ended)
         checks.note(f"{what}: {len(self.ids)} accepted, refused {stream.refused or 'none'}, "
                     f"{stream.unanswered} without an answer")
 
@@ -128,12 +136,15 @@ def single(checks, redis, system, scale):
     system.flows("at the start")
     for kind in ("normal", "pubsub"):
         for n in range(scale["times"]):
+            missed = system.events.missed
             killed = link("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
             since = link.now_ms()
-            if kind == "normal":
-                checks.at_least(f"cut {kind} {n + 1}: connections", killed, 3)
+            checks.at_least(f"cut {kind} {n + 1}: connections", killed, 3 if kind == "normal" else 1)
             system.resumes(f"cut {kind} {n + 1}", since)
             system.flows(f"cut {kind} {n + 1}")
+            if kind == "pubsub":
+                checks.equal(f"cut {kind} {n + 1}: the watcher is told that it missed something",
+                             system.events.missed - missed, 1)
     cut_often(system, link)
     for n in range(scale["times"]):
         link("SCRIPT", "FLUSH")
@@ -201,19 +212,36 @@ def moved(checks, servers, system, scale):
     system.flows("on a Cluster")
     count = int(shard_of(servers, 0).meta("shards"))
     checks.equal("shards of a new store on a Cluster", count, 64)
+    # The first holds the bell and the registrations; the others hold the lanes of the load.
+    lanes = sorted({shard_of_lane("default", f"email:p{n}", count) for n in range(system.PROVIDERS)})
+    checks.equal("the load lies in the shards of its lanes", {shard_of_id(i, count) for i in system.stream.accepted}, set(lanes))
+    numbers = [0, *(n for n in lanes if n)]
     keys = 0
     for n in range(scale["moves"]):
-        # The first holds the bell and the registrations; then some others.
-        number = n * 7 % count
+        number = numbers[n % len(numbers)]
+        what = f"slot of shard {number} moved"
         slot = slot_of(f"ph:{{posthaste:{number}}}:m")
         to = (servers.owner(slot) + 1) % len(servers.nodes)
+        halves = []
+
+        def half_moved(number=number, halves=halves):
+            """New requests meet a slot of which half is here and half there."""
+            sent = system.stream.sent
+            wait_until("requests are sent meanwhile", lambda: system.stream.sent >= sent + 2 * system.PROVIDERS
+                       and system.stream.in_flight > 0, 10, every=0.001)
+            halves.append(number)
+
+        keys += servers.move(slot, to, between=half_moved)
+        checks.equal(f"{what}: in two steps", halves, [number])
         before = len(system.stream.accepted)
-        keys += servers.move(slot, to, between=lambda: wait_until(
-            "requests in flight", lambda: system.stream.in_flight > 0, 5, every=0.001))
-        system.resumes(f"slot {n + 1} moved", servers.nodes[to].client().now_ms())
-        system.flows(f"slot {n + 1} moved")
-        checks.check(f"slot {n + 1} moved while the load went on", len(system.stream.accepted) > before)
-    checks.note(f"{scale['moves']} slots with {keys} keys moved")
+        system.resumes(what, servers.nodes[to].client().now_ms())
+        system.flows(what)
+        if number in lanes:
+            wait_until(f"{what}: tasks in it are accepted and run", lambda number=number, before=before: any(
+                shard_of_id(i, count) == number for i in system.events.succeeded.intersection(
+                    system.stream.accepted[before:])), 20)
+            checks.at_least(f"{what}: tasks in it", shard_of(servers, number)("HLEN", "t"), 1)
+    checks.note(f"{scale['moves']} slots with {keys} keys moved, of shards {numbers[:scale['moves']]}")
     for node in servers.nodes:
         link = node.client()
         link("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

@@ -8,6 +8,8 @@ import json
 import struct
 import uuid
 
+from .redis_server import crc16
+
 STATES = ("scheduled", "queued", "running", "retrying", "succeeded", "failed", "cancelled", "expired")
 LEASE_MS = 15_000
 STARTED, MARKED = 1, 2
@@ -28,6 +30,16 @@ def id_of(key):
         x = (x ^ (x >> 32)) * 0xD6E8_FEB8_6659_FD93 & MASK
     time, high, low = n >> 54, (n >> 42) & 0xFFF, n & ((1 << 42) - 1)
     return str(uuid.UUID(int=(time << 80) | (high << 64) | (low << 20) | (x >> 44) | (7 << 76) | (0b10 << 62)))
+
+
+def shard_of_id(task_id, shards):
+    """The shard of a task whose id the store has minted: its slot are the last bits of the key in the id."""
+    return ((uuid.UUID(task_id).int >> 20) & 0x3FFF) % shards
+
+
+def shard_of_lane(queue, target, shards):
+    """The shard of new tasks of a lane, unless they have an id or a unique key of their own."""
+    return (crc16(f"{queue} {target}".encode()) & 0x3FFF) % shards
 
 
 class Shard:
