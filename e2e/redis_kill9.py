@@ -2,15 +2,17 @@
 """`kill -9` of workers, APIs and Redis, again and again, while notifications are accepted and delivered.
 
 Three workers and two APIs share a Redis that writes everything down (`appendfsync always`). Every two
-seconds one of the five is killed and started again: a worker with at least 50 leases held, either with
-at least 1,000 settles since its last start; Redis itself is killed twice. At the end every id that got
+seconds one of the five, drawn at random, is killed and started again: a worker with at least 50 leases
+held, either with at least 1,000 settles since its last start; Redis itself is killed twice. At the end every id that got
 a 2xx is final, none was settled twice, and only what a killed worker held was delivered twice. What it
 held ran elsewhere within the lease and two seconds, by the times that the store has.
 """
 
 import argparse
 import collections
+import itertools
 import random
+import statistics
 import time
 
 from lib.checks import main
@@ -55,11 +57,11 @@ class Killed:
 class Field:
     """The processes, and what was done to them."""
 
-    def __init__(self, checks, scale, redis, apis, workers, loads):
-        self.checks, self.scale, self.redis = checks, scale, redis
+    def __init__(self, checks, scale, redis, apis, workers, loads, seed):
+        self.checks, self.scale, self.redis, self.random = checks, scale, redis, random.Random(seed)
         self.apis, self.workers, self.loads = apis, workers, loads
         self.shard = Shard(redis.client())
-        self.kills, self.gaps = [], []
+        self.kills, self.gaps, self.times = [], [], []
         self.victims = collections.Counter()
         self.accepts = {api: 0 for api in apis}
         self.order = []
@@ -83,18 +85,17 @@ class Field:
         return (held, settles) if held >= LEASES and settles >= self.scale["settles"] else None
 
     def kill_one(self):
-        """Kills the next of them, each as often as the others, as soon as it is worth it."""
+        """Kills one of them as soon as it is worth it; in each round of five, each has its turn at random."""
         if not self.order:
             self.order = self.workers + self.apis
-            random.shuffle(self.order)
-            # A short run kills few of them: a worker comes first.
-            self.order.sort(key=lambda process: process is not self.workers[0])
+            self.random.shuffle(self.order)
         victim = self.order.pop(0)
         wait_until(f"{victim.VERB} is worth a kill", lambda: self.ready_to_die(victim), 60, every=0.02)
         if victim in self.workers:
             self.kill_worker(victim)
         else:
             victim.kill9()
+            self.times.append(time.monotonic())
             self.accepts[victim] = len(self.loads[self.apis.index(victim)].accepted)
             self.victims["api"] += 1
         victim.start()
@@ -112,6 +113,7 @@ class Field:
 
         runs = wait_until("leases", held, 60, every=0.02)
         victim.kill9()
+        self.times.append(time.monotonic())
         self.kills.append(Killed(name, self.shard.redis.now_ms(), runs))
         self.victims["worker"] += 1
 
@@ -120,6 +122,7 @@ class Field:
         flying = sum(load.in_flight for load in self.loads)
         began = self.shard.redis.now_ms()
         self.redis.kill9()
+        self.times.append(time.monotonic())
         self.shard.redis.close()
         time.sleep(self.scale["away"])      # Away this long; nothing is concluded from it.
         ended = self.redis.start()
@@ -132,9 +135,14 @@ class Field:
 def run(checks):
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    parser.add_argument("--seed", type=int, help="of the order in which the processes are killed")
+    arguments = parser.parse_args()
+    quick, seed = arguments.quick, arguments.seed
+    if seed is None:
+        seed = random.randrange(1 << 32)
     if not needs_redis(checks):
         return
+    checks.note(f"seed {seed}")
     scale = QUICK if quick else FULL
     with Scratch() as directory, RedisServer(directory, fsync="always") as redis, \
             SinkProcess(directory, delay_ms=scale["delay"]) as sink:
@@ -151,7 +159,7 @@ def run(checks):
                 process.start()
             make = soon if quick else notification
             loads = [Load(api.port, make, connections=24, trickle=200, rest=0.2) for api in apis]
-            field = Field(checks, scale, redis, apis, workers, loads)
+            field = Field(checks, scale, redis, apis, workers, loads, seed)
             for load in loads:
                 load.start()
             disturb(field, scale)
@@ -179,6 +187,9 @@ def disturb(field, scale):
             field.kill_one()
         time.sleep(max(0, next_at - time.monotonic()))
     field.checks.note(f"killed: {dict(field.victims)}, then {field.accepted()} accepted, {field.done()} done")
+    between = [after - before for before, after in itertools.pairwise(field.times)]
+    field.checks.note(f"seconds between two kills: at least {min(between):.1f}, median {statistics.median(between):.1f}, "
+                      f"at most {max(between):.1f}")
 
 
 def finish(checks, field, scale):
