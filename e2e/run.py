@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Runs the fault runs, each bounded in time, and sums up their counts.
+"""Runs the fault runs, each and all of a set bounded in time, and sums up their counts.
 
     e2e/run.py [--quick] [--redis] [NAME ...]
 
 Without arguments it runs those of the embedded store, with `--redis` those of the store that processes
-share; each set stays within 15 minutes. `--quick` is the scale of `make check`: both sets, and of the
-second, whose runs mostly wait for leases to end, three at a time. The last line is
+share. A set has 15 minutes: what runs when they are over is ended, what is left does not begin, and each
+of these is a failure. `--quick` is the scale of `make check`: both sets, and of the second, whose runs
+mostly wait for leases to end, three at a time. The last line is
 `N passed, N failed[, N skipped]`.
 """
 
@@ -41,10 +42,18 @@ REDIS_RUNS = {
     "redis_mismatch": (90, 90),
 }
 AT_ONCE = 3
+# What one set may take, whatever its runs may.
+SET_SECONDS = 15 * 60
 
 
-def run(name, quick, limit, say):
+def run(name, quick, deadline, say):
     """Counts of one run; whatever keeps it from printing them is a failure. `say` takes its lines."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        say(f"FAIL  {name} did not begin: the {SET_SECONDS // 60} minutes of its set are over\n")
+        return [0, 1, 0]
+    own = limit_of(name, quick)
+    limit, whose = (own, "") if own <= left else (left, f", when the {SET_SECONDS // 60} minutes of its set were over")
     command = [sys.executable, str(HERE / f"{name}.py")] + (["--quick"] if quick else [])
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)
@@ -66,7 +75,7 @@ def run(name, quick, limit, say):
     code = process.wait()
     timer.cancel()
     if timed_out.is_set():
-        say(f"FAIL  {name} did not end within {limit} s")
+        say(f"FAIL  {name} did not end within {limit:.0f} s{whose}")
     if last is None:
         last = [0, 0, 0]
     if last[1] == 0 and (code != 0 or timed_out.is_set()):
@@ -79,13 +88,13 @@ def say_now(line):
     print(line, flush=True)
 
 
-def at_once(names, quick):
+def at_once(names, quick, deadline):
     """Several at a time; the lines of each are printed together when it has ended."""
     lock = threading.Lock()
 
     def one(name):
         lines = []
-        counts = run(name, quick, limit_of(name, quick), lines.append)
+        counts = run(name, quick, deadline, lines.append)
         with lock:
             say_now("\n".join(lines))
         return counts
@@ -112,8 +121,11 @@ def main():
     names = [n for n in sets if limit_of(n, quick) and (not arguments.names or n in arguments.names)]
     together = [n for n in names if quick and n in REDIS_RUNS]
     started = time.monotonic()
-    counts = [run(n, quick, limit_of(n, quick), say_now) for n in names if n not in together]
-    counts += at_once(together, quick)
+    counts = []
+    for each in (RUNS, REDIS_RUNS):
+        deadline = time.monotonic() + SET_SECONDS
+        counts += [run(n, quick, deadline, say_now) for n in names if n in each and n not in together]
+        counts += at_once([n for n in together if n in each], quick, deadline)
     total = [sum(column) for column in zip([0, 0, 0], *counts)]
     print(f"all fault runs took {time.monotonic() - started:.0f} s")
     print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""), flush=True)
