@@ -4,7 +4,7 @@
     scripts/env_example.py target/debug/posthaste
 
 Every setting and every variable of compose.yaml is in .env.example, once, with the default that
-holds under Compose; nothing else is; and compose.yaml hands every setting through to a container.
+holds under Compose, and so is the name of the configuration file; nothing else is; and compose.yaml hands every setting through to a container.
 """
 
 import json
@@ -22,6 +22,8 @@ NOT_HANDED_THROUGH = {
     "POSTHASTE_STORE": "REDIS_URL says it in a container",
     "POSTHASTE_SERVER": "of the commands that talk to a running server",
 }
+# What the program reads beside its settings, with its default.
+NOT_A_SETTING = {"POSTHASTE_CONFIG": "./posthaste.toml"}
 
 
 def settings(binary):
@@ -46,14 +48,14 @@ def problems(binary):
     compose = compose_variables(compose_text)
     lines = documented((ROOT / ".env.example").read_text("utf-8"))
     names = [name for name, _ in lines]
-    for name in sorted(set(known) | set(compose)):
+    for name in sorted({*known, *compose, *NOT_A_SETTING}):
         if names.count(name) != 1:
             yield f".env.example names {name} {names.count(name)} times; it should once"
     for name, value in lines:
-        if name not in known and name not in compose:
+        if name not in {*known, *compose, *NOT_A_SETTING}:
             yield f".env.example names {name}, which is neither a setting nor in compose.yaml"
             continue
-        default = compose.get(name) or known.get(name, "")
+        default = compose.get(name) or known.get(name) or NOT_A_SETTING.get(name, "")
         if value != default:
             yield f".env.example shows {name}={value}; the default is {name}={default}"
     handed = set(re.findall(r"^ +([A-Z][A-Z0-9_]*): \$\{", compose_text, re.MULTILINE))
