@@ -1,5 +1,6 @@
 """Docker and Compose from the outside: a project of its own, started from compose.yaml."""
 
+import ipaddress
 import json
 import os
 import re
@@ -40,7 +41,9 @@ def inspect(container):
 
 def gateway():
     """This machine as containers on any bridge reach it."""
-    return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").stdout.strip()
+    config = json.loads(docker("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]
+    # An engine that has just made the network does not name the gateway, which is the first address.
+    return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
 
 
 class Project:
