@@ -32,7 +32,7 @@ test: ## set up what is missing, then run every test; says what it skips
 	@scripts/setup.sh
 	@scripts/check.sh test
 
-check: ## what CI runs: format, lints, docs, tests, generated files, licences, short fault runs
+check: ## format, lints, docs, tests, generated files, licences, short fault runs; says what it skips
 	@scripts/check.sh all
 
 bench: ## the table of speed and memory (release build, minutes)
@@ -45,12 +45,12 @@ bench-redis: ## the same with Redis between backend and worker; fails when a flo
 	@cargo build --quiet --locked --release --workspace --bin posthaste
 	@target/release/posthaste bench redis $(ARGS)
 
-e2e: ## every fault run at full size (at most 15 minutes)
+e2e: ## the fault runs of the embedded store at full size (ended after 15 minutes)
 	@scripts/setup.sh
 	@cargo build --quiet --workspace --bin posthaste
 	@.venv/bin/python e2e/run.py $(ARGS)
 
-e2e-redis: ## the fault runs with Redis between backend and worker (at most 15 minutes)
+e2e-redis: ## the fault runs with Redis between backend and worker (ended after 15 minutes)
 	@scripts/setup.sh
 	@cargo build --quiet --workspace --bin posthaste
 	@.venv/bin/python e2e/run.py --redis $(ARGS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests (`check.sh test`), what needs no test run (`check.sh lint`), the short fault runs
-# (`check.sh faults`) or all of it, as CI does (`check.sh all`), to the end even when something fails,
-# and prints one summary line last: `N passed, N failed[, N skipped]`.
+# (`check.sh faults`) or all of it (`check.sh all`), to the end even when something fails, and prints one
+# summary line last: `N passed, N failed[, N skipped]`. CI runs the three in jobs of their own.
 #
 # What is counted: each Rust test, documentation test, browser test and assertion of the fault runs,
 # and one for each other step (format, lints, an example). The line is kept in target/check/summary.
@@ -121,6 +121,21 @@ rust_tests() {
   fi
   unset INSTA_UPDATE INSTA_SNAPSHOT_REFERENCES_FILE
   counted "documentation tests" count_doctests cargo test --locked --workspace --doc --no-fail-fast
+  valkey_tests
+}
+
+# The tests of the Redis store once more, on Valkey. The whole workspace is named so that they are the programs that were
+# compiled already: with one package named, its dependencies have fewer features and are others.
+valkey_tests() {
+  local name="tests of the Redis store on Valkey"
+  if ! command -v valkey-server >/dev/null; then
+    skip "$name" "valkey-server is not installed (Debian 13, Ubuntu 24.04 and later have it)" optional
+  elif ! cargo nextest --version >/dev/null 2>&1; then
+    skip "$name" "cargo-nextest is not installed" optional
+  else
+    counted "$name" count_nextest env POSTHASTE_TEST_REDIS_SERVER=valkey-server \
+      cargo nextest run --locked --workspace -E 'package(posthaste-broker-redis)'
+  fi
 }
 
 # A workspace may have crates without documentation tests; a run of none is no failure.
@@ -196,7 +211,7 @@ infra_lint() {
   if [[ -x $tool ]]; then
     step "infrastructure files" "$tool" .
   else
-    skip "infrastructure files" "their linters are not here" optional
+    skip "infrastructure files" "their linters are not here; CI has them" optional
   fi
 }
 

@@ -35,6 +35,15 @@ elif ! command -v python3 >/dev/null; then
   missing+=(python3-venv)
 fi
 
+# A second server for the tests of the Redis store, where the distribution has it: Debian from 13 on, Ubuntu from 24.04.
+add_valkey() {
+  if ! command -v valkey-server >/dev/null && [[ " ${missing[*]} " != *" valkey-server "* ]] &&
+    [[ -n $(apt-cache madison valkey-server 2>/dev/null) ]]; then
+    missing+=(valkey-server)
+  fi
+}
+add_valkey
+
 # Packages that nothing can be built or tested without.
 needed_for_build=' build-essential make '
 
@@ -59,6 +68,8 @@ if ((${#missing[@]})); then
       trap '"${root[@]}" rm -f "$policy"' EXIT
     fi
     "${root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists at hand"
+    # The lists may have been empty before.
+    add_valkey
     # One by one when the whole set fails, so that one missing package does not cost the others.
     if ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
