@@ -193,10 +193,9 @@ fn read_file(
     out: &mut Settings,
 ) -> Result<(), ConfigError> {
     let shown = path.display().to_string();
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Syntax {
-        path: shown.clone(),
-        problem: e.to_string().trim_end().to_owned(),
-    })?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|e| ConfigError::Syntax { path: shown.clone(), problem: where_and_what(&e, text) })?;
     for (key, value) in &table {
         if key == "providers" {
             out.providers = read_providers(&shown, value)?;
@@ -219,6 +218,15 @@ fn read_file(
         values.insert(s.key, Value { text, source: Source::File(path.to_owned()) });
     }
     Ok(())
+}
+
+/// What the parser says, and where. Its own `Display` shows the line, which may hold a secret.
+fn where_and_what(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return message };
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {message}")
 }
 
 fn read_providers(path: &str, value: &toml::Value) -> Result<BTreeMap<String, ProviderTable>, ConfigError> {
@@ -356,5 +364,29 @@ mod tests {
         assert!(!error.to_string().contains("hunter2"), "{error}");
         let s = resolve(&file("smtp_url = \"hunter2\"")).expect("valid");
         assert!(!s.refuse("smtp_url", "bad").to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_syntax_error_names_its_place_and_not_what_is_written_there() {
+        for (text, place) in [
+            ("log = \"text\"\nredis_url = \"redis://:hunter2@h\n", "line 2, column 32"),
+            ("redis_url = \"redis://:hunter1@h\"\nredis_url = \"redis://:hunter2@h\"", "line 2, column 1"),
+            ("[providers.a]\nurl = 'smtp://u:hunter2@h", "line 2"),
+            ("redis_url = redis://:hunter2@h", "line 1"),
+            ("redis_url = \"ä\" hunter2", "line 1, column 17"),
+            ("smtp_url = \"\"\"\nsmtp://u:hunter2@h", "line"),
+            ("redis_url = \"redis://:hunter\\2@h\"", "line 1"),
+            ("redis_url = 99999999999999999999999999999999999999999999", "line 1"),
+            ("redis_url = 18446744073709551615", "line 1"),
+            ("redis_url = 1979-13-13T77:77:77", "line 1"),
+            ("hunter2", "line 1"),
+        ] {
+            let error = resolve(&file(text)).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("posthaste.toml: {place}")), "{text}: {error}");
+            for secret in ["hunter", "99999", "184467", "1979"] {
+                assert!(!error.contains(secret), "{text}: {error}");
+            }
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
     }
 }
