@@ -94,6 +94,15 @@ pub struct UrlError {
 }
 
 impl RedisUrl {
+    /// What the user that the URL names must be allowed, as `ACL SETUSER` takes it.
+    pub const RIGHTS: &'static str = "~ph:* &ph:* +@all -@dangerous +info +cluster +role";
+
+    /// True if an address begins as a Redis URL does: with one of the schemes that [`RedisUrl::parse`] takes. The rest
+    /// may still be wrong.
+    pub fn is_meant_by(address: &str) -> bool {
+        address.trim().split_once(':').is_some_and(|(scheme, _)| scheme_of(scheme).is_ok())
+    }
+
     /// Reads a URL.
     ///
     /// # Errors
@@ -442,6 +451,18 @@ mod tests {
         for text in bad {
             let error = RedisUrl::parse(text).expect_err(text);
             assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_meant_for_redis_by_its_scheme() {
+        for text in
+            ["redis://h", " VALKEYS+Cluster://h", "unix:///s", "redis:h", "rediss://", "valkey+unix:///s"]
+        {
+            assert!(RedisUrl::is_meant_by(text), "{text}");
+        }
+        for text in ["redis", "redis+x://h", "sqlite:redis", "", "://redis"] {
+            assert!(!RedisUrl::is_meant_by(text), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use posthaste_broker_redis::{RedisConfig, RedisStore};
+use posthaste_broker_redis::{RedisConfig, RedisStore, RedisUrl};
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::limits::Retention;
 use posthaste_core::{Kind, Store};
@@ -55,7 +55,8 @@ enum Opened {
 }
 
 impl Posthaste {
-    /// Opens a store: `sqlite:<directory>`, or `redis://`, `rediss://` and their `+sentinel` and `+cluster` forms.
+    /// Opens a store: `sqlite:<directory>`, or any URL of [`RedisUrl`]: `redis://`, `rediss://`, their `+sentinel` and
+    /// `+cluster` forms, `unix://`; `valkey` may stand for `redis`.
     ///
     /// A directory is made if it is missing, and locked: a second process that opens it is refused. A Redis or Valkey
     /// server must answer now; when it is lost later, the store connects again by itself.
@@ -64,11 +65,12 @@ impl Posthaste {
     /// [`OpenError`] says what is wrong and what to do.
     pub async fn open(url: impl AsRef<str>) -> Result<Self, OpenError> {
         let url = url.as_ref();
-        let dir = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
-        match dir {
-            Some(dir) if !dir.is_empty() => Self::open_sqlite(dir, Retention::default()).await,
-            None if url.starts_with("redis") => Self::open_redis(RedisConfig::new(url)).await,
-            _ => Err(OpenError::UnknownStore { url: url.to_owned() }),
+        if RedisUrl::is_meant_by(url) {
+            return Self::open_redis(RedisConfig::new(url)).await;
+        }
+        match directory(url) {
+            Some(dir) => Self::open_sqlite(dir, Retention::default()).await,
+            None => Err(OpenError::UnknownStore { scheme: scheme(url).to_owned() }),
         }
     }
 
@@ -152,4 +154,18 @@ impl Posthaste {
             Opened::Redis(store) => store.close().await,
         }
     }
+}
+
+/// The directory of `sqlite:<directory>` or `sqlite://<directory>`.
+fn directory(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once(':')?;
+    let dir = rest.strip_prefix("//").unwrap_or(rest);
+    (scheme.eq_ignore_ascii_case("sqlite") && !dir.is_empty()).then_some(dir)
+}
+
+/// The scheme of a URL, if it looks like one (RFC 3986, section 3.1): anything else may be part of a password.
+fn scheme(url: &str) -> &str {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme.trim());
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    if scheme.chars().all(fits) { scheme } else { "" }
 }

@@ -142,10 +142,10 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The address names no store that this build knows.
-    #[error("{url:?} names no store: use sqlite:<directory> or redis://<host>")]
+    #[error("the address{} names no store: use sqlite:<directory> or redis://<host>", of_scheme(scheme))]
     UnknownStore {
-        /// The address.
-        url: String,
+        /// The scheme of the address, empty if it has none. The rest may hold a password.
+        scheme: String,
     },
     /// The embedded store refused.
     #[error(transparent)]
@@ -153,6 +153,10 @@ pub enum OpenError {
     /// The store on Redis.
     #[error(transparent)]
     Redis(#[from] posthaste_broker_redis::OpenError),
+}
+
+fn of_scheme(scheme: &str) -> String {
+    if scheme.is_empty() { String::new() } else { format!(" ({scheme}://…)") }
 }
 
 /// Why a client's call failed. Nothing was stored unless it says otherwise.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthaste::{
-    Backoff, Cancelled, Client, ClientError, EndReason, FailureClass, Posthaste, RetryPolicy, State, Task,
-    TaskError, TaskKind, TaskResult, WaitError,
+    Backoff, Cancelled, Client, ClientError, EndReason, FailureClass, OpenError, Posthaste, RetryPolicy,
+    State, Task, TaskError, TaskKind, TaskResult, WaitError,
 };
 use tempfile::TempDir;
 
@@ -30,6 +30,40 @@ async fn end<R: serde::de::DeserializeOwned + std::fmt::Debug>(
         TaskResult::Ended { state, error } => (state, error),
         TaskResult::Succeeded(value) => panic!("succeeded with {value:?}"),
     }
+}
+
+#[tokio::test]
+async fn an_address_chooses_its_store_by_scheme_and_is_never_printed() {
+    let redis = [
+        "valkey://:hunter2@127.0.0.1:1",
+        "REDIS://:hunter2@127.0.0.1:1",
+        " redis://:hunter2@127.0.0.1:1",
+        "rediss+sentinel://:hunter2@127.0.0.1:1",
+        "unix:///nowhere/hunter2.sock",
+        "redis:hunter2@127.0.0.1",
+    ];
+    for url in redis {
+        let error = Posthaste::open(url).await.err().expect(url);
+        assert!(matches!(error, OpenError::Redis(_)), "{url}: {error:?}");
+        assert!(!format!("{error} {error:?}").contains(":hunter2@"), "{url}: {error:?}");
+    }
+    for (url, says) in [
+        ("postgres://u:hunter2@h", "postgres"),
+        ("redis+other://:hunter2@h", "redis+other"),
+        ("sqlite:", "sqlite:<directory>"),
+        ("hunter2", "redis://<host>"),
+        ("u:hunter2@h", "redis://<host>"),
+        ("u:hunter2://h", "redis://<host>"),
+        ("", "redis://<host>"),
+    ] {
+        let error = Posthaste::open(url).await.err().expect(url);
+        assert!(matches!(error, OpenError::UnknownStore { .. }), "{url}: {error:?}");
+        assert!(error.to_string().contains(says), "{url}: {error}");
+        assert!(!format!("{error} {error:?}").contains("hunter"), "{url}: {error:?}");
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let app = Posthaste::open(format!("SQLite://{}", dir.path().display())).await.expect("opens");
+    app.close().await;
 }
 
 #[tokio::test]
