@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
@@ -12,7 +14,7 @@ use redis::{
 };
 
 use super::container::container_help;
-use super::error::meaning;
+use super::error::sentence;
 use crate::url::{Host, Login, Mode, RedisUrl};
 
 /// How long a connection may take, with name, TLS and greeting.
@@ -130,12 +132,21 @@ async fn open(
 ) -> Result<MultiplexedConnection, RedisError> {
     let info: ConnectionInfo = address.clone().into_connection_info()?;
     let info = info.set_redis_settings(settings.clone()).set_tcp_settings(tcp_settings());
-    let client = match &url.ca {
-        // Read each time, since certificates are renewed while processes run.
-        Some(path) => Client::build_with_tls(info, certificates(path).await?)?,
-        None => Client::open(info)?,
-    };
-    client.get_multiplexed_async_connection_with_config(config).await
+    url.client(info).await?.get_multiplexed_async_connection_with_config(config).await
+}
+
+impl RedisUrl {
+    /// A client for one of the servers behind the URL, which trusts whom the URL says (`?ca=`).
+    ///
+    /// # Errors
+    /// The file of the certificate cannot be read, or holds none.
+    pub async fn client(&self, info: ConnectionInfo) -> Result<Client, RedisError> {
+        match &self.ca {
+            // Read each time, since certificates are renewed while processes run.
+            Some(path) => Client::build_with_tls(info, certificates(path).await?),
+            None => Client::open(info),
+        }
+    }
 }
 
 async fn certificates(path: &Path) -> Result<TlsCertificates, RedisError> {
@@ -150,16 +161,25 @@ async fn certificates(path: &Path) -> Result<TlsCertificates, RedisError> {
     Ok(TlsCertificates { client_tls: None, root_cert: Some(root_cert) })
 }
 
-/// Asks the sentinels, one after the other, which server is the master now.
+/// Asks the sentinels which server is the master now: all at once, since one whose machine is gone takes the whole
+/// [`CONNECT_TIMEOUT`]. The first that knows is believed.
 async fn master_of(url: &RedisUrl, service: &str) -> Result<Host, String> {
+    let mut asked = url
+        .hosts
+        .iter()
+        .enumerate()
+        .map(async |(index, sentinel)| ask_sentinel(url, sentinel, service).await.map_err(|why| (index, why)))
+        .collect::<FuturesUnordered<_>>();
     let mut problems = Vec::new();
-    for sentinel in &url.hosts {
-        match ask_sentinel(url, sentinel, service).await {
+    while let Some(answer) = asked.next().await {
+        match answer {
             Ok(host) => return Ok(host),
             Err(problem) => problems.push(problem),
         }
     }
-    Err(problems.join("; "))
+    // In the order of the URL, so that the same trouble has the same text, which is logged once.
+    problems.sort();
+    Err(problems.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "))
 }
 
 async fn ask_sentinel(url: &RedisUrl, sentinel: &Host, service: &str) -> Result<Host, String> {
@@ -182,7 +202,7 @@ async fn ask_sentinel(url: &RedisUrl, sentinel: &Host, service: &str) -> Result<
         Ok(Value::Nil) => Err(format!(
             "the sentinel at {sentinel} knows no master {service:?}; the path of REDIS_URL names it, as in /mymaster/0"
         )),
-        Ok(Value::ServerError(error)) => Err(format!("the sentinel at {sentinel}: {}", meaning(&error))),
+        Ok(Value::ServerError(error)) => Err(format!("the sentinel at {sentinel}: {}", sentence(&error))),
         Ok(_) => Err(format!("the sentinel at {sentinel} gave an answer that is none")),
         Err(error) => Err(explain(&address, Some(sentinel), &error)),
     }
@@ -208,7 +228,7 @@ async fn expect_master(
 fn explain(address: &ConnectionAddr, host: Option<&Host>, error: &RedisError) -> String {
     use std::error::Error as _;
     if let Some(server) = error.source().and_then(|source| source.downcast_ref::<redis::ServerError>()) {
-        return format!("Redis at {address}: {}", meaning(server));
+        return format!("Redis at {address}: {}", sentence(server));
     }
     if error.is_timeout() {
         return format!("Redis at {address} did not answer within {} s", CONNECT_TIMEOUT.as_secs());
@@ -229,5 +249,45 @@ fn explain(address: &ConnectionAddr, host: Option<&Host>, error: &RedisError) ->
             format!("the host name {name:?} of Redis is not known here ({io})")
         }
         _ => format!("Redis at {address}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use posthaste_testkit::{RedisOptions, RedisServer};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sentinel_that_does_not_answer_costs_no_time() {
+        let server = RedisServer::start(&RedisOptions::default());
+        let sentinel = server.sentinel();
+        // Connections to it are made by the system, and nobody answers on them.
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let silent = silent.local_addr().expect("it is bound").port();
+        let hosts = format!("127.0.0.1:{silent},127.0.0.1:{}", sentinel.port());
+        let url = RedisUrl::parse(&format!("redis+sentinel://{hosts}/mymaster/0")).expect("a good URL");
+        let began = Instant::now();
+        let connected = dial(&url, &Target::Url, Purpose::Calls, |_| {}).await;
+        assert!(connected.is_ok(), "{:?}", connected.err());
+        assert!(began.elapsed() < CONNECT_TIMEOUT, "it waited for the silent one");
+    }
+
+    #[tokio::test]
+    async fn what_each_sentinel_said_is_told_in_the_order_of_the_url() {
+        let server = RedisServer::start(&RedisOptions::default());
+        let sentinel = server.sentinel();
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let closed = taken.local_addr().expect("it is bound").port();
+        drop(taken);
+        let hosts = format!("127.0.0.1:{},127.0.0.1:{closed}", sentinel.port());
+        let url = RedisUrl::parse(&format!("redis+sentinel://{hosts}/other/0")).expect("a good URL");
+        let why =
+            dial(&url, &Target::Url, Purpose::Calls, |_| {}).await.expect_err("there is no such master");
+        let (unknown, refused) = (why.find("knows no master"), why.find("refused the connection"));
+        assert!(unknown.is_some() && unknown < refused, "{why}");
     }
 }

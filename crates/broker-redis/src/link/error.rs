@@ -3,10 +3,9 @@
 use posthaste_core::BrokerError;
 use redis::ServerError;
 
-use crate::url::Host;
+use crate::url::{Host, RedisUrl};
 
-/// What the user of the URL must be allowed, as `ACL SETUSER` takes it.
-pub(super) const RIGHTS: &str = "~ph:* &ph:* +@all -@dangerous +info +cluster +role";
+pub(super) const RIGHTS: &str = RedisUrl::RIGHTS;
 
 /// What to do about an error that the server answered.
 #[derive(Debug)]
@@ -64,6 +63,11 @@ pub(super) fn meaning(error: &ServerError) -> BrokerError {
         },
         "NOAUTH" => unavailable("Redis wants a password (NOAUTH): put it into REDIS_URL as redis://:password@host"),
         "WRONGPASS" => unavailable("Redis refused the user or password of REDIS_URL (WRONGPASS)"),
+        "DENIED" => unavailable(
+            "Redis takes connections from its own machine only (DENIED: protected mode): set a password there \
+             (requirepass, or a user with ACL SETUSER) and write it into REDIS_URL, and let bind name the addresses that \
+             it shall be reached at",
+        ),
         "NOPERM" => unavailable(format!(
             "the Redis user of REDIS_URL lacks a permission (NOPERM: {details}); it needs {RIGHTS}"
         )),
@@ -89,6 +93,102 @@ pub(super) fn meaning(error: &ServerError) -> BrokerError {
     }
 }
 
+/// As [`meaning`], of an error that a node of a Cluster answered although the call was sent where the slot should be.
+pub(super) fn meaning_in_a_cluster(error: &ServerError) -> BrokerError {
+    match error.code() {
+        "MOVED" | "ASK" => unavailable(format!(
+            "a slot of the Redis Cluster is being moved, or its nodes do not agree yet on who has it ({error}): try again \
+             in a moment; if it stays so, redis-cli --cluster check says why"
+        )),
+        _ => meaning(error),
+    }
+}
+
+/// What went wrong, for a sentence that goes on: without the words that a [`BrokerError`] begins with.
+pub(super) fn sentence(error: &ServerError) -> String {
+    match meaning(error) {
+        BrokerError::Unavailable { why } => why,
+        BrokerError::Full { what } | BrokerError::Corrupt { what } => what,
+        other => other.to_string(),
+    }
+}
+
 pub(super) fn unavailable(why: impl Into<String>) -> BrokerError {
     BrokerError::Unavailable { why: why.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use posthaste_testkit::{RedisCluster, RedisOptions, RedisServer};
+
+    use super::super::{Link, Oom, Script, slot_of};
+    use super::*;
+
+    const KEY: &[u8] = b"ph:{t:0}:m";
+
+    fn link_to(url: &str) -> Link {
+        Link::new(&RedisUrl::parse(url).expect("a good URL"))
+    }
+
+    async fn refusal(link: &Link) -> String {
+        let mut get = redis::cmd("GET");
+        get.arg(KEY);
+        match link.command(KEY, get).await {
+            Err(BrokerError::Unavailable { why }) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_slot_that_is_being_moved_is_told_from_a_wrong_url() {
+        let cluster = RedisCluster::start(3);
+        let slot = slot_of(KEY);
+        let to = (cluster.owner_of(slot) + 1) % 3;
+        // The key is on neither side, so the server answers ASK as long as the move takes.
+        cluster.begin_move(slot, to);
+        let script = Script::with("peek", Oom::Allow, &["return redis.call('GET', KEYS[1])"]);
+        let refused = link_to(&cluster.url()).run(script.call(KEY)).await;
+        let Err(BrokerError::Unavailable { why }) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("moved") && !why.contains("redis+cluster://"), "{why}");
+        let why = refusal(&link_to(&cluster.node(to).url())).await;
+        assert!(why.contains("redis+cluster://"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_refused_says_why_once() {
+        let server = RedisServer::start(&RedisOptions {
+            args: vec!["--requirepass".to_owned(), "secret".to_owned()],
+            ..RedisOptions::default()
+        });
+        let why = refusal(&link_to(&server.url())).await;
+        assert!(why.contains("wants a password") && !why.contains("not available"), "{why}");
+        let url = server.url().replace("//", "//:wrong@");
+        let why = refusal(&link_to(&url)).await;
+        assert!(why.contains("WRONGPASS") && !why.contains("not available"), "{why}");
+    }
+
+    /// What a server in protected mode says to everybody from another machine, before it hangs up.
+    #[tokio::test]
+    async fn protected_mode_is_no_damage() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let _server_handle = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("somebody connects");
+                let _asked = stream.read(&mut [0; 512]);
+                let _gone = stream.write_all(
+                    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is \
+                      set for the default user.\r\n",
+                );
+            }
+        });
+        let why = refusal(&link_to(&format!("redis://127.0.0.1:{port}"))).await;
+        for part in ["protected mode", "requirepass", "bind"] {
+            assert!(why.contains(part), "{why}");
+        }
+        assert!(!why.contains("damaged"), "{why}");
+    }
 }

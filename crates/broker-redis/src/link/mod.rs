@@ -40,7 +40,7 @@ pub(crate) use slot::{crc16, slot_of};
 
 use cluster::Cluster;
 use dial::Target;
-use error::{Verdict, meaning, verdict};
+use error::{Verdict, meaning, meaning_in_a_cluster, verdict};
 use peer::Peer;
 
 use crate::url::{Mode, RedisUrl};
@@ -143,6 +143,13 @@ impl Link {
         }
     }
 
+    fn meaning(&self, error: &redis::ServerError) -> BrokerError {
+        match *self.way {
+            Way::One(..) => meaning(error),
+            Way::Cluster(..) => meaning_in_a_cluster(error),
+        }
+    }
+
     /// After an error that a failover, or a slot that moved, may have caused.
     fn suspect(&self) {
         if self.is_cluster() {
@@ -197,7 +204,7 @@ impl Link {
                 }
                 (Verdict::Ask(_), Way::Cluster(..)) | (Verdict::Wait, _) => {
                     if !tries.wait().await {
-                        return Err(meaning(&error));
+                        return Err(self.meaning(&error));
                     }
                     self.suspect();
                     peer = self.owner(slot).await?;
@@ -211,7 +218,9 @@ impl Link {
                     peer = self.owner(slot).await?;
                     peer.send(cmd).await
                 }
-                (Verdict::Moved(..) | Verdict::Ask(_) | Verdict::ReadOnly, _) => return Err(meaning(&error)),
+                (Verdict::Moved(..) | Verdict::Ask(_) | Verdict::ReadOnly, _) => {
+                    return Err(self.meaning(&error));
+                }
             };
             match next {
                 Ok(Value::ServerError(again)) => error = again,
