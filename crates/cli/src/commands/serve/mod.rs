@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use axum::Router;
 use posthaste_api::{Api, ApiConfig};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -47,17 +48,29 @@ pub(crate) fn run(
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    // Few threads and few blocking ones: each that allocates costs memory of its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.threads)
-        .max_blocking_threads(4)
-        .thread_name("posthaste")
-        .enable_all()
-        .build()?;
+    let runtime = runtime(config.threads)?;
     let done = runtime.block_on(serve(config, out));
     // A blocking thread that hangs (a name server, say) must not hold up the end.
     runtime.shutdown_background();
     done
+}
+
+/// Most threads for what blocks: host names, reads of the embedded store, certificates. One is started when all others
+/// are busy and ends after ten idle seconds, so a process that looks up few names has few.
+///
+/// A look-up on a name server that does not answer holds its thread for up to a minute, after its caller has long given
+/// up. Each provider of e-mail makes ten connections at once and tries again, so that dozens may hang together. With few
+/// threads the name of Redis waits behind them, and the worker does not come back when Redis does.
+const BLOCKING_THREADS: usize = 512;
+
+/// The threads of a process, `threads` of them for requests and tasks.
+fn runtime(threads: usize) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("posthaste")
+        .enable_all()
+        .build()
 }
 
 /// Why a process ends.
@@ -239,5 +252,34 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
         provider_configured: !config.notify.providers.is_empty(),
         sandbox: config.notify.sandbox == posthaste_notify::Sandbox::On,
         version: VERSION,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn names_that_hang_hold_up_no_other() {
+        let runtime = runtime(1).expect("threads can be started");
+        let hanging = 48;
+        let end = Arc::new(Barrier::new(hanging + 1));
+        for _ in 0..hanging {
+            let end = end.clone();
+            let _lookup_handle = runtime.spawn_blocking(move || end.wait());
+        }
+        let found = runtime.block_on(async {
+            let lookup = tokio::net::lookup_host(("localhost", 6379));
+            tokio::time::timeout(Duration::from_secs(2), lookup).await.map(|found| found.map(Iterator::count))
+        });
+        if found.is_err() {
+            runtime.shutdown_background();
+            panic!("the name of Redis waits behind those of mail servers");
+        }
+        end.wait();
+        assert!(found.expect("it was in time").expect("localhost is known") > 0);
     }
 }
