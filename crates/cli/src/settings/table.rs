@@ -113,7 +113,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "REDIS_URL",
         "",
         "URL",
-        "Redis or Valkey: redis://user:password@host:6379/0, rediss:// (TLS), redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379, redis+unix:///path.",
+        "Redis or Valkey: redis://user:password@host:6379/0, rediss:// (TLS; ?ca=/path/to/ca.pem at the end names an authority of your own), redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379, redis+unix:///path.",
     )
     .hidden(),
     process(

@@ -84,8 +84,15 @@ fn two_processes_do_what_one_does() {
     );
     assert_eq!(doctor.status.code(), Some(0), "{}", stdout(&doctor));
     let checks = json(&stdout(&doctor));
-    for name in ["redis connect", "redis ping", "redis version", "redis clock", "redis write", "redis shards"]
-    {
+    for name in [
+        "redis connect",
+        "redis ping",
+        "redis version",
+        "redis clock",
+        "redis disk",
+        "redis write",
+        "redis shards",
+    ] {
         let check = checks.as_array().unwrap().iter().find(|c| c["name"] == name);
         assert_eq!(check.map(|c| &c["status"]), Some(&"ok".into()), "{name}: {checks}");
     }
@@ -250,4 +257,8 @@ fn doctor_tells_what_is_wrong_with_redis_and_leaves_nothing_behind() {
     redis.kill();
     let (code, checks) = of(&redis.url());
     assert_eq!((code, failed(&checks)), (Some(1), vec!["redis connect".to_owned()]), "{checks}");
+    // As Podman and systemd-nspawn mark what runs in them.
+    let mut inside = super::support::posthaste(dir.path(), &["doctor", "--redis-url", &redis.url()]);
+    let told = stdout(&inside.env("container", "podman").output().unwrap());
+    assert!(told.contains("REDIS_URL=redis://redis:6379/0"), "{told}");
 }

@@ -93,17 +93,20 @@ pub(crate) fn data_directory(dir: &Path) -> Vec<Check> {
             "check its owner, and that the file system is not mounted read-only",
         )),
     }
-    if let Ok(fs) = rustix::fs::statvfs(&place) {
-        let free = fs.f_bavail.saturating_mul(fs.f_frsize);
-        let found = format!("{} MiB free", free >> 20);
-        let remedy = "make room: without it nothing more is accepted (503)";
-        checks.push(match free {
-            f if f < LITTLE => Check::fail("disk", found, remedy),
-            f if f < SCARCE => Check::warn("disk", found, remedy),
-            _ => Check::ok("disk", found),
-        });
-    }
+    checks.extend(room("disk", &place, "make room: without it nothing more is accepted (503)"));
     checks
+}
+
+/// How much room there is at `dir`, if that can be asked.
+pub(crate) fn room(name: &str, dir: &Path, remedy: &str) -> Option<Check> {
+    let fs = rustix::fs::statvfs(dir).ok()?;
+    let free = fs.f_bavail.saturating_mul(fs.f_frsize);
+    let found = format!("{} MiB free", free >> 20);
+    Some(match free {
+        f if f < LITTLE => Check::fail(name, found, remedy),
+        f if f < SCARCE => Check::warn(name, found, remedy),
+        _ => Check::ok(name, found),
+    })
 }
 
 fn existing(dir: &Path) -> PathBuf {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use posthaste_broker_redis::{Host, Mode, RedisUrl};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError,
+    AsyncConnectionConfig, ConnectionAddr, FromRedisValue, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, RedisError,
 };
 
 /// How long a connection may take.
@@ -22,16 +22,22 @@ pub(super) struct Node {
     /// What it is called here.
     pub(super) name: String,
     connection: MultiplexedConnection,
+    is_loopback: bool,
 }
 
 impl Node {
     async fn open(
+        url: &RedisUrl,
         name: String,
         address: ConnectionAddr,
         login: (Option<&str>, Option<&str>),
         db: i64,
     ) -> Result<Self, String> {
-        let mut settings = RedisConnectionInfo::default().set_db(db);
+        // The greeting of the store: what is refused is refused to it, and not lost with the connection.
+        let mut settings = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_skip_set_lib_name()
+            .set_db(db);
         if let (Some(user), _) = login {
             settings = settings.set_username(user);
         }
@@ -43,10 +49,15 @@ impl Node {
             .set_response_timeout(Some(ANSWER));
         let connected = async {
             let info = address.into_connection_info()?.set_redis_settings(settings);
-            Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await
+            url.client(info).await?.get_multiplexed_async_connection_with_config(&config).await
         };
         let connection = connected.await.map_err(|e| explain(&name, &e))?;
-        Ok(Self { name, connection })
+        Ok(Self { name, connection, is_loopback: false })
+    }
+
+    /// Whether it is reached without leaving this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.is_loopback
     }
 
     /// Asks; an error is a sentence.
@@ -84,7 +95,9 @@ pub(super) async fn masters(url: &RedisUrl) -> Result<Vec<Node>, String> {
     match url.mode() {
         Mode::Unix { path } => {
             let name = path.display().to_string();
-            Ok(vec![Node::open(name, ConnectionAddr::Unix(path.clone()), url.login(), url.db()).await?])
+            let address = ConnectionAddr::Unix(path.clone());
+            let node = Node::open(url, name, address, url.login(), url.db()).await?;
+            Ok(vec![Node { is_loopback: true, ..node }])
         }
         Mode::Single => {
             let host = url.hosts().first().ok_or("the URL names no host")?;
@@ -111,15 +124,16 @@ fn address(url: &RedisUrl, host: &Host) -> ConnectionAddr {
 }
 
 async fn server(url: &RedisUrl, host: &Host) -> Result<Node, String> {
-    Node::open(host.to_string(), address(url, host), url.login(), url.db()).await
+    let node = Node::open(url, host.to_string(), address(url, host), url.login(), url.db()).await?;
+    Ok(Node { is_loopback: host.is_loopback(), ..node })
 }
 
 async fn master_of(url: &RedisUrl, service: &str) -> Result<Host, String> {
     let mut problems = Vec::new();
     for sentinel in url.hosts() {
         let asked = async {
-            let mut node =
-                Node::open(sentinel.to_string(), address(url, sentinel), url.sentinel_login(), 0).await?;
+            let (name, address) = (sentinel.to_string(), address(url, sentinel));
+            let mut node = Node::open(url, name, address, url.sentinel_login(), 0).await?;
             let command = redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(service).clone();
             let found: Option<(String, u16)> = node.ask(&command).await?;
             found.ok_or_else(|| format!("the sentinel {} knows no master {service:?}", node.name))
@@ -177,12 +191,74 @@ fn explain(name: &str, error: &RedisError) -> String {
         Some("NOAUTH") => ": it wants a password, redis://:password@host",
         Some("WRONGPASS") => ": it refuses the user or the password of the URL",
         Some("NOPERM") => {
-            ": its user lacks a permission; it needs ~ph:* &ph:* +@all -@dangerous +info +cluster"
+            return format!("{name}: {error}: its user lacks a permission; it needs {}", RedisUrl::RIGHTS);
+        }
+        Some("DENIED") => {
+            ": set a password there (requirepass), and let bind name the addresses that it shall be reached at"
         }
         Some("MOVED") => ": it is part of a Cluster, which redis+cluster:// reaches",
         Some("LOADING") => ": it is loading its data; wait",
         _ if error.is_timeout() => ": it did not answer in time",
+        _ if error.to_string().contains("certificate") => {
+            ": an authority of your own that signed it is named by ?ca=/path/to/ca.pem at the end of the URL"
+        }
         _ => "",
     };
     format!("{name}: {error}{help}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use posthaste_testkit::{RedisOptions, RedisServer};
+
+    use super::*;
+
+    async fn ping(url: &str) -> Result<String, String> {
+        let mut nodes = masters(&RedisUrl::parse(url).expect("valid")).await?;
+        nodes[0].ask(&redis::cmd("PING")).await
+    }
+
+    #[tokio::test]
+    async fn the_certificate_authority_of_the_url_is_trusted() {
+        let server = RedisServer::start(&RedisOptions::default());
+        let (port, certificate) = server.tls();
+        let url = format!("rediss://127.0.0.1:{port}/0");
+        let named = ping(&format!("{url}?ca={}", certificate.display())).await;
+        assert_eq!(named.as_deref(), Ok("PONG"));
+        let unknown = ping(&url).await.expect_err("nobody signed it");
+        assert!(unknown.contains("certificate") && unknown.contains("?ca="), "{unknown}");
+        let missing = ping(&format!("{url}?ca=/nowhere.pem")).await.expect_err("there is no such file");
+        assert!(missing.contains("/nowhere.pem"), "{missing}");
+    }
+
+    /// What a server in protected mode says to everybody from another machine, before it hangs up.
+    #[tokio::test]
+    async fn protected_mode_is_told_with_what_to_do() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let _server_handle = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("somebody connects");
+                let _asked = stream.read(&mut [0; 512]);
+                let _gone = stream.write_all(b"-DENIED Redis is running in protected mode\r\n");
+            }
+        });
+        let denied = ping(&format!("redis://127.0.0.1:{port}")).await.expect_err("it hangs up");
+        assert!(denied.contains("protected mode") && denied.contains("requirepass"), "{denied}");
+    }
+
+    #[tokio::test]
+    async fn the_rights_that_it_names_are_those_of_the_store() {
+        let server = RedisServer::start(&RedisOptions::default());
+        server.command(&["ACL", "SETUSER", "poor", "on", ">secret", "+@connection"]);
+        let mut nodes =
+            masters(&RedisUrl::parse(&server.url().replace("//", "//poor:secret@")).expect("valid"))
+                .await
+                .expect("it may connect");
+        let refused = nodes[0].ask::<String>(redis::cmd("INFO").arg("server")).await.expect_err("NOPERM");
+        assert!(refused.contains("+info") && refused.contains("+role"), "{refused}");
+    }
 }

@@ -2,17 +2,19 @@
 
 mod connect;
 mod data;
+mod disk;
 mod reach;
 mod server;
 
 use super::{Check, Status};
 use crate::settings::store::RedisSettings;
 use connect::Node;
+use reach::Surroundings;
 
 /// Everything about the Redis that the settings name.
 pub(crate) async fn checks(redis: &RedisSettings) -> Vec<Check> {
     let mut out = vec![Check::ok("redis url", redis.url.to_string())];
-    out.extend(reach::checks(&redis.url).await);
+    out.extend(reach::checks(&redis.url, Surroundings::here()).await);
     if out.iter().any(|c| c.status == Status::Fail) {
         return out;
     }
@@ -46,7 +48,9 @@ async fn of_node(node: &mut Node, redis: &RedisSettings) -> Vec<Check> {
     match node.ask::<String>(redis::cmd("INFO").arg("everything")).await {
         Ok(info) => {
             let mut out = vec![Check::ok("redis ping", "it answers")];
-            out.extend(server::checks(&server::Info::new(&info), redis));
+            let info = server::Info::new(&info);
+            out.extend(server::checks(&info, redis));
+            out.extend(disk::checks(node, &info).await);
             out.push(clock);
             out
         }

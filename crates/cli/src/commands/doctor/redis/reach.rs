@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use posthaste_broker_redis::{Host, Mode, RedisUrl, container_help};
+use posthaste_broker_redis::{Host, LOCALHOST_IN_A_CONTAINER, Mode, RedisUrl, in_container};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -12,8 +12,24 @@ use super::super::{Check, Status};
 /// A name server or a host that takes longer does not answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
+/// What this process runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Surroundings {
+    /// A container, whose `localhost` is itself.
+    Container,
+    /// The machine.
+    Machine,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(super) fn here() -> Self {
+        if in_container() { Self::Container } else { Self::Machine }
+    }
+}
+
 /// One check for each host. Of several it is enough that one is there.
-pub(super) async fn checks(url: &RedisUrl) -> Vec<Check> {
+pub(super) async fn checks(url: &RedisUrl, surroundings: Surroundings) -> Vec<Check> {
     if let Mode::Unix { path } = url.mode() {
         return vec![if path.exists() {
             Check::ok("redis socket", format!("{} is there", path.display()))
@@ -24,7 +40,7 @@ pub(super) async fn checks(url: &RedisUrl) -> Vec<Check> {
     }
     let mut out = Vec::new();
     for host in url.hosts() {
-        out.push(reach(host).await);
+        out.push(reach(host, surroundings).await);
     }
     if out.iter().any(|c| c.name == "redis connect" && c.status == Status::Ok) {
         for check in out.iter_mut().filter(|c| c.status == Status::Fail) {
@@ -34,7 +50,7 @@ pub(super) async fn checks(url: &RedisUrl) -> Vec<Check> {
     out
 }
 
-async fn reach(host: &Host) -> Check {
+async fn reach(host: &Host, surroundings: Surroundings) -> Check {
     let address = (host.name.as_str(), host.port);
     let found = match timeout(LIMIT, lookup_host(address)).await {
         Ok(Ok(found)) => found.collect::<Vec<_>>(),
@@ -44,7 +60,7 @@ async fn reach(host: &Host) -> Check {
     let Some(first) = found.first() else { return unknown(host, "it has no address") };
     match timeout(LIMIT, TcpStream::connect(found.as_slice())).await {
         Ok(Ok(_)) => Check::ok("redis connect", format!("{host} ({}) takes connections", first.ip())),
-        Ok(Err(e)) => refused(host, &e),
+        Ok(Err(e)) => refused(host, surroundings, &e),
         Err(_) => Check::fail(
             "redis connect",
             format!("{host} ({}) does not answer within {LIMIT:?}", first.ip()),
@@ -61,13 +77,15 @@ fn unknown(host: &Host, why: &str) -> Check {
     )
 }
 
-fn refused(host: &Host, error: &io::Error) -> Check {
-    let remedy = if error.kind() == io::ErrorKind::ConnectionRefused {
-        container_help(host).unwrap_or(
-            "start Redis there (redis-server), or check the port; Redis listens beyond its own machine only if bind and protected-mode allow it",
-        )
-    } else {
-        "check the address and the network"
+fn refused(host: &Host, surroundings: Surroundings, error: &io::Error) -> Check {
+    let remedy = match (error.kind(), surroundings) {
+        (io::ErrorKind::ConnectionRefused, Surroundings::Container) if host.is_loopback() => {
+            LOCALHOST_IN_A_CONTAINER
+        }
+        (io::ErrorKind::ConnectionRefused, _) => {
+            "start Redis there (redis-server), or check the port; Redis listens beyond its own machine only if bind and protected-mode allow it"
+        }
+        _ => "check the address and the network",
     };
     Check::fail("redis connect", format!("{host}: {error}"), remedy)
 }
@@ -77,7 +95,26 @@ mod tests {
     use super::*;
 
     async fn of(url: &str) -> Vec<Check> {
-        checks(&RedisUrl::parse(url).expect("valid")).await
+        checks(&RedisUrl::parse(url).expect("valid"), Surroundings::Machine).await
+    }
+
+    #[tokio::test]
+    async fn localhost_in_a_container_is_told_for_what_it_is() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("works here");
+        let port = taken.local_addr().expect("works here").port();
+        drop(taken);
+        let url = |host: &str| RedisUrl::parse(&format!("redis://{host}:{port}")).expect("valid");
+        for host in ["127.0.0.1", "localhost"] {
+            let inside = checks(&url(host), Surroundings::Container).await;
+            assert_eq!(inside[0].status, Status::Fail, "{inside:?}");
+            assert_eq!(inside[0].remedy.as_deref(), Some(LOCALHOST_IN_A_CONTAINER), "{inside:?}");
+        }
+        let outside = checks(&url("127.0.0.1"), Surroundings::Machine).await;
+        assert!(outside[0].remedy.as_deref().is_some_and(|r| r.contains("redis-server")), "{outside:?}");
+        // Another host that refuses is no such mistake.
+        let other = Host { name: "redis".to_owned(), port };
+        let check = refused(&other, Surroundings::Container, &io::ErrorKind::ConnectionRefused.into());
+        assert_ne!(check.remedy.as_deref(), Some(LOCALHOST_IN_A_CONTAINER), "{check:?}");
     }
 
     #[tokio::test]
