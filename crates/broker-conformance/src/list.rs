@@ -74,6 +74,10 @@ macro_rules! with_cases {
                 the_ring_turns_over_targets = "Each target gets its turn, however many tasks the others have.";
                 then_over_the_tenants_of_a_target = "A target's turn goes round its tenants, so that tenants do not add up to more turns.";
                 a_lane_that_empties_leaves_its_turn_to_others = "An empty lane leaves the ring and comes back with its next task.";
+                many_held_up_targets_hide_no_free_one = "However many targets are held up, one claim finds the one that is free.";
+                many_held_up_tenants_hide_no_free_one = "However many tenants of a target are held up, one claim finds the one that is free.";
+                held_up_targets_wake_nobody = "A claim that meets nothing but targets that are held up wakes nobody.";
+                a_lane_whose_tasks_were_cancelled_has_one_turn = "Tasks that were cancelled while they waited give their lane no second turn.";
                 lanes_are_listed_with_what_holds_them = "Lanes are listed with pause, running and waiting tasks.";
             }
             limits {
@@ -155,6 +159,7 @@ macro_rules! with_cases {
                 a_mark_is_granted_to_the_lease_that_holds = "A mark is granted to the lease that holds, again on a repeat, and to no other.";
                 a_refused_mark_marks_nothing = "A refused mark leaves the new attempt unmarked.";
                 a_lease_lost_after_its_mark_is_ambiguous = "A lease lost after its mark counts as ambiguous.";
+                a_late_word_on_it_is_refused = "A late outcome of a marked lease that was lost is refused: the task is tried again.";
                 held_if_its_policy_says_so = "A lease lost after its mark fails the task if the policy holds ambiguous tries.";
                 every_lease_of_a_call_is_marked = "Each lease of a mark call is marked.";
                 a_mark_ends_with_its_attempt = "A mark holds for its attempt only.";

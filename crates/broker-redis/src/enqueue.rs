@@ -67,7 +67,7 @@ impl Inner {
         request: EnqueueRequest,
         reserved: bool,
     ) -> Result<EnqueueReply, BrokerError> {
-        let (turn, answer) = self.gate(shard).enter(request, reserved);
+        let (turn, answer) = self.gate(shard).enter(request, reserved)?;
         if let Some(mut turn) = turn {
             let inner = Arc::clone(self);
             let _pump_handle = tokio::spawn(async move {
@@ -85,6 +85,13 @@ impl Inner {
 
     async fn store_group(&self, shard: u16, group: Vec<Waiting>) {
         let mut answers = self.call_enqueue(shard, &group).await;
+        if matches!(answers, Err(BrokerError::Invalid { .. })) && group.len() > 1 {
+            // One of them names too much for the store; the others are stored.
+            for waiting in group {
+                Box::pin(self.store_group(shard, vec![waiting])).await;
+            }
+            return;
+        }
         if answers.is_ok()
             && let Err(e) = self.confirmed(shard).await
         {
@@ -137,6 +144,12 @@ impl Inner {
                 return Err(corrupt("an enqueue was answered for another number of requests"));
             }
             let high = reply::bytes(values.remove(0))?;
+            // Keys are made of the time: a process that only enqueues learns it here.
+            if let Some(at) =
+                Key::from_slice(&[high.as_slice(), &[0; 6]].concat()).and_then(|k| k.created_ms())
+            {
+                self.time.learn(shard, i64::try_from(at).unwrap_or(i64::MAX));
+            }
             let mut left = lows.as_slice();
             return Ok(values
                 .into_iter()

@@ -13,6 +13,8 @@ const IN_FLIGHT: usize = 3;
 const GROUP_TASKS: usize = 1_000;
 /// Bytes of payload in one script call at the most, unless one request alone has more.
 const GROUP_BYTES: usize = 512 * 1024;
+/// Bytes of payload that may wait for one shard: a store that hangs must not fill the memory of those who wait for it.
+const MAX_WAITING: usize = 64 * 1024 * 1024;
 
 /// One request on its way to a shard.
 pub(crate) struct Waiting {
@@ -24,10 +26,14 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    /// Its payloads, and about what it takes beside them.
     fn bytes(&self) -> usize {
-        self.tasks.iter().map(|t| t.payload.len()).sum()
+        self.tasks.iter().map(|t| t.payload.len() + 256).sum()
     }
 }
+
+/// How a request that waits hears of its end.
+type Answer = oneshot::Receiver<Result<EnqueueReply, BrokerError>>;
 
 /// Requests that wait for a call to one shard.
 #[derive(Default)]
@@ -38,24 +44,34 @@ pub(crate) struct Gate {
 #[derive(Default)]
 struct GateState {
     waiting: VecDeque<Waiting>,
+    bytes: usize,
     in_flight: usize,
 }
 
 impl Gate {
     /// Lets a request wait. Who gets a turn has to make the calls; everybody gets their answer.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`] when too much waits already.
     pub(crate) fn enter(
         self: &Arc<Self>,
         request: EnqueueRequest,
         reserved: bool,
-    ) -> (Option<Turn>, oneshot::Receiver<Result<EnqueueReply, BrokerError>>) {
+    ) -> Result<(Option<Turn>, Answer), BrokerError> {
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting { tasks: request.tasks, idempotency: request.idempotency, reserved, reply };
         let mut state = self.lock();
+        let bytes = waiting.bytes();
+        if !state.waiting.is_empty() && state.bytes + bytes > MAX_WAITING {
+            let why = "too many requests wait for the store; try again in a moment".to_owned();
+            return Err(BrokerError::Unavailable { why });
+        }
+        state.bytes += bytes;
         state.waiting.push_back(waiting);
         let start = state.in_flight < IN_FLIGHT;
         state.in_flight += usize::from(start);
         drop(state);
-        (start.then(|| Turn { gate: Arc::clone(self), over: false }), answer)
+        Ok((start.then(|| Turn { gate: Arc::clone(self), over: false }), answer))
     }
 
     fn lock(&self) -> MutexGuard<'_, GateState> {
@@ -79,14 +95,18 @@ impl Turn {
         while let Some(next) = state.waiting.front() {
             // Nobody waits for it any more: it was told, or gave up.
             if next.reply.is_closed() {
+                let own = next.bytes();
+                state.bytes -= own;
                 state.waiting.pop_front();
                 continue;
             }
+            let own = next.bytes();
             tasks += next.tasks.len();
-            bytes += next.bytes();
+            bytes += own;
             if !group.is_empty() && (tasks > GROUP_TASKS || bytes > GROUP_BYTES) {
                 break;
             }
+            state.bytes -= own;
             group.extend(state.waiting.pop_front());
         }
         if group.is_empty() {

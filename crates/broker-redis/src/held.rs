@@ -25,14 +25,15 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// As `work.lua` reads it, for `n` successes.
-    pub(crate) fn header(&self, n: u16) -> Vec<u8> {
+    /// As `work.lua` reads it, for `n` successes; `each` is how many arguments each has: its record, and what it keeps.
+    pub(crate) fn header(&self, n: u16, each: u8) -> Vec<u8> {
         let mut b = self.token.to_vec();
         b.extend_from_slice(&self.started.as_millis().to_be_bytes()[2..]);
         for number in self.place {
             b.extend_from_slice(&number.to_be_bytes()[1..]);
         }
         b.extend_from_slice(&n.to_be_bytes());
+        b.push(each);
         b
     }
 }
@@ -57,13 +58,14 @@ impl HeldRecord {
     }
 
     /// The final record as `work.lua` reads it: the key, what comes before the two times, what comes after them.
-    pub(crate) fn success(&self, key: Key, result: Option<&Json>) -> Vec<u8> {
+    /// `held` is [`is::HELD`] if the sandbox holds its message, else 0.
+    pub(crate) fn success(&self, key: Key, result: Option<&Json>, held: u8) -> Vec<u8> {
         let r = &self.record;
         let result = result.map_or("", Json::as_str);
         let mut b = Vec::with_capacity(r.len() + result.len() + 32);
         b.extend_from_slice(key.as_slice());
         let told = if result.is_empty() { 0 } else { is::RESULT };
-        b.extend_from_slice(&[r[0], r[1] & !is::FRESH | told, State::Succeeded.code() * 4 + r[2] % 4]);
+        b.extend_from_slice(&[r[0], r[1] & !is::FRESH | told | held, State::Succeeded.code() * 4 + r[2] % 4]);
         b.extend_from_slice(&r[3..8]);
         b.extend_from_slice(&self.attempt.to_be_bytes()[1..]);
         b.push(r[11]);

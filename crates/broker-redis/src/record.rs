@@ -40,6 +40,8 @@ pub(crate) mod is {
     pub(crate) const UNIQUE: u8 = 4;
     /// It belongs to a batch.
     pub(crate) const BATCH: u8 = 8;
+    /// The sandbox holds its message.
+    pub(crate) const HELD: u8 = 16;
     /// It has a result.
     pub(crate) const RESULT: u8 = 32;
     /// Its result has a key of its own.

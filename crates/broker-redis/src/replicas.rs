@@ -28,38 +28,35 @@ impl Replicas {
     /// # Errors
     /// [`BrokerError::Unavailable`] when none confirmed in time: it is stored here, and may be lost with this server.
     pub(crate) async fn confirm(&self, shards: &Shards, shard: u16) -> Result<(), BrokerError> {
+        // Others may ask before: their time is not this one's.
+        let mut line = self.0.lock().await;
         // Past this the connection is dead, whatever it looks like.
-        match timeout(PATIENCE, self.ask(shards, shard)).await {
+        match timeout(PATIENCE, ask(&mut line, shards, shard)).await {
             Ok(answer) => answer,
             Err(_) => Err(short("the server did not answer")),
         }
     }
+}
 
-    async fn ask(&self, shards: &Shards, shard: u16) -> Result<(), BrokerError> {
-        let mut line = self.0.lock().await;
-        let mut blocking = match line.take() {
-            Some(blocking) => blocking,
-            None => shards.link().blocking(&shards.m_key(shard)).await?,
-        };
-        let mut write = redis::cmd("HINCRBY");
-        write.arg(shards.key(shard, "m")).arg("confirmed").arg(1);
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(1).arg(WAIT_MS);
-        let written = blocking.command(&write).await?;
-        let confirmed = match written {
-            Unblocked::Answer(_) => blocking.command(&wait).await?,
-            lost => lost,
-        };
-        *line = Some(blocking);
-        match confirmed {
-            Unblocked::Answer(value) if reply::int(value.clone())? >= 1 => Ok(()),
-            Unblocked::Answer(_) => {
-                Err(short(&format!("no replica confirmed the write within {WAIT_MS} ms")))
-            }
-            Unblocked::Reconnected => {
-                Err(short("the connection was lost before a replica confirmed the write"))
-            }
-        }
+async fn ask(line: &mut Option<Blocking>, shards: &Shards, shard: u16) -> Result<(), BrokerError> {
+    let mut blocking = match line.take() {
+        Some(blocking) => blocking,
+        None => shards.link().blocking(&shards.m_key(shard)).await?,
+    };
+    let mut write = redis::cmd("HINCRBY");
+    write.arg(shards.key(shard, "m")).arg("confirmed").arg(1);
+    let mut wait = redis::cmd("WAIT");
+    wait.arg(1).arg(WAIT_MS);
+    let written = blocking.command(&write).await?;
+    let confirmed = match written {
+        Unblocked::Answer(_) => blocking.command(&wait).await?,
+        lost => lost,
+    };
+    *line = Some(blocking);
+    match confirmed {
+        Unblocked::Answer(value) if reply::int(value.clone())? >= 1 => Ok(()),
+        Unblocked::Answer(_) => Err(short(&format!("no replica confirmed the write within {WAIT_MS} ms"))),
+        Unblocked::Reconnected => Err(short("the connection was lost before a replica confirmed the write")),
     }
 }
 

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use posthaste_core::RetryPolicy;
 use posthaste_core::limits::{
     BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, DEFAULT_THROTTLE, IDEMPOTENCY_KEPT, LEASE,
     LOW_PRIORITY_TURN, MAX_ATTEMPTS_KEPT, MAX_LANES, MAX_NAMES, MAX_RESCUES, MAX_SCHEDULE_AHEAD,
     MAX_THROTTLE, MISCONFIGURED_PROBE, SERIES_KEPT, STORE_GAP, TICK_BATCH, WORKER_KEPT,
 };
+use posthaste_core::{RecordKind, RetryPolicy};
 
 use crate::link::{Oom, Script};
+use crate::records::kind_code;
 use crate::store::SCHEMA;
 
 /// Largest reply of a claim, in bytes of records; what is beyond it is handed out by the next.
@@ -40,6 +41,7 @@ fn limits() -> String {
         ("MAX_LANES", MAX_LANES),
         ("TICK_BATCH", TICK_BATCH),
         ("MAX_REPLY", MAX_REPLY),
+        ("HELD_MESSAGE", usize::from(kind_code(RecordKind::SandboxMessage))),
     ];
     let mut lua = String::new();
     for (name, d) in ms {
@@ -63,6 +65,7 @@ pub(crate) struct Scripts {
     pub(crate) intern: Script,
     pub(crate) enqueue: Script,
     pub(crate) reserve: Script,
+    pub(crate) complete: Script,
     pub(crate) work: Script,
     pub(crate) lease: Script,
     pub(crate) people: Script,
@@ -94,6 +97,8 @@ impl Scripts {
             intern: with("intern", Oom::Refuse, &[names, include_str!("lua/intern.lua")]),
             enqueue: with("enqueue", Oom::Refuse, &[books, record, include_str!("lua/enqueue.lua")]),
             reserve: with("reserve", Oom::Refuse, &[include_str!("lua/reserve.lua")]),
+            // All is stored by then: saying otherwise would have it stored again.
+            complete: with("complete", Oom::Allow, &[include_str!("lua/reserve.lua")]),
             work: with(
                 "work",
                 Oom::Allow,

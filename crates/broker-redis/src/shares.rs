@@ -12,8 +12,9 @@ use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
 
-/// How long a process that shares limits out keeps others from it, in milliseconds.
-const SHARING_MS: u32 = 900;
+/// How long a process that has a turn keeps others from it, in milliseconds: less than the second between two turns, so
+/// that one that stopped is missed once at the most.
+const TURN_MS: i64 = 900;
 
 /// What one shard has of a limited lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,10 +101,10 @@ fn even(total: u64, places: &[usize]) -> impl Iterator<Item = (usize, u64)> + '_
 }
 
 impl Inner {
-    /// Shares limits out anew, by what each shard runs and what waits there. One process at a time does it.
+    /// Shares limits out anew, by what each shard runs and what waits there. For whoever has the turn to sweep.
     pub(crate) async fn share_limits(&self) -> Result<(), BrokerError> {
         let shards = self.found().await?;
-        if shards.count() == 1 || !self.may_share().await? {
+        if shards.count() == 1 {
             return Ok(());
         }
         let lanes = self.limited_lanes().await?;
@@ -123,12 +124,11 @@ impl Inner {
         self.send_shares("set", &raised).await.map(drop)
     }
 
-    /// Whether nobody else shares limits out at the moment.
-    async fn may_share(&self) -> Result<bool, BrokerError> {
-        let shards = self.shards();
-        let mut cmd = redis::cmd("SET");
-        cmd.arg(shards.key(0, "sharing")).arg(shards.origin()).arg("NX").arg("PX").arg(SHARING_MS);
-        Ok(shards.link().command(&shards.m_key(0), cmd).await? != Value::Nil)
+    /// Whether nobody else has this turn at the moment; if so it is this process's for a while.
+    pub(crate) async fn has_turn(&self, what: &str) -> Result<bool, BrokerError> {
+        let mut call = self.call(&SCRIPTS.share, 0);
+        call.arg("turn").arg(what).arg(self.shards().origin()).int(TURN_MS);
+        Ok(reply::int(self.run(0, call).await?)? == 1)
     }
 
     /// Every limited lane with what each shard has of it.

@@ -52,7 +52,10 @@ impl Inner {
         }
         let placed = self.place_all(&request, now);
         let (placed, again) = match self.reserve(&reservation, &placed).await? {
-            Reserved::Now => (placed, false),
+            Reserved::Now => {
+                self.confirmed(reservation.home).await?;
+                (placed, false)
+            }
             Reserved::Before(keys) => (self.placed_before(&request, keys)?, true),
             Reserved::Stored(entries) => return self.replayed(entries).await,
         };
@@ -63,7 +66,13 @@ impl Inner {
         }
         let tasks = self.store_parts(request.tasks, &placed).await?;
         let entries: Vec<u8> = tasks.iter().flat_map(entry).collect();
-        self.complete(&reservation, if reservation.repeatable { &entries } else { &[] }).await?;
+        let completed =
+            self.complete(&reservation, if reservation.repeatable { &entries } else { &[] }).await;
+        // Nobody can ask again for what has no key of its caller's, and all of it is stored.
+        if reservation.repeatable {
+            completed?;
+            self.confirmed(reservation.home).await?;
+        }
         Ok(EnqueueReply { tasks, replayed: false })
     }
 
@@ -132,7 +141,7 @@ impl Inner {
     }
 
     async fn complete(&self, r: &Reservation, entries: &[u8]) -> Result<(), BrokerError> {
-        let mut call = self.call(&SCRIPTS.reserve, r.home);
+        let mut call = self.call(&SCRIPTS.complete, r.home);
         call.arg("complete").arg(&r.name).arg(r.fingerprint).arg(entries);
         self.run(r.home, call).await.map(drop)
     }

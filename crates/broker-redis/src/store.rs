@@ -1,8 +1,9 @@
 //! The store as a handle: what all its operations share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::TryFutureExt as _;
 use posthaste_core::limits::Retention;
 use posthaste_core::{BrokerError, Task, TaskId};
 use redis::Value;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) turn: AtomicUsize,
     /// How many shards there are was found out, and with it everything below.
     known: OnceCell<Known>,
+    /// The tries to find that out that failed: how many, and how the last one did.
+    failed: Mutex<(u64, Option<BrokerError>)>,
     pub(crate) closed: AtomicBool,
 }
 
@@ -95,6 +98,7 @@ impl RedisStore {
             time: StoreTime::default(),
             turn: AtomicUsize::new(0),
             known: OnceCell::new(),
+            failed: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         Ok(Arc::new(Self { inner: Arc::new(inner) }))
@@ -167,7 +171,28 @@ impl Inner {
     }
 
     async fn known(&self) -> Result<&Known, BrokerError> {
-        self.known.get_or_try_init(|| self.find()).await
+        if let Some(known) = self.known.get() {
+            return Ok(known);
+        }
+        let tries = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = tries().0;
+        self.known
+            .get_or_try_init(|| {
+                async {
+                    // Whoever waited while another tried shares its outcome: a crowd is answered at once, not one by one.
+                    let (failed, last) = &*tries();
+                    if let Some(e) = last.as_ref().filter(|_| *failed > before) {
+                        return Err(e.clone());
+                    }
+                    Ok(())
+                }
+                .and_then(|()| self.find())
+                .inspect_err(|e| {
+                    let mut tries = tries();
+                    *tries = (tries.0 + 1, Some(e.clone()));
+                })
+            })
+            .await
     }
 
     /// The tasks of ids, in order.

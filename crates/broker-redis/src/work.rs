@@ -6,7 +6,9 @@ use futures_util::future::try_join_all;
 use posthaste_core::broker::{ClaimRequest, Held, SettleReply, SettleRequest, Settled, Settlement};
 use posthaste_core::limits::MAX_CLAIM;
 use posthaste_core::task::stored::cut;
-use posthaste_core::{BrokerError, Claimed, LeaseRef, LeaseToken, Outcome, State, Timestamp};
+use posthaste_core::{
+    BrokerError, Claimed, Kept, LeaseRef, LeaseToken, Outcome, RecordKind, State, TaskId, Timestamp,
+};
 use rand::RngExt;
 use redis::Value;
 
@@ -14,7 +16,7 @@ use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
 use crate::link::Call;
 use crate::pack::INLINE;
-use crate::record::{Record, Run, corrupt, run_flag};
+use crate::record::{Record, Run, corrupt, is, run_flag};
 use crate::records::kind_code;
 use crate::reply;
 use crate::scripts::SCRIPTS;
@@ -27,11 +29,42 @@ const LOOKS: usize = 8;
 struct Worked {
     letters: Vec<u8>,
     claimed: Vec<Claimed>,
-    more: bool,
+    more: More,
 }
 
-/// Plain successes of one claim and lane: where each stands in the request, and its final record.
-type Group = (Origin, Vec<(usize, Vec<u8>)>);
+/// What is left when a claim brought less than it asked for.
+#[derive(Clone, Copy, Default)]
+struct More {
+    /// There is more to hand out.
+    certainly: bool,
+    /// So many looks go once round what is held up; what is behind it may be ready.
+    looks: i64,
+}
+
+impl More {
+    /// Whether another look may bring something after `empty` looks that did not.
+    fn after(self, empty: i64) -> bool {
+        self.certainly || empty < self.looks
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { certainly: self.certainly || other.certainly, looks: self.looks.max(other.looks) }
+    }
+}
+
+/// Plain successes of one claim and lane, either all with something kept or none.
+struct Group {
+    origin: Origin,
+    keeps: bool,
+    members: Vec<Plain>,
+}
+
+/// A plain success: where it stands in the request, its final record, and what it keeps beside that.
+struct Plain {
+    at: usize,
+    record: Vec<u8>,
+    kept: Option<Vec<u8>>,
+}
 
 /// What one shard has of a settle.
 #[derive(Default)]
@@ -77,7 +110,9 @@ impl Inner {
                     reply.settled[*at] = settled(*letter)?;
                 }
             }
-            if let Some(claim) = claim.filter(|c| worked.more && worked.claimed.len() < c.max.min(MAX_CLAIM))
+            let looked = i64::from(worked.claimed.is_empty());
+            if let Some(claim) =
+                claim.filter(|c| worked.more.after(looked) && worked.claimed.len() < c.max.min(MAX_CLAIM))
             {
                 let rest = ClaimRequest {
                     max: claim.max.min(MAX_CLAIM) - worked.claimed.len(),
@@ -102,6 +137,7 @@ impl Inner {
     pub(crate) async fn claim(self: &Arc<Self>, request: ClaimRequest) -> Result<Vec<Claimed>, BrokerError> {
         let mut out: Vec<Claimed> = Vec::new();
         let want = request.max.min(MAX_CLAIM);
+        let (mut empty, mut more) = (0, More::default());
         for _ in 0..LOOKS {
             let part = ClaimRequest {
                 max: want - out.len(),
@@ -109,18 +145,23 @@ impl Inner {
                 held: held_with(&request, &out),
                 ..request.clone()
             };
-            let (claimed, more) = match self.claim_once(part).await {
+            let claimed;
+            (claimed, more) = match self.claim_once(part).await {
                 Ok(found) => found,
                 Err(e) if out.is_empty() => return Err(e),
                 Err(_) => break,
             };
+            empty = if claimed.is_empty() { empty + 1 } else { 0 };
             out.extend(claimed);
-            if !more || out.len() >= want {
+            if !more.after(empty) || out.len() >= want {
                 return Ok(out);
             }
         }
-        // There is more to look at than one claim may: the next begins where this one ended.
-        self.live.announce_all();
+        // There is more than one claim may look at, and the next begins where this one ended. Where all of it may be held
+        // up there is no hurry: that comes by itself.
+        if more.certainly {
+            self.live.announce_all();
+        }
         Ok(out)
     }
 
@@ -128,8 +169,8 @@ impl Inner {
     async fn claim_once(
         self: &Arc<Self>,
         request: ClaimRequest,
-    ) -> Result<(Vec<Claimed>, bool), BrokerError> {
-        let (mut failed, mut more) = (None, false);
+    ) -> Result<(Vec<Claimed>, More), BrokerError> {
+        let (mut failed, mut more) = (None, More::default());
         let shards = self.found().await?;
         let n = shards.count();
         let mut out: Vec<Claimed> = Vec::new();
@@ -146,6 +187,7 @@ impl Inner {
             let part = ClaimRequest {
                 max: want - out.len(),
                 start: request.start.saturating_sub(out.len()),
+                held: held_with(&request, &out),
                 ..request.clone()
             };
             // Begun before the call, so that who rings in its course is heard.
@@ -164,11 +206,12 @@ impl Inner {
                 }
             };
             // What one call may look at was held up or stale; what is behind it is next.
-            if worked.more && worked.claimed.len() < part.max {
-                more = true;
+            if worked.claimed.len() < part.max {
+                more = more.and(worked.more);
             }
             if let (Some(busy), Some(look)) = (busy, look)
-                && !worked.more
+                && !worked.more.certainly
+                && worked.more.looks <= 1
                 && worked.claimed.len() < part.max
             {
                 busy.found_no_more(look);
@@ -188,29 +231,27 @@ impl Inner {
         let mut groups: Vec<Group> = Vec::new();
         let mut others = Vec::new();
         for ((s, held), at) in part.settlements.iter().zip(held).zip(&part.at) {
-            let plain = match (&s.outcome, held) {
-                (Outcome::Success { result, kept: None }, Some(held))
-                    if result.as_ref().is_none_or(|r| r.len() <= INLINE) =>
-                {
-                    Some((held.origin, held.success(Key::of(s.lease.task), result.as_ref())))
+            match held.and_then(|held| Some((held.origin, plain(s, &held, *at)?))) {
+                Some((origin, member)) => {
+                    let keeps = member.kept.is_some();
+                    match groups.iter_mut().find(|g| g.origin == origin && g.keeps == keeps) {
+                        Some(group) => group.members.push(member),
+                        None => groups.push(Group { origin, keeps, members: vec![member] }),
+                    }
                 }
-                _ => None,
-            };
-            match plain {
-                Some((origin, blob)) => match groups.iter_mut().find(|(o, _)| *o == origin) {
-                    Some((_, group)) => group.push((*at, blob)),
-                    None => groups.push((origin, vec![(*at, blob)])),
-                },
                 None => others.push((*at, *s)),
             }
         }
         part.at.clear();
         call.int(groups.len() as i64);
-        for (origin, group) in &groups {
-            call.arg(origin.header(group.len() as u16));
-            for (at, blob) in group {
-                part.at.push(*at);
-                call.arg(blob);
+        for group in &groups {
+            call.arg(group.origin.header(group.members.len() as u16, 1 + u8::from(group.keeps)));
+            for member in &group.members {
+                part.at.push(member.at);
+                call.arg(&member.record);
+                if let Some(kept) = &member.kept {
+                    call.arg(kept);
+                }
             }
         }
         call.int(others.len() as i64);
@@ -266,7 +307,8 @@ impl Inner {
         self.time.learn(shard, now);
         let more = reply::int(more)?;
         let rows = reply::list(rows)?;
-        let mut worked = Worked { letters, claimed: Vec::new(), more: more & 1 != 0 };
+        let more_left = More { certainly: more & 1 != 0, looks: more >> 3 };
+        let mut worked = Worked { letters, claimed: Vec::new(), more: more_left };
         if more & 6 != 0 {
             self.set_busy(shard);
             self.live.announce(shard);
@@ -302,7 +344,7 @@ impl Inner {
         }
         let mut records = Vec::with_capacity(read.len());
         for (name, rec) in &read {
-            let (key, apart) = if name.len() <= 16 {
+            let (key, apart) = if matches!(name.len(), 12 | 16) {
                 (name.as_slice(), None)
             } else {
                 let n = usize::from(name[0]);
@@ -363,6 +405,29 @@ struct Started {
     worker: u16,
 }
 
+/// A success whose final record this process can write by itself.
+fn plain(s: &Settlement, held: &HeldRecord, at: usize) -> Option<Plain> {
+    let Outcome::Success { result, kept } = &s.outcome else { return None };
+    if result.as_ref().is_some_and(|r| r.len() > INLINE) {
+        return None;
+    }
+    let message = kept.as_ref().is_some_and(|k| k.kind == RecordKind::SandboxMessage);
+    Some(Plain {
+        at,
+        record: held.success(Key::of(s.lease.task), result.as_ref(), if message { is::HELD } else { 0 }),
+        kept: kept.as_ref().map(|k| kept_text(s.lease.task, k)),
+    })
+}
+
+/// What a task keeps, as `work.lua` reads it. Its name is the task's id.
+fn kept_text(task: TaskId, kept: &Kept) -> Vec<u8> {
+    let name = task.to_string();
+    let mut b = vec![kind_code(kept.kind), name.len() as u8];
+    b.extend_from_slice(name.as_bytes());
+    put_long(&mut b, kept.body.as_str());
+    b
+}
+
 /// One outcome as `work.lua` reads it.
 fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
     let key = Key::of(s.lease.task);
@@ -376,10 +441,7 @@ fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
         }
         Outcome::Success { result, kept: Some(kept) } => {
             b.push(b'K');
-            let name = s.lease.task.to_string();
-            let mut k = vec![kind_code(kept.kind), name.len() as u8];
-            k.extend_from_slice(name.as_bytes());
-            put_long(&mut k, kept.body.as_str());
+            let k = kept_text(s.lease.task, kept);
             b.extend_from_slice(&(k.len() as u32).to_be_bytes());
             b.extend_from_slice(&k);
             put_long(b, result.as_ref().map_or("", |r| r.as_str()));

@@ -175,7 +175,7 @@ impl Driver {
         while self.can_send(now) {
             let settle = self.should_settle(now, filled);
             let claim = if self.claiming { None } else { self.claim_size(now, filled) };
-            let claim_alone = claim.is_some_and(|c| c.start > 0)
+            let claim_alone = claim.is_some_and(|c| c.start > 0 || c.max == c.most)
                 && self.hungry
                 && self.claim_after.is_none_or(|t| t <= now);
             if !settle && !claim_alone {
@@ -214,9 +214,11 @@ impl Driver {
         // store that fails bounds what is held, and a call that fails claims nothing.
         let settling = self.ended.len().min(MAX_SETTLE);
         let bound = (config.slots() + config.prefetch).saturating_sub(self.held.saturating_sub(settling));
-        let max = room.min(bound).min(MAX_CLAIM);
+        // Half of what it may have in hand: while the handlers run one half, the store hands out the other.
+        let most = ((config.slots() + self.pace.ahead(now)) / 2).max(config.slots()).min(MAX_CLAIM);
+        let max = room.min(bound).min(most);
         let start = config.slots().saturating_sub(in_hand).min(max);
-        (max > 0).then_some(ClaimSize { max, start })
+        (max > 0).then_some(ClaimSize { max, start, most })
     }
 
     fn send(&mut self, now: Instant, claim: Option<ClaimSize>) {
@@ -469,8 +471,12 @@ fn report_lost(ended: &[Ended], answers: &[Settled]) {
 
 #[derive(Debug, Clone, Copy)]
 struct ClaimSize {
+    /// How many tasks to ask for.
     max: usize,
+    /// How many of them have a slot at once.
     start: usize,
+    /// The most that one claim asks for. There being room for so many is worth a call of its own.
+    most: usize,
 }
 
 /// What is stored instead of an outcome that the store refuses. A refused failure loses its text, so

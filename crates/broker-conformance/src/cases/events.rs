@@ -122,7 +122,7 @@ pub(crate) async fn a_slow_watcher_is_told_that_it_missed_some(r: &mut Rig) {
 }
 
 /// Whether a wake-up has come.
-async fn rang(bell: &mut Box<dyn Wakeups>) -> bool {
+pub(super) async fn rang(bell: &mut Box<dyn Wakeups>) -> bool {
     let mut wait = pin!(bell.wait());
     let mut polled = false;
     std::future::poll_fn(|cx| {

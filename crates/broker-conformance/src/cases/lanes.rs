@@ -2,7 +2,9 @@
 
 use posthaste_core::broker::PauseRequest;
 use posthaste_core::limits::MAX_PAUSE;
-use posthaste_core::{BrokerError, NewTask, Outcome, PauseReason, QueueName, Scope, State};
+use posthaste_core::{
+    BrokerError, LaneLimits, NewTask, Outcome, PauseReason, QueueName, Scope, State, TaskId,
+};
 
 use crate::rig::*;
 
@@ -166,6 +168,59 @@ pub(crate) async fn a_lane_that_empties_leaves_its_turn_to_others(r: &mut Rig) {
     assert_eq!(shares(r, 10, &["a", "b"]).await, [2, 8]);
     r.put_n(2, &in_lane("a")).await;
     assert_eq!(shares(r, 4, &["a", "b"]).await, [2, 2], "a lane that fills again gets its turns back");
+}
+
+/// More than a store looks at in one step.
+const MANY: usize = 300;
+
+/// Tasks in that many lanes, each of them paused, and behind them one that is free.
+async fn behind_many(r: &Rig, key: impl Fn(usize) -> String) -> TaskId {
+    for i in 0..MANY {
+        let key = key(i);
+        r.put(in_lane(&key)).await;
+        r.pause(lane_scope(&key), None).await;
+    }
+    r.put(in_lane(&key(MANY))).await
+}
+
+pub(crate) async fn many_held_up_targets_hide_no_free_one(r: &mut Rig) {
+    let free = behind_many(r, |i| format!("t{i}")).await;
+    assert_eq!(r.ids(10).await, [free]);
+}
+
+pub(crate) async fn many_held_up_tenants_hide_no_free_one(r: &mut Rig) {
+    for i in 0..MANY {
+        let key = format!("t/{i}");
+        r.put_n(2, &in_lane(&key)).await;
+        r.store().set_limits(&lane_scope(&key), LaneLimits::concurrency(1)).await.expect("set_limits");
+    }
+    // Each tenant has one that runs, and one that waits for its place.
+    while !r.claim(100).await.is_empty() {}
+    let free = r.put(in_lane("t/free")).await;
+    assert_eq!(r.ids(10).await, [free]);
+}
+
+pub(crate) async fn held_up_targets_wake_nobody(r: &mut Rig) {
+    let free = behind_many(r, |i| format!("t{i}")).await;
+    assert_eq!(r.ids(10).await, [free]);
+    let mut bell = r.store().wakeups();
+    assert!(r.claim(10).await.is_empty());
+    assert!(!super::events::rang(&mut bell).await, "a worker that is woken by its own claim claims for ever");
+}
+
+pub(crate) async fn a_lane_whose_tasks_were_cancelled_has_one_turn(r: &mut Rig) {
+    for _ in 0..20 {
+        let id = r.put(in_lane("t/a")).await;
+        r.cancel(id).await;
+    }
+    r.put_n(20, &in_lane("t/a")).await;
+    r.put_n(20, &in_lane("t/b")).await;
+    if r.harness().has_one_order() {
+        assert_eq!(shares(r, 10, &["t/a", "t/b"]).await, [5, 5]);
+    } else {
+        // Their turns are of different parts of the store; all of it comes out.
+        assert_eq!(drained(r, &["t/a", "t/b"]).await, [20, 20]);
+    }
 }
 
 pub(crate) async fn lanes_are_listed_with_what_holds_them(r: &mut Rig) {

@@ -1,8 +1,10 @@
 //! The point of no return.
 
-use posthaste_core::broker::Fenced;
+use posthaste_core::broker::{Fenced, Settled};
 use posthaste_core::limits::LEASE;
-use posthaste_core::{AttemptOutcome, EndReason, FailureClass, NewTask, OnAmbiguous, RetryPolicy, State};
+use posthaste_core::{
+    AttemptOutcome, EndReason, FailureClass, NewTask, OnAmbiguous, Outcome, RetryPolicy, State,
+};
 
 use crate::rig::*;
 
@@ -42,6 +44,19 @@ pub(crate) async fn a_lease_lost_after_its_mark_is_ambiguous(r: &mut Rig) {
     let log = r.log(id).await;
     assert_eq!((log[0].outcome, log[0].counted), (AttemptOutcome::LeaseExpired, true));
     assert_eq!(log[0].class, Some(FailureClass::Ambiguous));
+}
+
+pub(crate) async fn a_late_word_on_it_is_refused(r: &mut Rig) {
+    for policy in [OnAmbiguous::Retry, OnAmbiguous::Hold] {
+        let id = r.put(with(policy)).await;
+        let lease = r.take().await.lease;
+        assert_eq!(r.mark(lease).await, Fenced::Granted);
+        r.lose_leases().await;
+        let before = r.state(id).await;
+        let late = r.end(lease, Outcome::Success { result: None, kept: None }).await;
+        assert_eq!(late, Settled::LeaseLost, "its worker must not take it for done");
+        assert_eq!((r.state(id).await, r.log(id).await.len()), (before, 1));
+    }
 }
 
 pub(crate) async fn held_if_its_policy_says_so(r: &mut Rig) {

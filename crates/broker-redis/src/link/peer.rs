@@ -185,7 +185,7 @@ impl Peer {
             self.dialing.store(false, Ordering::Release);
             return;
         };
-        let _dialing_handle = runtime.spawn(keep_dialing(peer));
+        let _dialing_handle = runtime.spawn(keep_dialing(Dialing(peer)));
     }
 
     /// One attempt. True if it ended the loop.
@@ -247,13 +247,33 @@ impl State {
 }
 
 /// Connects, with pauses, until there is a connection or nobody holds the peer any more.
-async fn keep_dialing(peer: Weak<Peer>) {
+async fn keep_dialing(dialing: Dialing) {
     loop {
+        let peer = &dialing.0;
         let Some(failures) = peer.upgrade().map(|peer| peer.failures.load(Ordering::Relaxed)) else { return };
         tokio::time::sleep(pause(failures)).await;
         let Some(peer) = peer.upgrade() else { return };
         if peer.attempt().await {
+            // It has given the turn back already.
+            dialing.over();
             return;
+        }
+    }
+}
+
+/// The turn to connect. It ends with its loop, also when the loop's runtime is shut down: the next call then starts another.
+struct Dialing(Weak<Peer>);
+
+impl Dialing {
+    fn over(mut self) {
+        self.0 = Weak::new();
+    }
+}
+
+impl Drop for Dialing {
+    fn drop(&mut self) {
+        if let Some(peer) = self.0.upgrade() {
+            peer.dialing.store(false, Ordering::Release);
         }
     }
 }

@@ -27,10 +27,11 @@ local function move_due(limit)
     count(queue, floor(sp / 4), QUEUED, 1)
     if watched then
       local rec = call('HGET', P .. 't', key)
-      if rec then
+      aside(function()
+        if not rec then return end
         local r = rd(rec, key)
         event(key, r.route, QUEUED, r.att, r.gen)
-      end
+      end)
     end
   end
   for i = 1, #order do
@@ -96,15 +97,22 @@ local function lane_room(lane, target)
   return room
 end
 
--- Plans up to `want` turns of a queue: a list of {lane, target, prio, n}. `quota` is what the worker may take per target.
+-- How many looks it takes to go once round a ring of which more is there than one look sees.
+local function round(ring)
+  if ring.n < SCAN then return 1 end
+  return math.ceil(call('LLEN', ring.name) / SCAN)
+end
+
+-- Plans up to `want` turns of a queue: a list of {lane, target, prio, n}, and how many looks go once round its rings.
+-- `quota` is what the worker may take per target.
 local function plan(queue, want, quota)
   local turns, rings, lane_rings, rooms, lens = {}, {}, {}, {}, {}
-  local filled, held_up = 0, false
+  local filled, looks = 0, 1
   for p = 0, 3 do
     rings[p] = load_ring(P .. 'g:' .. queue .. ':' .. p)
     if rings[p].n > 0 then filled = filled + 1 end
   end
-  if filled == 0 then return turns, false end
+  if filled == 0 then return turns, 1 end
   local first_turn = tonumber(call('HGET', P .. 'm', 'turn:' .. queue)) or 0
   local turn = first_turn
 
@@ -210,12 +218,15 @@ local function plan(queue, want, quota)
     if not served then break end
   end
   for p = 0, 3 do
-    if rings[p].n == SCAN then held_up = true end
     store_ring(rings[p])
+    looks = max(looks, round(rings[p]))
   end
-  for _, ring in pairs(lane_rings) do store_ring(ring) end
+  for _, ring in pairs(lane_rings) do
+    store_ring(ring)
+    looks = max(looks, round(ring))
+  end
   if turn ~= first_turn then call('HSET', P .. 'm', 'turn:' .. queue, turn % 8) end
-  return turns, held_up
+  return turns, looks
 end
 
 -- The number of a worker; few enough that they fit two bytes, reused round.
@@ -246,6 +257,8 @@ local function claim(arg)
   -- Whoever asks for work brings in what has become due: no sweep needs to come by first.
   move_due(TICK_BATCH)
   local out, no, started, bytes, passed, expired, more = {}, 0, 0, 0, 0, 0, 0
+  -- So many looks that hand out nothing have seen all.
+  local round_trip = 1
   local token, epoch, me
   local run, leases = {}, {}
   -- As a text: a number would be printed anew for each task.
@@ -264,9 +277,9 @@ local function claim(arg)
         more = expired * 2 > passed and 4 or 1
         break
       end
-      local turns, held_up = plan(queue, want - started, quota)
+      local turns, looks = plan(queue, want - started, quota)
       if #turns == 0 then
-        if held_up then more = 1 end
+        round_trip = max(round_trip, looks)
         break
       end
       local sums, popped, keys = {}, {}, {}
@@ -297,14 +310,28 @@ local function claim(arg)
           q.at = q.at + 1
           local key, gen = of_entry(e)
           local A, B, S, g1, g2, a1, a2, a3, _
-          if rec then A, B, S, _, _, _, g1, g2, a1, a2, a3 = byte(rec, 1, 11) end
+          local short = rec and #rec < 14
+          if rec and not short then
+            A, B, S, _, _, _, g1, g2, a1, a2, a3 = byte(rec, 1, 11)
+            short = B < 128 and #rec < (A % 2 == 1 and 32 or 26)
+          end
+          local big
+          if rec and not short and A >= 128 then big = call('GET', P .. 'p:' .. key) end
           -- Cancelled, retried or pruned since: an entry of the past.
-          if not rec or S >= 16 or g1 * 256 + g2 ~= gen then
+          if short then
+            -- Nothing more is known of it, and it must not hold up the others.
+            redis.log(redis.LOG_WARNING, 'posthaste: the record of task ' .. hex(key) .. ' cannot be read: it is left out')
+            passed = passed + 1
+          elseif not rec or S >= 16 or g1 * 256 + g2 ~= gen then
             passed = passed + 1
           elseif A % 2 == 1 and unp('>I6', rec, 27) <= now then
             load_ending()
             aside(end_waiting, key, rd(rec, key), EXPIRED, 'expired', 'expired before it could be run')
             expired = expired + 1
+            passed = passed + 1
+          elseif A >= 128 and not big then
+            load_ending()
+            aside(end_waiting, key, rd(rec, key), FAILED, 'permanent', 'its payload is gone from Redis: is its eviction policy noeviction?')
             passed = passed + 1
           else
             if not token then
@@ -326,7 +353,7 @@ local function claim(arg)
             run[2 * started - 1], run[2 * started] = key, text
             leases[2 * started - 1], leases[2 * started] = deadline, key
             local name = key
-            if A >= 128 then name = char(#key) .. key .. (call('GET', P .. 'p:' .. key) or '') end
+            if big then name = char(#key) .. key .. big end
             bytes = bytes + #rec + #name
             out[no + 1], out[no + 2] = name, rec
             no = no + 2
@@ -398,5 +425,6 @@ local function claim(arg)
   local known = hmget(P .. 'rt', names)
   local told = {}
   for i = 1, #names do told[2 * i - 1], told[2 * i] = names[i], known[i] end
-  return epoch or 0, more, out, me_no or 0, told
+  -- Beyond the flags of `more`: how many looks go round.
+  return epoch or 0, more + 8 * round_trip, out, me_no or 0, told
 end

@@ -144,7 +144,7 @@ local function load_ending()
     r.att = run.att
     if v.counted then r.fail = r.fail + 1 end
     -- Only an outcome makes a repeat `already settled`; a rescued worker is told it lost.
-    if told.class or v.to == SUCCEEDED then r.nonce = sub(run.token, 9, 16) end
+    if told.class and not told.lost or v.to == SUCCEEDED then r.nonce = sub(run.token, 9, 16) end
     local from_parked = r.parked
     if from_parked then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\1') end
     r.parked = nil
@@ -197,15 +197,31 @@ local function load_ending()
     return v.to
   end
 
+  -- Takes an entry out of the ready. Where a list or a ring is long it stays: whoever meets it passes over it.
+  local function unlist(at, prio, e)
+    local list = P .. 'r:' .. at.lane .. ':' .. prio
+    local n = call('LLEN', list)
+    if n > 128 then return end
+    if n ~= 1 then
+      call('LREM', list, 1, e)
+      return
+    end
+    -- The last one goes with its lane: one that stayed in the ring without entries would enter it once more.
+    local lanes, targets = P .. 'h:' .. at.target .. ':' .. prio, P .. 'g:' .. at.queue .. ':' .. prio
+    if call('LLEN', lanes) > 128 or call('LLEN', targets) > 128 then return end
+    if call('LREM', list, 1, e) == 1 then
+      call('LREM', lanes, 1, at.lane)
+      if call('EXISTS', lanes) == 0 then call('LREM', targets, 1, at.target) end
+    end
+  end
+
   -- Ends a task that waits. `r` is its record.
   function end_waiting(key, r, to, why, message)
     local at = route(r.route)
     local from = QUEUED
     if r.state ~= QUEUED and call('ZREM', P .. 'due', due_member(key, r, at)) == 1 then from = r.state end
     if from == QUEUED then
-      local list = P .. 'r:' .. at.lane .. ':' .. r.prio
-      -- A long list keeps the entry: whoever meets it passes over it.
-      if call('LLEN', list) <= 128 then call('LREM', list, 1, entry(key, r.gen)) end
+      unlist(at, r.prio, entry(key, r.gen))
     end
     if r.exp then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\0') end
     if r.parked then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\1') end

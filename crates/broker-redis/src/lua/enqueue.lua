@@ -134,9 +134,12 @@ local function specials()
 
   function add_special(g, a, minted, absent)
     local s = special(a)
-    -- A repeat of a reserved request: what its first try stored stays.
-    if absent and (fresh[s.key] or call('HEXISTS', P .. 't', s.key) == 1) then
-      return told(s.key, state_of(s.key), 0)
+    -- A repeat of a reserved request: what its first try stored stays, and what has been pruned since is not stored again.
+    if absent then
+      local today = floor(now / 86400000)
+      local before = fresh[s.key] or call('HEXISTS', P .. 't', s.key) == 1
+      for d = today + 1, today - 1, -1 do before = before or call('HEXISTS', P .. 'put:' .. d, s.key) == 1 end
+      if before then return told(s.key, state_of(s.key), 0) end
     end
     if s.unique ~= '' then
       local holder = unique_holder(s.unique)
@@ -154,6 +157,7 @@ local function specials()
     end
     if given then rec[#rec + 1] = pack('>I6', born) end
     rec[#rec + 1] = s.rest
+    if absent then call('HSET', P .. 'put:' .. floor(now / 86400000), key, '') end
     if s.big ~= '' then call('SET', P .. 'p:' .. key, s.big) end
     t[nt + 1], t[nt + 2] = key, concat(rec)
     nt = nt + 2

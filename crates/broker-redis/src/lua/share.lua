@@ -1,7 +1,15 @@
--- The share that a shard has of limits which hold for all shards. KEYS: P m. ARGV: clock; look, or lower or set and then of each
+-- The share that a shard has of limits which hold for all shards, and whose turn something is.
+-- KEYS: P m. ARGV: clock; turn, what, who, for how many ms; or look; or lower or set and then of each
 -- lane its text, starts per period, period in ms, places ('' where there is no such limit). Lower takes no share up.
 -- Lower and set return what runs in each lane, and last whether work became claimable.
 -- Look returns of each limited lane: its text, rate, period, concurrency ('' if none), what runs, what waits (at least).
+-- Turn returns 1 if nobody else has it.
+if ARGV[2] == 'turn' then
+  local holder = call('GET', P .. ARGV[3])
+  if holder and holder ~= ARGV[4] then return 0 end
+  call('SET', P .. ARGV[3], ARGV[4], 'PX', ARGV[5])
+  return 1
+end
 if ARGV[2] ~= 'look' then
   local runs_now = {}
   for i = 3, #ARGV, 4 do

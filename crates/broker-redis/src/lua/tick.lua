@@ -95,7 +95,7 @@ local function lose(key, raw, deadline)
       v = {to = QUEUED, counted = false, rescued = counts}
     end
   end
-  leave(key, run, r, v, {outcome = 'lease_expired', class = marked and 6 or nil,
+  leave(key, run, r, v, {outcome = 'lease_expired', lost = true, class = marked and 6 or nil,
     message = marked and 'the worker was lost after the point of no return: it may have been sent' or 'the worker was lost'})
 end
 
@@ -140,10 +140,8 @@ local expired = expire()
 
 -- Removes finished tasks and all that goes with them.
 local function forget(keys, recs)
-  local field, batches = {}, {}
   local elders = call('EXISTS', P .. 'old') == 1
-  for i = 1, #keys do
-    local key, rec = keys[i], recs[i]
+  local function one(key, rec)
     local A, B, S, n = unp('>BBBI3', rec)
     local at = route(n)
     local state = floor(S / 4)
@@ -165,9 +163,10 @@ local function forget(keys, recs)
     if B >= 64 then call('DEL', P .. 'o:' .. key) end
     if state ~= SUCCEEDED then call('ZREM', P .. 'x:' .. state, key) end
     if elders then call('ZREM', P .. 'old', key) end
-    field[i] = key
   end
-  bulk('HDEL', P .. 't', field)
+  -- A record that cannot be read leaves things behind, but holds up nothing.
+  for i = 1, #keys do aside(one, keys[i], recs[i]) end
+  bulk('HDEL', P .. 't', keys)
 end
 
 -- Of the heads of the succeeded list and of `f0`, by the time of their end, those too old and those too many.
@@ -178,7 +177,9 @@ local function prune_done(age, most, short)
   local until_ = now - age
   local oldest = call('LINDEX', P .. 'd', 0)
   oldest = oldest and call('HGET', P .. 't', oldest)
-  local quiet = not oldest or unp('>I6', oldest, 19) > until_
+  -- One that cannot be read is as old as can be: it goes first.
+  local function ended(rec) return rec and #rec >= 24 and unp('>I6', rec, 19) or 0 end
+  local quiet = not oldest or ended(oldest) > until_
   local other_oldest = call('ZRANGE', P .. 'f0', 0, 0, 'WITHSCORES')[2]
   if surplus <= 0 and quiet and (not other_oldest or tonumber(other_oldest) > until_) and (oldest or call('LLEN', P .. 'd') == 0) then
     return 0
@@ -198,7 +199,7 @@ local function prune_done(age, most, short)
   local i = 1
   while #keys < limit do
     local rec = i <= #done and drec(i)
-    local fin = i <= #done and (rec and unp('>I6', rec, 19) or 0)
+    local fin = i <= #done and ended(rec)
     local other = ends[pos] and tonumber(ends[pos + 1])
     if not fin and not other then break end
     local key
@@ -268,7 +269,7 @@ local function sweep_keys()
   if first < day - 1 then
     for d = max(first, day - 400), day - 2 do
       n = n + call('HLEN', P .. 'idem:' .. d)
-      call('UNLINK', P .. 'idem:' .. d, P .. 'rsv:' .. d)
+      call('UNLINK', P .. 'idem:' .. d, P .. 'rsv:' .. d, P .. 'put:' .. d)
     end
     call('HSET', P .. 'm', 'idem', day - 1)
   end

@@ -1,11 +1,11 @@
 -- Settles outcomes, each fenced on its own, notes what has started, then claims.
 -- KEYS: P m. ARGV: clock; number of groups of plain successes whose records the caller has, each a claim's `token16 started6
--- queue3 lane3 target3 n2` and n times `K12`, the first 18 bytes of the final record, and what follows its two times; number
--- of other outcomes, then each as `len1 K token16 op1 …` (see src/settle.rs); number of
--- leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, not after (store ms; '' is whenever), most per
+-- queue3 lane3 target3 n2 each1` and n times `K12`, the first 18 bytes of the final record, and what follows its two times,
+-- and, where each is 2, what the task keeps: `kind1 name body`; number of other outcomes, then each as `len1 K token16 op1 …`
+-- (see src/work.rs); number of leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, not after (store ms; '' is whenever), most per
 -- target ('' is any), number of targets held, of each `<queue> <target> ` and count; number of queues, their names.
 -- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost, `X` its record cannot be read), now, epoch, nonce, 1 if more is
--- ready plus 2 if work became claimable plus 4 if many had expired, [K, record, …], worker#, [route#, its text, …]}; a large
+-- ready plus 2 if work became claimable plus 4 if many had expired plus 8 times the looks that go once round, [K, record, …], worker#, [route#, its text, …]}; a large
 -- payload comes as `len1 K payload` in the place of K.
 local replies, nr = {}, 0
 local arg = 2
@@ -30,18 +30,56 @@ local function book(queue, lane, target, n, b)
   running(lane, target, -n)
 end
 
+-- Books `n` messages that the sandbox holds.
+local function book_held(queue, n)
+  count(queue, nil, 'h', n)
+  point(queue, 'hld', n)
+end
+
+-- What tasks keep, by kind: names, bodies and keys. Written together, after all outcomes.
+local kept = {}
+local function keep(key, text)
+  local kind, name, body = unp('>BBc0I4c0', text)
+  local k = kept[kind]
+  if not k then
+    k = {n = 0, names = {}, bodies = {}, keys = {}}
+    kept[kind] = k
+  end
+  local i = k.n + 1
+  k.n, k.names[i], k.bodies[i], k.keys[i] = i, name, body, key
+  return kind == HELD_MESSAGE
+end
+
+local function store_kept()
+  for kind, k in pairs(kept) do
+    local old = hmget(P .. 'rec:' .. kind, k.names)
+    local records, index, named, versions = {}, {}, {}, {}
+    for i = 1, k.n do
+      local name = k.names[i]
+      local version = (versions[name] or old[i] and unp('>I6', old[i]) or 0) + 1
+      versions[name] = version
+      records[2 * i - 1], records[2 * i] = name, pack('>I6I6', version, now) .. k.bodies[i]
+      index[2 * i - 1], index[2 * i] = '0', name
+      named[2 * i - 1], named[2 * i] = k.keys[i], name
+    end
+    bulk('HSET', P .. 'rec:' .. kind, records)
+    bulk('ZADD', P .. 'reci:' .. kind, index)
+    if kind == HELD_MESSAGE then bulk('HSET', P .. 'hm', named) end
+  end
+end
+
 for _ = 1, ngroups do
   local token = sub(ARGV[arg], 1, 16)
-  local started, queue, lane, target, n = unp('>I6I3I3I3I2', ARGV[arg], 17)
+  local started, queue, lane, target, n, each = unp('>I6I3I3I3I2B', ARGV[arg], 17)
   local keys = {}
-  for i = 1, n do keys[i] = sub(ARGV[arg + i], 1, 12) end
+  for i = 1, n do keys[i] = sub(ARGV[arg + each * (i - 1) + 1], 1, 12) end
   local held = hmget(P .. 'run', keys)
   local took = max(0, now - started)
   local times = now6 .. pack('>I4', min(took, NEVER - 1))
-  local done, holds, same = 0, false, nil
+  local done, messages, holds, same = 0, 0, false, nil
   -- The caller keeps a lease that is settled twice out of the groups.
   for i = 1, n do
-    local key, run, a = keys[i], held[i], ARGV[arg + i]
+    local key, run, a = keys[i], held[i], ARGV[arg + each * (i - 1) + 1]
     nr = nr + 1
     -- Most runs of a claim are the same text.
     if run ~= same then holds, same = run and sub(run, 1, 16) == token, run end
@@ -54,6 +92,7 @@ for _ = 1, ngroups do
       t[nt - 1], t[nt] = key, sub(a, 13, 30) .. times .. sub(a, 31)
       nd = nd + 1
       dels[nd] = key
+      if each == 2 and keep(key, ARGV[arg + 2 * i]) then messages = messages + 1 end
       if any_settings then
         freed(lane, target, key)
         answered(target, key)
@@ -65,7 +104,8 @@ for _ = 1, ngroups do
     end
   end
   if done > 0 then book(queue, lane, target, done, bucket(took)) end
-  arg = arg + n + 1
+  if messages > 0 then book_held(queue, messages) end
+  arg = arg + each * n + 1
 end
 
 local nsettle = tonumber(ARGV[arg])
@@ -81,25 +121,13 @@ if nsettle > 0 then
     return sub(a, 2, n + 1), sub(a, n + 2, n + 17), byte(a, n + 18), sub(a, n + 19)
   end
 
-  local function keep(key, text)
-    local kind, name, body = unp('>BBc0I4c0', text)
-    local old = call('HGET', P .. 'rec:' .. kind, name)
-    local version = old and unp('>I6', old) + 1 or 1
-    call('HSET', P .. 'rec:' .. kind, name, pack('>I6I6', version, now) .. body)
-    call('ZADD', P .. 'reci:' .. kind, 0, name)
-    if kind == 7 then call('HSET', P .. 'hm', key, name) end
-  end
-
   -- A success that is more than plain: with a history, an expiry, a unique key, or something kept beside it.
   local function succeed(key, run, rec, result, held)
     local r = rd(rec, key)
     local at = rd_run(run)
     leave(key, at, r, {to = SUCCEEDED, counted = false, result = result ~= '' and result or nil, held = held},
       {outcome = 'succeeded'})
-    if held then
-      count(at.queue, nil, 'h', 1)
-      point(at.queue, 'hld', 1)
-    end
+    if held then book_held(at.queue, 1) end
     answered(at.target, key)
   end
 
@@ -134,9 +162,9 @@ if nsettle > 0 then
     elseif ops[i] == 75 then -- K: a success that keeps something: kind1 name body, then the result
       gone[key] = true
       replies[nr + i] = '4'
-      local kept, result = unp('>I4c0I4c0', rests[i])
-      keep(key, kept)
-      if not aside(succeed, key, run, rec, result, byte(kept, 1) == 7) then replies[nr + i] = 'X' end
+      local text, result = unp('>I4c0I4c0', rests[i])
+      local message = keep(key, text)
+      if not aside(succeed, key, run, rec, result, message) then replies[nr + i] = 'X' end
     else -- 0 to 6: a class
       gone[key] = true
       local to
@@ -149,6 +177,7 @@ bulk('HSET', P .. 't', t)
 bulk('HDEL', P .. 'run', dels)
 bulk('ZREM', P .. 'ls', dels)
 bulk('RPUSH', P .. 'd', dels)
+store_kept()
 flush_runs()
 
 local nstarted = tonumber(ARGV[arg])

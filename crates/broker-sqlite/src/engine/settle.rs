@@ -246,6 +246,8 @@ impl Tx<'_> {
             .ok_or_else(|| Fail::Corrupt(format!("no row of the state table for {:?}", v.trigger)))?;
         let ended = u32::from(told.class.is_some());
         let class = told.class;
+        // Only an outcome makes a repeat `already settled`; a worker that lost its lease is told so.
+        let said = told.class.is_some() && told.outcome != AttemptOutcome::LeaseExpired;
         // A prefetched task that never started leaves no line in its log.
         let log = if run.has(run_flag::STARTED) || told.class.is_some() {
             let attempt = self.attempt_of(&run, told, v.counted);
@@ -261,8 +263,7 @@ impl Tx<'_> {
             Some((log, error)) => (Some(log), error.or_else(|| facet.error.clone())),
             None => (facet.log.clone(), facet.error.clone()),
         };
-        // Only an outcome makes a repeat `already settled`; a rescued worker is told it lost.
-        let token = class.is_some().then(|| run.token.to_bytes());
+        let token = said.then(|| run.token.to_bytes());
         if to.is_final() {
             self.leave_waiting_marks(seq, &run, facet)?;
             self.insert_outcome(&Ended {
