@@ -188,10 +188,12 @@ class RedisCluster:
                 node.port = free_port() % 45_000 + 10_000
             node.start()
         count = len(self.nodes)
-        for n, node in enumerate(self.nodes):
-            link = node.client()
+        links = [node.client() for node in self.nodes]
+        # A node takes an epoch only while it knows no other: all have theirs before the first two meet.
+        for n, link in enumerate(links):
             link("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
             link("CLUSTER", "ADDSLOTSRANGE", SLOTS * n // count, SLOTS * (n + 1) // count - 1)
+        for link in links:
             for other in self.nodes:
                 link("CLUSTER", "MEET", "127.0.0.1", other.port)
             link.close()
