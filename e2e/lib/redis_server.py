@@ -182,6 +182,15 @@ class RedisCluster:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def __enter__(self):
+        try:
+            self._form()
+        except BaseException:
+            # Without it nobody would end those that have started.
+            self.__exit__()
+            raise
+        return self
+
+    def _form(self):
         for node in self.nodes:
             # The bus listens at 10,000 more, which must be a port, too.
             while node.port > 55_000:
@@ -199,7 +208,6 @@ class RedisCluster:
             link.close()
         # A master that has just started calls its state good, and takes writes, after about two seconds.
         wait_until("the Cluster forms", lambda: all(map(self._formed, self.nodes)), 30)
-        return self
 
     def _formed(self, node):
         link = node.client()
