@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use posthaste_core::broker::{Cancelled, Extend, Extended, Fenced, PauseRequest, ReleaseReason, Retried};
 use posthaste_core::limits::MAX_LANES;
 use posthaste_core::{BrokerError, LaneLimits, LeaseRef, PauseReason, Scope, State, TaskId, Timestamp};
@@ -36,12 +36,14 @@ fn put_lease(call: &mut Call, flag: bool, lease: &LeaseRef) {
 }
 
 impl Inner {
-    /// Asks each shard about its leases; one letter each, in order.
+    /// Asks each shard about its leases; one letter each, in order. `unknown` is the letter of those whose shard does not
+    /// answer while others do; without one that is an error.
     async fn leases(
         &self,
         what: &str,
         how: Option<Duration>,
         leases: &[Extend],
+        unknown: Option<u8>,
     ) -> Result<Vec<u8>, BrokerError> {
         let shards = self.found().await?;
         let how = how.map(|d| d.as_millis().to_string()).unwrap_or_default();
@@ -58,7 +60,15 @@ impl Inner {
             async move { reply::bytes(self.run(*shard, call).await?) }
         });
         let mut out = vec![b'L'; leases.len()];
-        for (letters, (_, part)) in try_join_all(calls).await?.into_iter().zip(&parts) {
+        let answers = join_all(calls).await;
+        let some = answers.iter().any(Result::is_ok);
+        for (letters, (_, part)) in answers.into_iter().zip(&parts) {
+            let letters = match (letters, unknown) {
+                (Ok(letters), _) => letters,
+                // One shard that does not answer takes nothing from what the others said.
+                (Err(_), Some(letter)) if some => vec![letter; part.len()],
+                (Err(e), _) => return Err(e),
+            };
             if letters.len() != part.len() {
                 return Err(corrupt("the answer about leases"));
             }
@@ -70,7 +80,7 @@ impl Inner {
     }
 
     pub(crate) async fn mark(&self, leases: &[LeaseRef]) -> Result<Vec<Fenced>, BrokerError> {
-        Ok(self.leases("mark", None, &plain(leases)).await?.into_iter().map(fenced).collect())
+        Ok(self.leases("mark", None, &plain(leases), None).await?.into_iter().map(fenced).collect())
     }
 
     pub(crate) async fn extend(
@@ -79,12 +89,18 @@ impl Inner {
         lease: Duration,
     ) -> Result<Vec<Extended>, BrokerError> {
         let lease = lease.clamp(Duration::from_millis(1), Duration::from_millis(u64::from(u32::MAX)));
-        let letters = self.leases("extend", Some(lease), leases).await?;
+        // Nothing is known to be lost: the next extend tells, and a shard that was away waits one lease before it rescues.
+        let letters = self.leases("extend", Some(lease), leases, Some(b'G')).await?;
         Ok(letters.into_iter().map(|l| Extended { lease: fenced(l), cancel_requested: l == b'C' }).collect())
     }
 
     pub(crate) async fn cancel_flags(&self, leases: &[LeaseRef]) -> Result<Vec<bool>, BrokerError> {
-        Ok(self.leases("flags", None, &plain(leases)).await?.into_iter().map(|l| l != b'0').collect())
+        Ok(self
+            .leases("flags", None, &plain(leases), Some(b'0'))
+            .await?
+            .into_iter()
+            .map(|l| l != b'0')
+            .collect())
     }
 
     pub(crate) async fn release(
@@ -96,7 +112,7 @@ impl Inner {
             ReleaseReason::Shutdown => None,
             ReleaseReason::UnknownKind { delay } => Some(delay),
         };
-        let letters = self.leases("release", delay, &plain(leases)).await?;
+        let letters = self.leases("release", delay, &plain(leases), None).await?;
         drop(self.held.take(leases.iter()));
         self.ring_all();
         Ok(letters.into_iter().map(fenced).collect())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use posthaste_core::broker::{ClaimRequest, Held, SettleReply, SettleRequest, Settled, Settlement};
 use posthaste_core::limits::MAX_CLAIM;
 use posthaste_core::task::stored::cut;
@@ -99,16 +99,24 @@ impl Inner {
         for (shard, part) in (0u16..).zip(&mut parts) {
             if part.is_some() || (one && claim.is_some()) {
                 let call = self.pack_work(shard, part.get_or_insert_default(), claim);
-                calls.push(
-                    async move { self.work(shard, call, claim.filter(|_| one)).await.map(|w| (shard, w)) },
-                );
+                calls.push(async move { (shard, self.work(shard, call, claim.filter(|_| one)).await) });
             }
         }
-        for (shard, worked) in try_join_all(calls).await? {
-            if let Some(part) = &parts[usize::from(shard)] {
-                for (letter, at) in worked.letters.iter().zip(&part.at) {
-                    reply.settled[*at] = settled(*letter)?;
+        let (mut failed, mut answered) = (None, false);
+        for (shard, worked) in join_all(calls).await {
+            let at = parts[usize::from(shard)].as_ref().map_or(&[][..], |part| &part.at);
+            let worked = match worked {
+                Ok(worked) => worked,
+                // What other shards stored stands, and they may have work.
+                Err(e) => {
+                    at.iter().for_each(|at| reply.settled[*at] = Settled::Unanswered);
+                    failed = Some(e);
+                    continue;
                 }
+            };
+            answered = true;
+            for (letter, at) in worked.letters.iter().zip(at) {
+                reply.settled[*at] = settled(*letter, request.settlements[*at].lease.task)?;
             }
             let looked = i64::from(worked.claimed.is_empty());
             if let Some(claim) =
@@ -128,9 +136,18 @@ impl Inner {
             reply.claimed.extend(worked.claimed);
         }
         if let Some(claim) = request.claim.filter(|_| !one) {
-            reply.claimed = self.claim(claim).await?;
+            match self.claim(claim).await {
+                Ok(claimed) => {
+                    answered = true;
+                    reply.claimed = claimed;
+                }
+                Err(e) => failed = Some(e),
+            }
         }
-        Ok(reply)
+        match failed {
+            Some(e) if !answered => Err(e),
+            _ => Ok(reply),
+        }
     }
 
     /// Hands out ready tasks, from the shards in which there may be some, each time beginning with another.
@@ -469,11 +486,15 @@ fn put_long(b: &mut Vec<u8>, text: &str) {
     b.extend_from_slice(text.as_bytes());
 }
 
-fn settled(letter: u8) -> Result<Settled, BrokerError> {
+fn settled(letter: u8, task: TaskId) -> Result<Settled, BrokerError> {
     match letter {
         b'A' => Ok(Settled::AlreadySettled),
         b'L' => Ok(Settled::LeaseLost),
-        b'X' => Err(corrupt("the record of a task that was settled cannot be read")),
+        b'X' => {
+            // It alone stays as it is: an error would have its whole batch sent again, for ever.
+            tracing::error!(%task, "the outcome of a task is lost: its record in Redis cannot be read");
+            Ok(Settled::LeaseLost)
+        }
         code => State::from_code(code.wrapping_sub(b'0'))
             .map(Settled::Settled)
             .ok_or_else(|| corrupt("the answer to an outcome")),

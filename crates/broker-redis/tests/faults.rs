@@ -5,8 +5,8 @@ mod load;
 use std::time::Duration;
 
 use load::{Load, claim, open, settle, soon, tasks};
-use posthaste_core::broker::EnqueueRequest;
-use posthaste_core::{Broker, BrokerError, NewTask, State};
+use posthaste_core::broker::{EnqueueRequest, SettleRequest, Settled, Settlement};
+use posthaste_core::{Broker, BrokerError, NewTask, Outcome, State};
 use posthaste_testkit::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, task};
 use serde_json::json;
 use tokio::time::timeout;
@@ -44,6 +44,100 @@ async fn a_handle_made_while_redis_is_away_works_when_it_comes() {
     let mut load = Load::start(&store, &clock);
     load.goes_on(100).await;
     load.nothing_is_lost().await;
+}
+
+/// What drives a connection lives in the runtime that made it. The lease keeper has one of its own for just that reason.
+#[test]
+fn a_runtime_that_is_blocked_or_over_takes_nothing_from_another() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let server = RedisServer::start(&RedisOptions::default());
+    let (store, _clock) = open(&server.url(), 1);
+    let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let first = std::thread::spawn({
+        let store = store.clone();
+        move || {
+            runtime().block_on(async {
+                store.enqueue(tasks(1)).await.expect("it is connected");
+                begun.send(()).expect("the test listens");
+                blocked.recv().expect("the test lets go");
+            });
+        }
+    });
+    begins.recv().expect("it enqueues");
+    let second = runtime();
+    let waiting = |counts: Vec<posthaste_core::broker::QueueCounts>| counts[0].of(State::Queued);
+    let counts =
+        second.block_on(soon("the counters", store.counts())).expect("the other is blocked, not this one");
+    assert_eq!(waiting(counts), 1);
+    unblock.send(()).expect("it waits");
+    first.join().expect("it ends");
+
+    // The way back is looked for in the runtime that lost it: another one does not wait for that.
+    server.kill();
+    let away = second.block_on(soon("an answer", store.counts()));
+    assert!(matches!(away, Err(BrokerError::Unavailable { .. })), "{away:?}");
+    drop(second);
+    server.restart();
+    let third = runtime().block_on(soon("the counters", store.counts())).expect("Redis is back");
+    assert!(third.is_empty(), "it kept nothing on disk");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_away_holds_up_only_what_lies_in_it() {
+    let cluster = RedisCluster::start_with(3, Appendonly::Always);
+    for node in cluster.nodes() {
+        node.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    }
+    let (store, _clock) = open(&cluster.url(), 4);
+    let owner = |shard: u16| cluster.owner_of(cluster.slot_of(&format!("ph:{{posthaste:{shard}}}:m")));
+    let lost = owner(0);
+    let mut there = 0;
+    while there < 40 {
+        there += store.enqueue(tasks(40)).await.expect("enqueue").tasks.len();
+    }
+    // Of the lanes of the load at least one lies with each side; else there is nothing to see.
+    let mut claimed = Vec::new();
+    while claimed.len() < 20 {
+        claimed.extend(store.claim(claim(20 - claimed.len())).await.expect("work is handed out"));
+    }
+    cluster.node(lost).kill();
+    let done = |claimed: &[posthaste_core::Claimed]| SettleRequest {
+        settlements: claimed
+            .iter()
+            .map(|c| Settlement { lease: c.lease, outcome: Outcome::done() })
+            .collect(),
+        started: Vec::new(),
+        claim: Some(claim(20)),
+    };
+    let reply = soon("an answer", store.settle(done(&claimed))).await.expect("two masters are there");
+    let count = |what: Settled| reply.settled.iter().filter(|s| **s == what).count();
+    let (settled, unanswered) = (count(Settled::Settled(State::Succeeded)), count(Settled::Unanswered));
+    assert_eq!(settled + unanswered, 20, "{:?}", reply.settled);
+    assert!(settled > 0 && unanswered > 0, "{settled} settled, {unanswered} unanswered");
+    assert!(!reply.claimed.is_empty(), "the others have work");
+    let leases: Vec<_> = claimed.iter().map(|c| c.lease).collect();
+    let flags = soon("the flags", store.cancel_flags(&leases)).await.expect("of the others they are known");
+    let settled_is_told =
+        reply.settled.iter().zip(&flags).all(|(s, flag)| (*s != Settled::Unanswered) == *flag);
+    assert!(settled_is_told, "what is settled is no lease any more; of what is away nothing is known");
+    cluster.node(lost).restart();
+    let left: Vec<_> = claimed
+        .into_iter()
+        .zip(reply.settled)
+        .filter(|(_, s)| *s == Settled::Unanswered)
+        .map(|(c, _)| c)
+        .collect();
+    let again = soon("the rest", async {
+        loop {
+            match store.settle(done(&left)).await {
+                Ok(reply) if !reply.settled.contains(&Settled::Unanswered) => return reply,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    assert_eq!(again.settled.len(), left.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -106,6 +106,9 @@ pub enum Settled {
     AlreadySettled,
     /// The lease is not the task's any more; nothing changed.
     LeaseLost,
+    /// The part of the store that has the task did not answer while others did: whether it is stored is not known, and it
+    /// is to be sent again.
+    Unanswered,
 }
 
 /// What a settle answers.

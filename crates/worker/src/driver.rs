@@ -36,6 +36,10 @@ const GATHER: Duration = Duration::from_millis(1);
 const CLAIM_EVERY: Duration = Duration::from_millis(1);
 /// Without any wake-up, work is looked for this often.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Outcomes whose part of the store did not answer are sent again after this.
+const UNANSWERED_AGAIN: Duration = Duration::from_millis(500);
+/// How often it is said that a part of the store does not answer.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// How often one unknown kind is reported.
 const REPORT_UNKNOWN: Duration = Duration::from_secs(60);
 
@@ -55,6 +59,10 @@ pub(crate) struct Driver {
     /// Outcomes that are not on their way to the store.
     pub(crate) ended: Vec<Ended>,
     gathering_since: Option<Instant>,
+    /// Outcomes whose part of the store did not answer, and when to send them again: the other parts go on meanwhile.
+    later: Vec<Ended>,
+    later_at: Option<Instant>,
+    later_said: Option<Instant>,
     began: Vec<Arc<Running>>,
     pub(crate) back: Vec<GiveBack>,
     /// Tasks whose lease this worker answers for.
@@ -83,6 +91,9 @@ impl Driver {
             claim_sent: now,
             ended: Vec::new(),
             gathering_since: None,
+            later: Vec::new(),
+            later_at: None,
+            later_said: None,
             began: Vec::new(),
             back: Vec::new(),
             held: 0,
@@ -106,6 +117,7 @@ impl Driver {
                 return report;
             }
             self.sweep(now);
+            self.take_up_later(now);
             self.send_all(now, filled);
             self.listen(now, filled);
             let deadline = self.deadline(now);
@@ -268,6 +280,15 @@ impl Driver {
         }
     }
 
+    /// Sends again what had no answer.
+    fn take_up_later(&mut self, now: Instant) {
+        if self.later_at.is_some_and(|t| t <= now) {
+            self.later_at = None;
+            self.gathering_since.get_or_insert(now);
+            self.ended.append(&mut self.later);
+        }
+    }
+
     fn can_send(&self, now: Instant) -> bool {
         let most = if self.backoff.is_failing() { 1 } else { MAX_CALLS };
         self.settles_out < most && self.backoff.until().is_none_or(|t| t <= now)
@@ -289,6 +310,9 @@ impl Driver {
         let mut sooner = |t: Instant| at = at.min(t);
         if let Some(stopping) = &self.stopping {
             sooner(stopping.next_step());
+        }
+        if let Some(at) = self.later_at {
+            sooner(at);
         }
         if let Some(until) = self.backoff.until().filter(|t| *t > now) {
             sooner(until);
@@ -335,7 +359,21 @@ impl Driver {
         }
     }
 
-    fn settled(&mut self, ended: Vec<Ended>, reply: SettleReply, asked: Option<usize>) {
+    fn settled(&mut self, ended: Vec<Ended>, mut reply: SettleReply, asked: Option<usize>) {
+        let mut ended = ended;
+        if reply.settled.contains(&Settled::Unanswered) {
+            let (unanswered, answered): (Vec<_>, Vec<_>) =
+                ended.into_iter().zip(reply.settled).partition(|(_, answer)| *answer == Settled::Unanswered);
+            let now = Instant::now();
+            if self.later_said.is_none_or(|t| now >= t + SAY_AGAIN) {
+                self.later_said = Some(now);
+                let count = unanswered.len();
+                warn!(count, "a part of the store does not answer: its outcomes are kept and sent again");
+            }
+            self.later.extend(unanswered.into_iter().map(|(end, _)| end));
+            self.later_at.get_or_insert(now + UNANSWERED_AGAIN);
+            (ended, reply.settled) = answered.into_iter().unzip();
+        }
         self.shared.leases.remove(ended.iter().map(|e| &e.task.lease));
         self.held -= ended.len();
         let mut answers = reply.settled;
@@ -457,7 +495,11 @@ impl Driver {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.ended.is_empty() && self.back.is_empty() && self.settles_out == 0 && self.releases_out == 0
+        self.ended.is_empty()
+            && self.later.is_empty()
+            && self.back.is_empty()
+            && self.settles_out == 0
+            && self.releases_out == 0
     }
 }
 
@@ -466,7 +508,9 @@ fn report_lost(ended: &[Ended], answers: &[Settled]) {
     let mut lost = ended.iter().zip(answers).filter(|(_, a)| **a == Settled::LeaseLost).map(|(e, _)| e);
     let Some(first) = lost.next() else { return };
     let (count, task) = (1 + lost.count(), first.task.lease.task);
-    warn!(count, %task, kind = %first.task.task.kind, "outcomes were refused: the leases were lost");
+    // That the others of the call were taken is what people doubt when they read this.
+    let settled = answers.iter().filter(|a| **a != Settled::LeaseLost).count();
+    warn!(count, settled, %task, kind = %first.task.task.kind, "outcomes were refused: the leases were lost");
 }
 
 #[derive(Debug, Clone, Copy)]

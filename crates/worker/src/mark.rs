@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use posthaste_core::broker::Fenced;
 use posthaste_core::limits::MAX_SETTLE;
 use posthaste_core::{LeaseRef, Store};
@@ -59,18 +60,24 @@ pub(crate) async fn serve(
             continue;
         }
         match ask(&*store, &batch, patience).await {
-            Some(fenced) => {
-                for ((request, _), fenced) in batch.drain(..).zip(fenced) {
-                    answer(
-                        request,
-                        match fenced {
-                            Fenced::Granted => Ok(()),
-                            Fenced::LeaseLost => Err(MarkError::LeaseLost),
-                        },
-                    );
-                }
+            Ok(fenced) => {
+                batch.drain(..).zip(fenced).for_each(|((request, _), fenced)| tell(request, fenced))
             }
-            None => {
+            Err(why) => {
+                warn!(why, marks = batch.len(), "the store did not grant marks: nothing is sent yet");
+                // A part of the store that is away holds up only what lies in it.
+                if batch.len() > 1 {
+                    let alone = batch.chunks(1).map(|one| ask(&*store, one, patience));
+                    let answers = join_all(alone).await;
+                    let (answered, waiting) =
+                        batch.drain(..).zip(answers).partition::<Vec<_>, _>(|(_, answer)| answer.is_ok());
+                    batch.extend(waiting.into_iter().map(|(request, _)| request));
+                    for ((request, _), fenced) in answered {
+                        if let Some(fenced) = fenced.into_iter().flatten().next() {
+                            tell(request, fenced);
+                        }
+                    }
+                }
                 for (request, _) in batch.extract_if(.., |(_, since)| since.elapsed() >= give_up) {
                     answer(request, Err(MarkError::StoreUnavailable));
                 }
@@ -82,21 +89,32 @@ pub(crate) async fn serve(
     }
 }
 
+fn tell(request: MarkRequest, fenced: Fenced) {
+    answer(
+        request,
+        match fenced {
+            Fenced::Granted => Ok(()),
+            Fenced::LeaseLost => Err(MarkError::LeaseLost),
+        },
+    );
+}
+
 fn answer(request: MarkRequest, answer: Result<(), MarkError>) {
     // The handler may be gone; then nothing was sent under this mark.
     let _ = request.answer.send(answer);
 }
 
-/// One call of the store; `None` when it did not answer as it must.
-async fn ask(store: &dyn Store, batch: &[(MarkRequest, Instant)], patience: Duration) -> Option<Vec<Fenced>> {
+/// One call of the store; why, when it did not answer as it must.
+async fn ask(
+    store: &dyn Store,
+    batch: &[(MarkRequest, Instant)],
+    patience: Duration,
+) -> Result<Vec<Fenced>, String> {
     let leases: Vec<LeaseRef> = batch.iter().map(|(r, _)| r.lease).collect();
     match tokio::time::timeout(patience, store.mark(&leases)).await {
-        Ok(Ok(fenced)) if fenced.len() == leases.len() => return Some(fenced),
-        Ok(Ok(fenced)) => {
-            warn!(asked = leases.len(), answered = fenced.len(), "the store answered too few marks");
-        }
-        Ok(Err(error)) => warn!(%error, marks = leases.len(), "the store refused marks: nothing is sent yet"),
-        Err(_) => warn!(marks = leases.len(), "the store did not answer marks in time: nothing is sent yet"),
+        Ok(Ok(fenced)) if fenced.len() == leases.len() => Ok(fenced),
+        Ok(Ok(fenced)) => Err(format!("{} answers to {} marks", fenced.len(), leases.len())),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
-    None
 }

@@ -70,7 +70,7 @@ impl Counters {
             match s {
                 Settled::Settled(state) => by_state[usize::from(state.code())] += 1,
                 // Counted when it was settled; only its answer was lost.
-                Settled::AlreadySettled => {}
+                Settled::AlreadySettled | Settled::Unanswered => {}
                 Settled::LeaseLost => lost += 1,
             }
         }

@@ -166,7 +166,7 @@ impl Twist for CountsUnknownKinds {
         let reply = real.settle(SettleRequest { settlements, ..SettleRequest::default() }).await?;
         let fenced = |s: &Settled| match s {
             Settled::Settled(_) => Fenced::Granted,
-            Settled::AlreadySettled | Settled::LeaseLost => Fenced::LeaseLost,
+            Settled::AlreadySettled | Settled::LeaseLost | Settled::Unanswered => Fenced::LeaseLost,
         };
         Ok(reply.settled.iter().map(fenced).collect())
     }

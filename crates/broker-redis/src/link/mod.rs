@@ -25,11 +25,12 @@ mod real_servers;
 mod script;
 mod slot;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use posthaste_core::BrokerError;
 use redis::{Cmd, Value};
+use tokio::runtime;
 use tokio::time::Instant;
 
 pub(crate) use blocking::{Blocking, Unblocked};
@@ -52,15 +53,53 @@ const MAX_LOADS: u32 = 3;
 /// A slot is followed this often for one call.
 const MAX_REDIRECTIONS: u32 = 16;
 
+/// Runtimes of one process that have connections at the same time.
+const MAX_RUNTIMES: usize = 16;
+
 /// The handle; a clone is the same way.
 #[derive(Clone)]
 pub(crate) struct Link {
-    way: Arc<Way>,
+    url: Arc<RedisUrl>,
+    ways: Ways,
 }
 
+/// The connections of each runtime, the oldest first. What drives a connection lives in the runtime that made it: one that
+/// is blocked by its handlers, or has ended, takes nothing from the calls of another, such as the lease keeper's.
+type Ways = Arc<RwLock<Vec<(Option<runtime::Id>, Arc<Way>)>>>;
+
 enum Way {
-    One(Arc<Peer>, Arc<RedisUrl>),
-    Cluster(Cluster, Arc<RedisUrl>),
+    One(Arc<Peer>),
+    Cluster(Cluster),
+}
+
+impl Way {
+    fn new(url: &Arc<RedisUrl>) -> Self {
+        match url.mode {
+            Mode::Cluster => Self::Cluster(Cluster::new(url)),
+            Mode::Single | Mode::Sentinel { .. } | Mode::Unix { .. } => {
+                Self::One(Peer::new(url.clone(), Target::Url))
+            }
+        }
+    }
+
+    async fn owner(&self, slot: u16) -> Result<Arc<Peer>, BrokerError> {
+        match self {
+            Self::One(peer) => Ok(peer.clone()),
+            Self::Cluster(cluster) => cluster.owner(slot).await,
+        }
+    }
+
+    /// After an error that a failover, or a slot that moved, may have caused.
+    fn suspect(self: &Arc<Self>) {
+        if matches!(**self, Self::Cluster(_)) {
+            let way = self.clone();
+            let _looking_handle = tokio::spawn(async move {
+                if let Self::Cluster(cluster) = &*way {
+                    cluster.look_if_idle().await;
+                }
+            });
+        }
+    }
 }
 
 /// One master, to be asked about itself.
@@ -82,19 +121,34 @@ impl Node {
 impl Link {
     /// A way to what the URL names. Nothing is connected before the first call.
     pub(crate) fn new(url: &RedisUrl) -> Self {
-        let url = Arc::new(url.clone());
-        let way = match url.mode {
-            Mode::Cluster => Way::Cluster(Cluster::new(&url), url),
-            Mode::Single | Mode::Sentinel { .. } | Mode::Unix { .. } => {
-                Way::One(Peer::new(url.clone(), Target::Url), url)
-            }
+        Self { url: Arc::new(url.clone()), ways: Ways::default() }
+    }
+
+    /// The connections of the runtime that asks.
+    fn way(&self) -> Arc<Way> {
+        let id = runtime::Handle::try_current().ok().map(|handle| handle.id());
+        let find = |ways: &[(Option<runtime::Id>, Arc<Way>)]| {
+            ways.iter().find(|(of, _)| *of == id).map(|(_, way)| way.clone())
         };
-        Self { way: Arc::new(way) }
+        // The list is whole between any two statements, so a panic elsewhere does not spoil it.
+        if let Some(way) = find(&self.ways.read().unwrap_or_else(PoisonError::into_inner)) {
+            return way;
+        }
+        let mut ways = self.ways.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(way) = find(&ways) {
+            return way;
+        }
+        if ways.len() >= MAX_RUNTIMES {
+            ways.remove(0);
+        }
+        let way = Arc::new(Way::new(&self.url));
+        ways.push((id, way.clone()));
+        way
     }
 
     /// True if the slots of the keys are spread over several servers.
     pub(crate) fn is_cluster(&self) -> bool {
-        matches!(*self.way, Way::Cluster(..))
+        matches!(self.url.mode, Mode::Cluster)
     }
 
     /// Calls a script.
@@ -111,9 +165,9 @@ impl Link {
 
     /// Every master: the one server, or those of the Cluster that have slots.
     pub(crate) async fn masters(&self) -> Result<Vec<Node>, BrokerError> {
-        let peers = match &*self.way {
-            Way::One(peer, _) => vec![peer.clone()],
-            Way::Cluster(cluster, _) => cluster.masters().await?,
+        let peers = match &*self.way() {
+            Way::One(peer) => vec![peer.clone()],
+            Way::Cluster(cluster) => cluster.masters().await?,
         };
         Ok(peers.into_iter().map(|peer| Node { peer }).collect())
     }
@@ -131,44 +185,32 @@ impl Link {
     }
 
     fn url(&self) -> &Arc<RedisUrl> {
-        match &*self.way {
-            Way::One(_, url) | Way::Cluster(_, url) => url,
-        }
+        &self.url
     }
 
     async fn owner(&self, slot: u16) -> Result<Arc<Peer>, BrokerError> {
-        match &*self.way {
-            Way::One(peer, _) => Ok(peer.clone()),
-            Way::Cluster(cluster, _) => cluster.owner(slot).await,
-        }
+        self.way().owner(slot).await
     }
 
     fn meaning(&self, error: &redis::ServerError) -> BrokerError {
-        match *self.way {
-            Way::One(..) => meaning(error),
-            Way::Cluster(..) => meaning_in_a_cluster(error),
-        }
+        if self.is_cluster() { meaning_in_a_cluster(error) } else { meaning(error) }
     }
 
     /// After an error that a failover, or a slot that moved, may have caused.
     fn suspect(&self) {
-        if self.is_cluster() {
-            let link = self.clone();
-            let _looking_handle = tokio::spawn(async move {
-                if let Way::Cluster(cluster, _) = &*link.way {
-                    cluster.look_if_idle().await;
-                }
-            });
-        }
+        self.way().suspect();
     }
 
     async fn carry(&self, slot: u16, cmd: &Cmd, script: Option<&Script>) -> Result<Value, BrokerError> {
-        let peer = self.owner(slot).await?;
+        let way = self.way();
+        let peer = way.owner(slot).await?;
         match peer.send(cmd).await {
-            Ok(Value::ServerError(error)) => Box::pin(self.insist(slot, cmd, script, peer, error)).await,
+            Ok(Value::ServerError(error)) => {
+                Box::pin(self.insist(&way, slot, cmd, script, peer, error)).await
+            }
             Ok(value) => Ok(value),
             Err(error) => {
-                self.suspect();
+                way.suspect();
                 Err(error)
             }
         }
@@ -177,6 +219,7 @@ impl Link {
     /// Goes on after an error of the server, as long as it says that nothing was executed.
     async fn insist(
         &self,
+        way: &Arc<Way>,
         slot: u16,
         cmd: &Cmd,
         script: Option<&Script>,
@@ -185,37 +228,35 @@ impl Link {
     ) -> Result<Value, BrokerError> {
         let mut tries = Tries::default();
         loop {
-            let next = match (verdict(&error, peer.host()), &*self.way) {
+            let next = match (verdict(&error, peer.host()), &**way) {
                 (Verdict::Final(error), _) => return Err(error),
                 (Verdict::NoScript, _) => {
                     let script = script.filter(|_| tries.load()).ok_or_else(|| meaning(&error))?;
                     load(&peer, script).await?;
                     peer.send(cmd).await
                 }
-                (Verdict::Moved(slot, Some(host)), Way::Cluster(cluster, _)) if tries.redirect() => {
+                (Verdict::Moved(slot, Some(host)), Way::Cluster(cluster)) if tries.redirect() => {
                     peer = cluster.moved(slot, &host);
-                    self.suspect();
+                    way.suspect();
                     peer.send(cmd).await
                 }
-                (Verdict::Ask(Some(host)), Way::Cluster(cluster, _))
-                    if script.is_none() && tries.redirect() =>
-                {
+                (Verdict::Ask(Some(host)), Way::Cluster(cluster)) if script.is_none() && tries.redirect() => {
                     cluster.node(&host).send_asking(cmd).await
                 }
                 (Verdict::Ask(_), Way::Cluster(..)) | (Verdict::Wait, _) => {
                     if !tries.wait().await {
                         return Err(self.meaning(&error));
                     }
-                    self.suspect();
-                    peer = self.owner(slot).await?;
+                    way.suspect();
+                    peer = way.owner(slot).await?;
                     peer.send(cmd).await
                 }
                 (Verdict::ReadOnly, way) if tries.renew() => {
                     match way {
-                        Way::One(peer, _) => peer.renew(),
-                        Way::Cluster(cluster, _) => cluster.look(cluster.version()).await?,
+                        Way::One(peer) => peer.renew(),
+                        Way::Cluster(cluster) => cluster.look(cluster.version()).await?,
                     }
-                    peer = self.owner(slot).await?;
+                    peer = way.owner(slot).await?;
                     peer.send(cmd).await
                 }
                 (Verdict::Moved(..) | Verdict::Ask(_) | Verdict::ReadOnly, _) => {
@@ -226,7 +267,7 @@ impl Link {
                 Ok(Value::ServerError(again)) => error = again,
                 Ok(value) => return Ok(value),
                 Err(error) => {
-                    self.suspect();
+                    way.suspect();
                     return Err(error);
                 }
             }

@@ -137,10 +137,13 @@ impl Peer {
 
     async fn wait_for_connection(self: &Arc<Self>) -> Result<Live, BrokerError> {
         let mut states = self.state.subscribe();
-        if let State::Up(live) = &*states.borrow_and_update() {
-            return Ok(live.clone());
-        }
         self.start_dialing();
+        match &*states.borrow_and_update() {
+            State::Up(live) => return Ok(live.clone()),
+            // Others of the Cluster answer: who has work there must not wait here, shard after shard. The loop goes on.
+            State::Down(why) if matches!(self.target, Target::Server(_)) => return Err(unavailable(&**why)),
+            State::Down(_) | State::Idle => {}
+        }
         let verdict = timeout(CONNECT_TIMEOUT + LONGEST_PAUSE, async {
             while states.changed().await.is_ok() {
                 match &*states.borrow_and_update() {

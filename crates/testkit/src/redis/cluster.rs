@@ -60,6 +60,9 @@ impl RedisCluster {
         for (index, wire) in (0..count).zip(&mut wires) {
             wire.must(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
             wire.must(&["CLUSTER", "ADDSLOTSRANGE", &first(index), &last(index)]);
+        }
+        // Only then: a node that has met another takes no epoch any more.
+        for wire in &mut wires {
             for other in &self.nodes {
                 wire.must(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
             }
