@@ -109,7 +109,7 @@ local function load_ending()
   local function store_final(key, r)
     call('HSET', P .. 't', key, wr(r))
     if r.state == SUCCEEDED then
-      call('RPUSH', P .. 'd', key)
+      push_done({key})
     else
       call('ZADD', P .. (r.state == FAILED and 'f1' or 'f0'), r.fin, key)
       call('ZADD', P .. 'x:' .. r.state, created(key, r), key)

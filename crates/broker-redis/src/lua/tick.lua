@@ -171,43 +171,40 @@ end
 
 -- Of the heads of the succeeded list and of `f0`, by the time of their end, those too old and those too many.
 local function prune_done(age, most, short)
-  local surplus = call('LLEN', P .. 'd') + call('ZCARD', P .. 'f0') - most
+  local surplus = (tonumber(call('HGET', P .. 'm', 'dn')) or 0) + call('ZCARD', P .. 'f0') - most
   if short then surplus = limit end
-  -- Nearly always the oldest of both are young enough: one look each.
-  local until_ = now - age
-  local oldest = call('LINDEX', P .. 'd', 0)
-  oldest = oldest and call('HGET', P .. 't', oldest)
   -- One that cannot be read is as old as can be: it goes first.
   local function ended(rec) return rec and #rec >= 24 and unp('>I6', rec, 19) or 0 end
-  local quiet = not oldest or ended(oldest) > until_
+  -- Nearly always the oldest of both are young enough: one look each.
+  local until_ = now - age
+  local first = call('LINDEX', P .. 'd', 0)
+  local quiet = not first or ended(call('HGET', P .. 't', done_keys(first)[1])) > until_
   local other_oldest = call('ZRANGE', P .. 'f0', 0, 0, 'WITHSCORES')[2]
-  if surplus <= 0 and quiet and (not other_oldest or tonumber(other_oldest) > until_) and (oldest or call('LLEN', P .. 'd') == 0) then
-    return 0
-  end
+  if surplus <= 0 and quiet and (not other_oldest or tonumber(other_oldest) > until_) then return 0 end
   local done = call('LRANGE', P .. 'd', 0, limit - 1)
   local ends = call('ZRANGE', P .. 'f0', 0, limit - 1, 'WITHSCORES')
-  local keys, recs, pos, taken, others = {}, {}, 1, 0, {}
-  local drecs = {}
-  local function drec(i)
-    -- Read in small parts: nearly always the first is too young.
-    if not drecs[i] then
-      local part = hmget(P .. 't', {unpack(done, i, min(#done, i + 99))})
-      for j = 1, #part do drecs[i + j - 1] = part[j] end
-    end
-    return drecs[i]
-  end
-  local i = 1
+  local keys, recs, others, taken, pos = {}, {}, {}, 0, 1
+  -- The entry that is looked at, its keys and records, and which of them is next.
+  local e, row, row_recs, at = 1, nil, nil, 1
   while #keys < limit do
-    local rec = i <= #done and drec(i)
-    local fin = i <= #done and ended(rec)
+    if not row and done[e] then
+      row = done_keys(done[e])
+      row_recs, at = hmget(P .. 't', row), 1
+    end
+    local rec, fin
+    if row then
+      rec = row_recs[at]
+      fin = ended(rec)
+    end
     local other = ends[pos] and tonumber(ends[pos + 1])
     if not fin and not other then break end
     local key
     if fin and (not other or fin <= other) then
       if #keys >= surplus and fin > until_ then break end
-      key = done[i]
-      i = i + 1
+      key = row[at]
+      at = at + 1
       taken = taken + 1
+      if at > #row then e, row = e + 1, nil end
     else
       if #keys >= surplus and other > until_ then break end
       key = ends[pos]
@@ -219,7 +216,10 @@ local function prune_done(age, most, short)
       keys[#keys + 1], recs[#recs + 1] = key, rec
     end
   end
-  if taken > 0 then call('LTRIM', P .. 'd', taken, -1) end
+  if e > 1 then call('LTRIM', P .. 'd', e - 1, -1) end
+  -- What is left of an entry keeps its place.
+  if row and at > 1 then call('LSET', P .. 'd', 0, sub(done[e], 1, 6) .. sub(done[e], 6 * at + 1)) end
+  if taken > 0 then call('HINCRBY', P .. 'm', 'dn', -taken) end
   bulk('ZREM', P .. 'f0', others)
   forget(keys, recs)
   return #keys

@@ -176,7 +176,7 @@ end
 bulk('HSET', P .. 't', t)
 bulk('HDEL', P .. 'run', dels)
 bulk('ZREM', P .. 'ls', dels)
-bulk('RPUSH', P .. 'd', dels)
+push_done(dels)
 store_kept()
 flush_runs()
 
