@@ -170,19 +170,22 @@ def awake(checks, client, sink, worker, groups, me, settled):
         checks.equal(f"mails of each of {group}", {delivered[i] for i in groups[group]}, {times})
     old = groups["marked"] + groups["waiting"]
 
-    def refused():
-        """How many each refusing call of the store refused, by the log."""
+    def told_of(what):
+        """A number of each call of the store that refused something, by the log."""
         lines = worker.logged("outcomes were refused: the leases were lost")
-        return [int(part.removeprefix("count=")) for line in lines for part in line.split() if part.startswith("count=")]
+        return [int(part.removeprefix(what)) for line in lines for part in line.split() if part.startswith(what)]
 
     # Whether the keeper of the leases told a handler to stop or not, its outcome is sent, and refused.
-    wait_until("the log tells of the refused", lambda: sum(refused()) >= len(old), 10)
-    checks.equal("late outcomes refused, by its log", sum(refused()), len(old))
+    wait_until("the log tells of the refused", lambda: sum(told_of("count=")) >= len(old), 10)
+    refused = told_of("count=")
+    checks.equal("late outcomes refused, by its log", sum(refused), len(old))
+    checks.check("a call that refused some took others", max(told_of("settled=")) > 0,
+                 f"refused {refused}, taken {told_of('settled=')}")
     checks.equal("late outcomes refused, by its metrics", int(worker.lost()), len(old))
     checks.equal("timely outcomes of the same worker that were taken", int(worker.settled() - settled),
                  len(groups["young"]))
     told = sum(bool(worker.logged(["lease was lost", i])) for i in old)
-    checks.note(f"{told} handlers told to stop, outcomes refused by call: {refused()}, {len(young)} settled")
+    checks.note(f"{told} handlers told to stop, outcomes refused by call: {refused}, {len(young)} settled")
 
 
 def goes_on(checks, client, worker, other, providers):

@@ -8,7 +8,7 @@ use posthaste_core::{BrokerError, IdempotencyKey, NewTask};
 use tokio::sync::oneshot;
 
 /// Calls under way at once per shard; who comes meanwhile shares the next.
-const IN_FLIGHT: usize = 3;
+const IN_FLIGHT: usize = 2;
 /// Tasks in one script call at the most, unless one request alone has more.
 const GROUP_TASKS: usize = 1_000;
 /// Bytes of payload in one script call at the most, unless one request alone has more.

@@ -25,7 +25,9 @@ pub(crate) fn load(file: Option<&Path>, flags: BTreeMap<&'static str, String>) -
     let env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
         .collect();
-    let named = file.map(Path::to_owned).or_else(|| env.get("POSTHASTE_CONFIG").map(PathBuf::from));
+    // Empty is as good as not set, as of any other variable.
+    let by_env = env.get("POSTHASTE_CONFIG").filter(|path| !path.is_empty());
+    let named = file.map(Path::to_owned).or_else(|| by_env.map(PathBuf::from));
     let (path, must_exist) = named.map_or_else(|| (PathBuf::from(DEFAULT_FILE), false), |p| (p, true));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => Some(text),

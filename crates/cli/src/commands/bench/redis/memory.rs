@@ -40,7 +40,8 @@ async fn mixed(dir: &Path, sizes: &Sizes) -> anyhow::Result<Row> {
     opened.close().await;
     drop(redis);
     std::fs::remove_dir_all(path)?;
-    let wrong = (held != sizes.memory).then(|| format!("{} enqueued, {held} pending", sizes.memory));
+    let wrong = (held != sizes.memory || scheduled != sizes.memory / 10)
+        .then(|| format!("{} enqueued, {held} pending, {scheduled} of them scheduled", sizes.memory));
     let note = format!(
         "used_memory of {} tasks, payload 200 B, 4 priorities, {} scheduled, a tenth with idempotency keys",
         number(held as f64),

@@ -3,6 +3,7 @@
 //! Each run starts a `redis-server` of its own on a free port of loopback and ends it; nothing that
 //! is there already is touched.
 
+mod bare;
 mod drain;
 mod enqueue;
 mod instance;

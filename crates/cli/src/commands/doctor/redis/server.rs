@@ -124,7 +124,7 @@ fn persistence(info: &Info<'_>) -> Check {
         _ => Check::warn(
             name,
             "no append-only file: a crash loses what was accepted since the last snapshot",
-            "set appendonly yes with appendfsync everysec (loses a second at most) or always (loses nothing)",
+            "set appendonly yes with appendfsync everysec (loses two seconds at most) or always (loses nothing)",
         ),
     }
 }
