@@ -67,7 +67,7 @@ class Field:
         self.order = []
 
     def done(self):
-        return self.shard("LLEN", "d")
+        return int(self.shard("HGET", "m", "dn") or 0)
 
     def accepted(self):
         return sum(len(load.accepted) for load in self.loads)

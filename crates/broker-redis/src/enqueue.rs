@@ -8,7 +8,7 @@ use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
 use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, NewTask, State};
 use redis::Value;
 
-use crate::gate::Waiting;
+use crate::gate::{Ids, Waiting};
 use crate::keys::Key;
 use crate::names::{Route, route_text};
 use crate::record::corrupt;
@@ -49,7 +49,7 @@ impl Inner {
         shard: u16,
         request: EnqueueRequest,
     ) -> Result<EnqueueReply, BrokerError> {
-        self.store(shard, request, false).await
+        self.store(shard, request, Ids::New).await
     }
 
     /// Stores tasks whose ids were reserved; those that are there already are left alone.
@@ -57,17 +57,18 @@ impl Inner {
         self: &Arc<Self>,
         shard: u16,
         tasks: Vec<NewTask>,
+        ids: Ids,
     ) -> Result<EnqueueReply, BrokerError> {
-        self.store(shard, EnqueueRequest { tasks, idempotency: None }, true).await
+        self.store(shard, EnqueueRequest { tasks, idempotency: None }, ids).await
     }
 
     async fn store(
         self: &Arc<Self>,
         shard: u16,
         request: EnqueueRequest,
-        reserved: bool,
+        ids: Ids,
     ) -> Result<EnqueueReply, BrokerError> {
-        let (turn, answer) = self.gate(shard).enter(request, reserved)?;
+        let (turn, answer) = self.gate(shard).enter(request, ids)?;
         if let Some(mut turn) = turn {
             let inner = Arc::clone(self);
             let _pump_handle = tokio::spawn(async move {

@@ -16,12 +16,23 @@ const GROUP_BYTES: usize = 512 * 1024;
 /// Bytes of payload that may wait for one shard: a store that hangs must not fill the memory of those who wait for it.
 const MAX_WAITING: usize = 64 * 1024 * 1024;
 
+/// How the ids of a request came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// They are minted with the call.
+    New,
+    /// They were reserved before, so that those which are there already stay.
+    Reserved,
+    /// The same, and a repeat of the request may come after they were pruned.
+    Repeatable,
+}
+
 /// One request on its way to a shard.
 pub(crate) struct Waiting {
     pub(crate) tasks: Vec<NewTask>,
     pub(crate) idempotency: Option<IdempotencyKey>,
-    /// Whether its ids were reserved, so that those which are there already stay.
-    pub(crate) reserved: bool,
+    /// How its ids came about.
+    pub(crate) ids: Ids,
     pub(crate) reply: oneshot::Sender<Result<EnqueueReply, BrokerError>>,
 }
 
@@ -56,10 +67,10 @@ impl Gate {
     pub(crate) fn enter(
         self: &Arc<Self>,
         request: EnqueueRequest,
-        reserved: bool,
+        ids: Ids,
     ) -> Result<(Option<Turn>, Answer), BrokerError> {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { tasks: request.tasks, idempotency: request.idempotency, reserved, reply };
+        let waiting = Waiting { tasks: request.tasks, idempotency: request.idempotency, ids, reply };
         let mut state = self.lock();
         let bytes = waiting.bytes();
         if !state.waiting.is_empty() && state.bytes + bytes > MAX_WAITING {

@@ -8,7 +8,7 @@ use posthaste_core::{Due, NewTask, State, UniqueHold};
 use rand::RngExt;
 
 use crate::enqueue::idem_key;
-use crate::gate::Waiting;
+use crate::gate::{Ids, Waiting};
 use crate::keys::Key;
 use crate::link::Call;
 use crate::names::Route;
@@ -56,7 +56,11 @@ impl Inner {
             let special = waiting.tasks.iter().any(|t| !plain(t));
             let flags = u8::from(special)
                 | (u8::from(waiting.idempotency.is_some()) << 1)
-                | (u8::from(waiting.reserved) << 2);
+                | match waiting.ids {
+                    Ids::New => 0,
+                    Ids::Reserved => 4,
+                    Ids::Repeatable => 4 | 8,
+                };
             let [n1, n2] = (waiting.tasks.len() as u16).to_be_bytes();
             let [g1, g2] = of.to_be_bytes();
             call.arg([n1, n2, flags, g1, g2]);

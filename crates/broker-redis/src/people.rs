@@ -16,6 +16,9 @@ use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
 
+/// The letter of a lease whose shard did not answer.
+const UNKNOWN: u8 = b'?';
+
 /// Items of a request, by shard: the shard, where each stands in the request, the item.
 fn by_shard<T: Copy>(count: u16, items: &[T], shard: impl Fn(&T) -> u16) -> Vec<(u16, Vec<(usize, T)>)> {
     let mut parts: Vec<(u16, Vec<(usize, T)>)> = (0..count).map(|s| (s, Vec::new())).collect();
@@ -80,7 +83,7 @@ impl Inner {
     }
 
     pub(crate) async fn mark(&self, leases: &[LeaseRef]) -> Result<Vec<Fenced>, BrokerError> {
-        Ok(self.leases("mark", None, &plain(leases), None).await?.into_iter().map(fenced).collect())
+        Ok(self.leases("mark", None, &plain(leases), Some(UNKNOWN)).await?.into_iter().map(fenced).collect())
     }
 
     pub(crate) async fn extend(
@@ -89,8 +92,7 @@ impl Inner {
         lease: Duration,
     ) -> Result<Vec<Extended>, BrokerError> {
         let lease = lease.clamp(Duration::from_millis(1), Duration::from_millis(u64::from(u32::MAX)));
-        // Nothing is known to be lost: the next extend tells, and a shard that was away waits one lease before it rescues.
-        let letters = self.leases("extend", Some(lease), leases, Some(b'G')).await?;
+        let letters = self.leases("extend", Some(lease), leases, Some(UNKNOWN)).await?;
         Ok(letters.into_iter().map(|l| Extended { lease: fenced(l), cancel_requested: l == b'C' }).collect())
     }
 
@@ -246,7 +248,11 @@ fn plain(leases: &[LeaseRef]) -> Vec<Extend> {
 }
 
 fn fenced(letter: u8) -> Fenced {
-    if letter == b'L' { Fenced::LeaseLost } else { Fenced::Granted }
+    match letter {
+        b'L' => Fenced::LeaseLost,
+        UNKNOWN => Fenced::Unanswered,
+        _ => Fenced::Granted,
+    }
 }
 
 fn state(code: u8) -> Result<State, BrokerError> {

@@ -29,7 +29,9 @@ impl Replicas {
     /// [`BrokerError::Unavailable`] when none confirmed in time: it is stored here, and may be lost with this server.
     pub(crate) async fn confirm(&self, shards: &Shards, shard: u16) -> Result<(), BrokerError> {
         // Others may ask before: their time is not this one's.
-        let mut line = self.0.lock().await;
+        let Ok(mut line) = timeout(PATIENCE, self.0.lock()).await else {
+            return Err(short("others wait for a replica"));
+        };
         // Past this the connection is dead, whatever it looks like.
         match timeout(PATIENCE, ask(&mut line, shards, shard)).await {
             Ok(answer) => answer,

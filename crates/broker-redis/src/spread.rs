@@ -12,6 +12,7 @@ use posthaste_core::{BrokerError, Due, NewTask, State, TaskId};
 use rand::RngExt;
 
 use crate::enqueue::{idem_key, too_far};
+use crate::gate::Ids;
 use crate::keys::{Key, mint};
 use crate::open::StoreClock;
 use crate::record::corrupt;
@@ -64,7 +65,8 @@ impl Inner {
             self.complete(&reservation, &[]).await?;
             return Err(e);
         }
-        let tasks = self.store_parts(request.tasks, &placed).await?;
+        let ids = if reservation.repeatable { Ids::Repeatable } else { Ids::Reserved };
+        let tasks = self.store_parts(request.tasks, &placed, ids).await?;
         let entries: Vec<u8> = tasks.iter().flat_map(entry).collect();
         let completed =
             self.complete(&reservation, if reservation.repeatable { &entries } else { &[] }).await;
@@ -185,6 +187,7 @@ impl Inner {
         self: &Arc<Self>,
         tasks: Vec<NewTask>,
         placed: &[Placed],
+        ids: Ids,
     ) -> Result<Vec<Enqueued>, BrokerError> {
         let mut parts: Vec<(Vec<usize>, Vec<NewTask>)> =
             self.shards().all().map(|_| Default::default()).collect();
@@ -198,7 +201,7 @@ impl Inner {
         for (shard, (at, tasks)) in (0u16..).zip(parts) {
             if !tasks.is_empty() {
                 calls.push(async move {
-                    let reply = self.enqueue_reserved(shard, tasks).await?;
+                    let reply = self.enqueue_reserved(shard, tasks, ids).await?;
                     Ok::<_, BrokerError>((at, reply))
                 });
             }

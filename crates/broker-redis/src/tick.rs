@@ -18,15 +18,20 @@ use crate::store::Inner;
 const DRAWS: usize = 16;
 /// Shards that are swept at the same time.
 const AT_ONCE: usize = 64;
-/// How soon to ask again whose turn it is to sweep.
-const EVERY: Duration = Duration::from_secs(1);
+/// How soon to ask again whose turn it is to sweep: one whose process died in the middle of it is made good before it looks as
+/// if the store had stood still.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
 
 impl Inner {
     pub(crate) async fn tick(&self) -> Result<TickReport, BrokerError> {
         let shards = self.found().await?;
-        // One process sweeps many shards for all of them; where a test tells the time, each does as it is told.
-        if shards.count() > 1 && !shards.time_is_given() && !self.has_turn("ticker").await? {
-            return Ok(TickReport { next: Some(EVERY), ..TickReport::default() });
+        // Whatever ring was lost, the next claim looks everywhere.
+        shards.all().for_each(|shard| self.set_busy(shard));
+        // One process sweeps many shards for all of them; where a test tells the time, each does as it is told, and where
+        // nobody can say whose turn it is, everybody does.
+        if shards.count() > 1 && !shards.time_is_given() && matches!(self.has_turn("ticker").await, Ok(false))
+        {
+            return Ok(TickReport { next: Some(ASK_AGAIN), ..TickReport::default() });
         }
         let short = self.memory.is_short(shards).await;
         let mut sum = TickReport::default();
@@ -82,8 +87,6 @@ impl Inner {
         if woke {
             self.live.announce(shard);
         }
-        // Whatever ring was lost, the next claim looks here.
-        self.set_busy(shard);
         Ok(TickReport { due, rescued, expired, pruned, more, next })
     }
 }

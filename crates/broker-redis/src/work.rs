@@ -118,9 +118,9 @@ impl Inner {
             for (letter, at) in worked.letters.iter().zip(at) {
                 reply.settled[*at] = settled(*letter, request.settlements[*at].lease.task)?;
             }
-            let looked = i64::from(worked.claimed.is_empty());
+            // The look that found no more has been made.
             if let Some(claim) =
-                claim.filter(|c| worked.more.after(looked) && worked.claimed.len() < c.max.min(MAX_CLAIM))
+                claim.filter(|c| worked.more.after(1) && worked.claimed.len() < c.max.min(MAX_CLAIM))
             {
                 let rest = ClaimRequest {
                     max: claim.max.min(MAX_CLAIM) - worked.claimed.len(),
@@ -138,7 +138,7 @@ impl Inner {
         if let Some(claim) = request.claim.filter(|_| !one) {
             match self.claim(claim).await {
                 Ok(claimed) => {
-                    answered = true;
+                    answered |= !claimed.is_empty();
                     reply.claimed = claimed;
                 }
                 Err(e) => failed = Some(e),
@@ -168,7 +168,8 @@ impl Inner {
                 Err(e) if out.is_empty() => return Err(e),
                 Err(_) => break,
             };
-            empty = if claimed.is_empty() { empty + 1 } else { 0 };
+            // Also where something was handed out, the last look of the call found nothing more.
+            empty = if claimed.is_empty() { empty + 1 } else { 1 };
             out.extend(claimed);
             if !more.after(empty) || out.len() >= want {
                 return Ok(out);

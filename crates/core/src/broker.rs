@@ -127,6 +127,8 @@ pub enum Fenced {
     Granted,
     /// It is not the task's any more; nothing was done.
     LeaseLost,
+    /// The part of the store that has the task did not answer while others did: nothing is known, and it is to be asked again.
+    Unanswered,
 }
 
 /// What an extend answers for one lease.

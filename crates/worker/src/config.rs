@@ -41,7 +41,7 @@ impl Default for WorkerConfig {
         Self {
             queues: vec![QueueWeight { queue: QueueName::default(), weight: 1 }],
             concurrency: 64,
-            prefetch: 512,
+            prefetch: 1024,
             prefetch_window: Duration::from_millis(50),
             lease: LEASE,
             shutdown_grace: Duration::from_secs(25),

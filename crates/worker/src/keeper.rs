@@ -158,11 +158,13 @@ impl Complaints {
 /// Extends every lease; `false` when the store did not take all of it.
 async fn extend(shared: &Shared, patience: Duration, complaints: &mut Complaints) -> bool {
     let tasks: Vec<Arc<Running>> = shared.leases.all().into_iter().filter(|t| !t.is_lost()).collect();
+    let mut unanswered = 0;
     for part in tasks.chunks(MAX_SETTLE) {
         let leases: Vec<Extend> =
             part.iter().map(|t| Extend { lease: t.lease, started: t.is_started() }).collect();
         match timeout(patience, shared.store.extend(&leases, shared.config.lease)).await {
             Ok(Ok(answers)) => {
+                unanswered += answers.iter().filter(|a| a.lease == Fenced::Unanswered).count();
                 for (task, answer) in part.iter().zip(answers) {
                     // A task that ended is settled at this moment perhaps: its lease is gone rightly.
                     if answer.lease == Fenced::LeaseLost && !task.is_ended() && task.lose() {
@@ -179,6 +181,11 @@ async fn extend(shared: &Shared, patience: Duration, complaints: &mut Complaints
                 return false;
             }
         }
+    }
+    if unanswered > 0 {
+        let why = "a part of the store does not answer".to_owned();
+        complaints.failed(&BrokerError::Unavailable { why }, unanswered);
+        return false;
     }
     complaints.succeeded();
     true

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use posthaste_core::broker::Fenced;
 use posthaste_core::limits::MAX_SETTLE;
 use posthaste_core::{LeaseRef, Store};
@@ -61,42 +60,24 @@ pub(crate) async fn serve(
         }
         match ask(&*store, &batch, patience).await {
             Ok(fenced) => {
-                batch.drain(..).zip(fenced).for_each(|((request, _), fenced)| tell(request, fenced))
-            }
-            Err(why) => {
-                warn!(why, marks = batch.len(), "the store did not grant marks: nothing is sent yet");
                 // A part of the store that is away holds up only what lies in it.
-                if batch.len() > 1 {
-                    let alone = batch.chunks(1).map(|one| ask(&*store, one, patience));
-                    let answers = join_all(alone).await;
-                    let (answered, waiting) =
-                        batch.drain(..).zip(answers).partition::<Vec<_>, _>(|(_, answer)| answer.is_ok());
-                    batch.extend(waiting.into_iter().map(|(request, _)| request));
-                    for ((request, _), fenced) in answered {
-                        if let Some(fenced) = fenced.into_iter().flatten().next() {
-                            tell(request, fenced);
-                        }
+                for ((request, since), fenced) in std::mem::take(&mut batch).into_iter().zip(fenced) {
+                    match fenced {
+                        Fenced::Granted => answer(request, Ok(())),
+                        Fenced::LeaseLost => answer(request, Err(MarkError::LeaseLost)),
+                        Fenced::Unanswered => batch.push((request, since)),
                     }
                 }
-                for (request, _) in batch.extract_if(.., |(_, since)| since.elapsed() >= give_up) {
-                    answer(request, Err(MarkError::StoreUnavailable));
-                }
-                if !batch.is_empty() {
-                    tokio::time::sleep(AGAIN).await;
-                }
             }
+            Err(why) => warn!(why, marks = batch.len(), "the store did not grant marks: nothing is sent yet"),
+        }
+        for (request, _) in batch.extract_if(.., |(_, since)| since.elapsed() >= give_up) {
+            answer(request, Err(MarkError::StoreUnavailable));
+        }
+        if !batch.is_empty() {
+            tokio::time::sleep(AGAIN).await;
         }
     }
-}
-
-fn tell(request: MarkRequest, fenced: Fenced) {
-    answer(
-        request,
-        match fenced {
-            Fenced::Granted => Ok(()),
-            Fenced::LeaseLost => Err(MarkError::LeaseLost),
-        },
-    );
 }
 
 fn answer(request: MarkRequest, answer: Result<(), MarkError>) {

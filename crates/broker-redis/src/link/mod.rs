@@ -54,7 +54,7 @@ const MAX_LOADS: u32 = 3;
 const MAX_REDIRECTIONS: u32 = 16;
 
 /// Runtimes of one process that have connections at the same time.
-const MAX_RUNTIMES: usize = 16;
+const MAX_RUNTIMES: usize = 64;
 
 /// The handle; a clone is the same way.
 #[derive(Clone)]

@@ -22,6 +22,8 @@ use crate::url::{Host, RedisUrl};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// A call that was dropped after so long without an answer was given up by a caller with a patience of its own.
+const GIVEN_UP: Duration = Duration::from_millis(1_500);
 /// A connection that lived so long was a good one: the pauses begin again with the shortest.
 const GOOD_LIFE: Duration = Duration::from_secs(1);
 
@@ -88,10 +90,10 @@ impl Peer {
     /// Sends one command; errors that the server answered are values.
     pub(super) async fn send(self: &Arc<Self>, cmd: &Cmd) -> Result<Value, BrokerError> {
         let mut live = self.live().await?;
-        match live.connection.send_packed_command(cmd).await {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.broken(live.number, &error)),
-        }
+        let waits = Waits { peer: self, number: live.number, since: Instant::now() };
+        let answer = live.connection.send_packed_command(cmd).await;
+        std::mem::forget(waits);
+        answer.map_err(|error| self.broken(live.number, &error))
     }
 
     /// Sends `ASKING` and the command behind it, as one write, so that no other call comes between them.
@@ -99,7 +101,10 @@ impl Peer {
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("ASKING").add_command(cmd.clone());
         let mut live = self.live().await?;
-        match live.connection.send_packed_commands(&pipeline, 0, 2).await {
+        let waits = Waits { peer: self, number: live.number, since: Instant::now() };
+        let answers = live.connection.send_packed_commands(&pipeline, 0, 2).await;
+        std::mem::forget(waits);
+        match answers {
             Ok(mut values) => values.pop().ok_or_else(|| unavailable("Redis gave no answer behind ASKING")),
             Err(error) => Err(self.broken(live.number, &error)),
         }
@@ -246,6 +251,22 @@ impl State {
 
     fn says(&self, why: &str) -> bool {
         matches!(self, Self::Down(said) if &**said == why)
+    }
+}
+
+/// A call that waits for its answer. Whoever drops it has given it up before the response timeout did; if that took long, the
+/// connection hangs as far as they can tell, and without this nobody would replace it.
+struct Waits<'a> {
+    peer: &'a Arc<Peer>,
+    number: u64,
+    since: Instant,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if self.since.elapsed() >= GIVEN_UP {
+            self.peer.lost(self.number);
+        }
     }
 }
 

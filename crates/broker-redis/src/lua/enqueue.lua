@@ -2,7 +2,7 @@
 -- KEYS: P m. ARGV: clock; not after (store ms; '' is whenever); number of routes, then of each its number and text; number of groups, then of each
 -- `route3 prio1 queue3 lane3 target3`; the last six bytes of a key for each task; its group2 for each task ('' if each
 -- request has one); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
--- fingerprint, with flag 4 storing what is absent; then its tasks: records, stored as they come, or (flag 1, see
+-- fingerprint, with flag 4 storing what is absent, with flag 8 for good; then its tasks: records, stored as they come, or (flag 1, see
 -- src/enqueue.rs) a byte that says whether there is more to one, and what there is.
 -- Returns the first six bytes of the minted keys, then one text per request: `P` all stored, plain; `L` or `R` (replayed)
 -- and `len1 K state1 dup1` each; `E` and a key that exists; `M` another fingerprint; `A` and the index2 of a task too far
@@ -132,7 +132,7 @@ local function specials()
     return s
   end
 
-  function add_special(g, a, minted, absent)
+  function add_special(g, a, minted, absent, noted)
     local s = special(a)
     -- A repeat of a reserved request: what its first try stored stays, and what has been pruned since is not stored again.
     if absent then
@@ -157,7 +157,7 @@ local function specials()
     end
     if given then rec[#rec + 1] = pack('>I6', born) end
     rec[#rec + 1] = s.rest
-    if absent then call('HSET', P .. 'put:' .. floor(now / 86400000), key, '') end
+    if noted then call('HSET', P .. 'put:' .. floor(now / 86400000), key, '') end
     if s.big ~= '' then call('SET', P .. 'p:' .. key, s.big) end
     t[nt + 1], t[nt + 2] = key, concat(rec)
     nt = nt + 2
@@ -232,7 +232,7 @@ local function serve(first, n, flags, group, idem, fingerprint)
     local a, g = ARGV[i], groups[group] or its_group()
     local key = high .. sub(lows, 6 * seq - 5, 6 * seq)
     if flags % 2 == 1 and byte(a) == 1 then
-      out[#out + 1] = add_special(g, a, key, flags >= 4)
+      out[#out + 1] = add_special(g, a, key, flags >= 4, flags >= 8)
     else
       put(g, key, flags % 2 == 1 and sub(a, 2) or a)
       fresh[key] = QUEUED
