@@ -149,7 +149,7 @@ impl Inner {
             if let Some(at) =
                 Key::from_slice(&[high.as_slice(), &[0; 6]].concat()).and_then(|k| k.created_ms())
             {
-                self.time.learn(shard, i64::try_from(at).unwrap_or(i64::MAX));
+                self.time.learn(shard, at);
             }
             let mut left = lows.as_slice();
             return Ok(values
