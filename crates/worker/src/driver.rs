@@ -30,6 +30,9 @@ use crate::stopping::{ShutdownReport, Stopping};
 const MAX_CALLS: usize = 2;
 /// With at most this many tasks in hand an outcome is stored at once.
 const FEW: usize = 4;
+/// Nothing runs any more, but so many outcomes are worth a call of their own. Fewer, beyond a few, tell of a steady stream of
+/// short tasks: gathered for a moment they cost the store half as many calls.
+const ENOUGH: usize = 32;
 /// Otherwise outcomes gather for this long; the runtime's timer makes it up to twice that.
 const GATHER: Duration = Duration::from_millis(1);
 /// A claim that brought less than it asked for is followed by the next one after this at the earliest.
@@ -201,8 +204,10 @@ impl Driver {
         if self.ended.is_empty() {
             return false;
         }
-        let few = self.settles_out == 0 && filled.running + filled.pending <= FEW;
-        few || self.stopping.is_some()
+        let n = self.ended.len();
+        let idle = self.settles_out == 0 && filled.running + filled.pending <= FEW;
+        (idle && (n <= FEW || n >= ENOUGH))
+            || self.stopping.is_some()
             || self.backoff.is_failing()
             || self.ended.len() >= self.batch(now)
             || self.gathering_since.is_none_or(|t| now >= t + GATHER)
