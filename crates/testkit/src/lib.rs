@@ -9,4 +9,4 @@ pub mod smtp;
 pub use build::{claimed, kind, queue, task, task_in_lane};
 pub use clock::frozen_clock;
 pub use fault::{Fault, FaultStore, Method};
-pub use redis::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, Wire};
+pub use redis::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, Wire, protected_redis};

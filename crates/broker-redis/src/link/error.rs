@@ -119,10 +119,7 @@ pub(super) fn unavailable(why: impl Into<String>) -> BrokerError {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
-
-    use posthaste_testkit::{RedisCluster, RedisOptions, RedisServer};
+    use posthaste_testkit::{RedisCluster, RedisOptions, RedisServer, protected_redis};
 
     use super::super::{Link, Oom, Script, slot_of};
     use super::*;
@@ -170,22 +167,9 @@ mod tests {
         assert!(why.contains("WRONGPASS") && !why.contains("not available"), "{why}");
     }
 
-    /// What a server in protected mode says to everybody from another machine, before it hangs up.
     #[tokio::test]
     async fn protected_mode_is_no_damage() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let _server_handle = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.expect("somebody connects");
-                let _asked = stream.read(&mut [0; 512]);
-                let _gone = stream.write_all(
-                    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is \
-                      set for the default user.\r\n",
-                );
-            }
-        });
-        let why = refusal(&link_to(&format!("redis://127.0.0.1:{port}"))).await;
+        let why = refusal(&link_to(&protected_redis())).await;
         for part in ["protected mode", "requirepass", "bind"] {
             assert!(why.contains(part), "{why}");
         }

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod process;
+mod protected;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::sync::Mutex;
 
 pub use cluster::RedisCluster;
 use process::Process;
+pub use protected::protected_redis;
 pub use wire::{Reply, Wire};
 
 /// When the server writes its append-only file to the disk.

@@ -209,10 +209,7 @@ fn explain(name: &str, error: &RedisError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
-
-    use posthaste_testkit::{RedisOptions, RedisServer};
+    use posthaste_testkit::{RedisOptions, RedisServer, protected_redis};
 
     use super::*;
 
@@ -234,19 +231,9 @@ mod tests {
         assert!(missing.contains("/nowhere.pem"), "{missing}");
     }
 
-    /// What a server in protected mode says to everybody from another machine, before it hangs up.
     #[tokio::test]
     async fn protected_mode_is_told_with_what_to_do() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let _server_handle = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.expect("somebody connects");
-                let _asked = stream.read(&mut [0; 512]);
-                let _gone = stream.write_all(b"-DENIED Redis is running in protected mode\r\n");
-            }
-        });
-        let denied = ping(&format!("redis://127.0.0.1:{port}")).await.expect_err("it hangs up");
+        let denied = ping(&protected_redis()).await.expect_err("it hangs up");
         assert!(denied.contains("protected mode") && denied.contains("requirepass"), "{denied}");
     }
 
