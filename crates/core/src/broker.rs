@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::DEFAULT_PAGE;
 use crate::{
-    Attempt, BatchId, BrokerError, Claimed, IdempotencyKey, Kind, LaneKey, LaneLimits, LeaseRef, Name,
-    NewTask, Outcome, Pause, PauseReason, QueueName, Records, Scope, State, Subscription, Task, TaskId,
-    Timestamp, Wakeups, WorkerId,
+    Attempt, BatchId, BrokerError, Claimed, FailureClass, IdempotencyKey, Kind, LaneKey, LaneLimits,
+    LeaseRef, Name, NewTask, Outcome, Pause, PauseReason, QueueName, Records, Scope, State, Subscription,
+    Task, TaskId, Tenant, Timestamp, Wakeups, WorkerId,
 };
 
 /// Tasks to be stored together.
@@ -221,6 +221,12 @@ pub struct ListFilter {
     pub queue: Option<QueueName>,
     /// Of this batch.
     pub batch: Option<BatchId>,
+    /// For this recipient, written as [`NewTask::recipient`] was.
+    pub recipient: Option<String>,
+    /// Of this tenant.
+    pub tenant: Option<Tenant>,
+    /// Whose last failure was of this class.
+    pub class: Option<FailureClass>,
 }
 
 /// A page of a list to read, newest first.

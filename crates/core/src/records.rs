@@ -24,11 +24,25 @@ pub enum RecordKind {
     Setting,
     /// A message held by the sandbox; its name is the task's id, and it goes with its task.
     SandboxMessage,
+    /// An earlier or present version of a template, kept for good: `name@version`.
+    TemplateVersion,
+    /// What is known of an attachment: size, type, digest, until when it is kept.
+    Attachment,
+    /// A piece of an attachment's bytes.
+    AttachmentPart,
+    /// A line of the audit log; its name sorts by time.
+    Audit,
+    /// When an API key was last used.
+    KeyUse,
+    /// A bulk operation, its cursor and counts.
+    Operation,
+    /// What was said about a batch when it was enqueued.
+    Batch,
 }
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::Schedule,
         Self::Template,
         Self::Endpoint,
@@ -36,6 +50,13 @@ impl RecordKind {
         Self::Suppression,
         Self::Setting,
         Self::SandboxMessage,
+        Self::TemplateVersion,
+        Self::Attachment,
+        Self::AttachmentPart,
+        Self::Audit,
+        Self::KeyUse,
+        Self::Operation,
+        Self::Batch,
     ];
 }
 

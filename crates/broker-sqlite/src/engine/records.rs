@@ -15,6 +15,13 @@ pub(crate) fn kind_code(kind: RecordKind) -> i64 {
         RecordKind::Suppression => 5,
         RecordKind::Setting => 6,
         RecordKind::SandboxMessage => 7,
+        RecordKind::TemplateVersion => 8,
+        RecordKind::Attachment => 9,
+        RecordKind::AttachmentPart => 10,
+        RecordKind::Audit => 11,
+        RecordKind::KeyUse => 12,
+        RecordKind::Operation => 13,
+        RecordKind::Batch => 14,
     }
 }
 

@@ -169,6 +169,9 @@ pub struct NewTask {
     pub unique: Option<Unique>,
     /// The batch it belongs to.
     pub batch: Option<BatchId>,
+    /// Whom it is for, as `channel:address`, so that what was sent to somebody can be found and
+    /// erased; at most 255 bytes.
+    pub recipient: Option<String>,
     /// A W3C `traceparent` to go on with.
     pub trace: Option<String>,
 }
@@ -189,6 +192,7 @@ impl NewTask {
             policy: RetryPolicy::default(),
             unique: None,
             batch: None,
+            recipient: None,
             trace: None,
         }
     }

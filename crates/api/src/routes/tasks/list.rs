@@ -51,6 +51,7 @@ fn read(uri: &Uri) -> Result<ListRequest, ApiError> {
         queue: q.one("queue", parsed),
         batch: q
             .one("batch", |s| s.parse().map_err(|_| ("uuid_parsing", "Input should be a valid UUID".into()))),
+        ..ListFilter::default()
     };
     let limit = q.one("limit", |s| match s.parse::<usize>() {
         Ok(n) if (1..=MAX_PAGE).contains(&n) => Ok(n),
