@@ -127,6 +127,15 @@ macro_rules! with_cases {
                 max_age_ends_tries_that_count_nothing = "Uncounted tries end at the largest age, counted ones do not.";
                 max_age_runs_from_the_first_due_time = "The largest age runs from the first due time, not from the enqueue.";
             }
+            snooze {
+                a_snoozed_task_comes_back_after_its_delay = "A snoozed task is retrying until its delay is over, and is then handed out again.";
+                a_snooze_counts_nothing = "A snooze counts no failure, no try that ended in a class and no retry, and keeps what was said before.";
+                a_snooze_past_max_age_ends_as_max_age = "A snooze at or beyond the largest age fails the task as max_age.";
+                a_snooze_past_the_expiry_expires = "A snooze beyond the expiry expires the task.";
+                a_stale_snooze_is_lease_lost = "A snooze of a lost lease is refused, and a repeat of one is already settled.";
+                a_snooze_touches_no_breaker = "A snooze neither counts towards a breaker, nor closes or pauses anything.";
+                a_snooze_after_a_cancel_cancels = "A snooze after a cancel request cancels the task.";
+            }
             tables {
                 each_row_of_the_state_table_happens = "Each row of the state table leads where it says.";
                 pairs_outside_the_table_leave_the_task_unchanged = "An operation that is in no row for a state leaves the task as it was.";

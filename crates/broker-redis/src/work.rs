@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use posthaste_core::broker::{ClaimRequest, Held, SettleReply, SettleRequest, Settled, Settlement};
-use posthaste_core::limits::MAX_CLAIM;
+use posthaste_core::limits::{MAX_CLAIM, MAX_SNOOZE};
 use posthaste_core::task::stored::cut;
 use posthaste_core::{
     BrokerError, Claimed, Kept, LeaseRef, LeaseToken, Outcome, RecordKind, State, TaskId, Timestamp,
@@ -473,6 +473,11 @@ fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
             b.extend_from_slice(&jitter.to_be_bytes());
             put_short(b, &cut(&f.message));
             put_short(b, &f.code.as_ref().map(|c| format!("={}", cut(c))).unwrap_or_default());
+        }
+        Outcome::Snooze { delay } => {
+            b.push(b'Z');
+            let ms = u32::try_from((*delay).min(MAX_SNOOZE).as_millis()).unwrap_or(u32::MAX);
+            b.extend_from_slice(&ms.to_be_bytes());
         }
     }
 }

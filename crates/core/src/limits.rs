@@ -60,6 +60,8 @@ pub const MAX_SCHEDULE_AHEAD: Duration = Duration::from_secs(366 * 24 * 3600);
 pub const MAX_MAX_FAILURES: u32 = 100;
 /// Longest single backoff delay.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest time for which a handler puts its task off; a longer one is cut to it.
+pub const MAX_SNOOZE: Duration = Duration::from_secs(24 * 3600);
 /// Longest attempt timeout.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Most delays in a listed backoff schedule.

@@ -197,7 +197,7 @@ fn fit(outcome: Outcome) -> Outcome {
             }
             Outcome::Failure(failure)
         }
-        fits @ Outcome::Success { .. } => fits,
+        fits @ (Outcome::Success { .. } | Outcome::Snooze { .. }) => fits,
     }
 }
 

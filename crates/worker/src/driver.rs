@@ -537,5 +537,9 @@ fn refused(outcome: &Outcome, error: &BrokerError) -> Outcome {
             format!("the handler succeeded, but its result cannot be stored: {error}"),
         )),
         Outcome::Failure(f) => Outcome::Failure(Failure::new(f.class, "its message cannot be stored")),
+        Outcome::Snooze { .. } => Outcome::Failure(Failure::new(
+            FailureClass::Transient,
+            format!("the handler put the task off, which cannot be stored: {error}"),
+        )),
     }
 }

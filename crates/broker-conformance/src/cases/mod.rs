@@ -19,6 +19,7 @@ pub(crate) mod restart;
 pub(crate) mod retention;
 pub(crate) mod retry;
 pub(crate) mod settle;
+pub(crate) mod snooze;
 pub(crate) mod tables;
 pub(crate) mod the_same_operation_sent_twice;
 pub(crate) mod tick;

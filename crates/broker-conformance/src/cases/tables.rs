@@ -84,6 +84,9 @@ async fn drive_running(r: &mut Rig, on: Trigger) -> TaskId {
             let reason = ReleaseReason::UnknownKind { delay: MINUTE };
             r.store().release(&[c.lease], reason).await.expect("release");
         }
+        Trigger::Snooze => {
+            r.end(c.lease, Outcome::Snooze { delay: MINUTE }).await;
+        }
         Trigger::Rescue => r.lose_leases().await,
         Trigger::WorkerLost => {
             for _ in 0..MAX_RESCUES {
@@ -122,6 +125,7 @@ const OPERATIONS: &[(&str, &[Trigger])] = &[
     ("settle a success", &[Trigger::Success]),
     ("settle a failure", &[Trigger::FailRetry, Trigger::FailFinal]),
     ("settle a throttling", &[Trigger::FailPark]),
+    ("settle a snooze", &[Trigger::Snooze]),
     ("release", &[Trigger::Release]),
     ("release as unknown", &[Trigger::ReleaseUnknown]),
     ("mark", &[]),
@@ -144,6 +148,7 @@ async fn operate(r: &Rig, operation: &str, made: &Made) {
         "settle a success" => assert_not_settled(r.end(lease, Outcome::done()).await),
         "settle a failure" => assert_not_settled(r.end(lease, failure(FailureClass::Transient)).await),
         "settle a throttling" => assert_not_settled(r.end(lease, failure(FailureClass::Throttled)).await),
+        "settle a snooze" => assert_not_settled(r.end(lease, Outcome::Snooze { delay: MINUTE }).await),
         "release" => assert_eq!(r.release(lease).await, Fenced::LeaseLost),
         "release as unknown" => {
             let reason = ReleaseReason::UnknownKind { delay: MINUTE };

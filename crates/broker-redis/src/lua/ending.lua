@@ -1,6 +1,6 @@
 -- How a task leaves where it is: the slow, general way. Hot successes are ended in work.lua; what is here is made when it is
 -- first needed, since making it costs more than a small call does.
-local rd_run, policy, on_failure, leave, fail, end_waiting
+local rd_run, policy, on_failure, leave, fail, snooze, end_waiting
 
 local function load_ending()
   if leave then return end
@@ -124,14 +124,15 @@ local function load_ending()
     return cjson.encode(e)
   end
 
-  -- Takes a task out of its run to wherever the verdict `v` says. `told`: outcome, class, message, code.
+  -- Takes a task out of its run to wherever the verdict `v` says. `told`: outcome, class, message, code, whether its worker
+  -- lost it, whether its worker put it off.
   function leave(key, run, r, v, told)
     call('HDEL', P .. 'run', key)
     call('ZREM', P .. 'ls', key)
     running(run.lane, run.target, -1)
     freed(run.lane, run.target, key)
     local class = told.class and CLASS[told.class]
-    local logged = run.flags % 2 == 1 or told.class or v.to == SUCCEEDED
+    local logged = run.flags % 2 == 1 or told.class or told.said or v.to == SUCCEEDED
     if logged or v.why then
       local worker = call('HGET', P .. 'wt', run.wk) or 'unknown'
       if logged then
@@ -144,7 +145,7 @@ local function load_ending()
     r.att = run.att
     if v.counted then r.fail = r.fail + 1 end
     -- Only an outcome makes a repeat `already settled`; a rescued worker is told it lost.
-    if told.class and not told.lost or v.to == SUCCEEDED then r.nonce = sub(run.token, 9, 16) end
+    if told.class and not told.lost or told.said or v.to == SUCCEEDED then r.nonce = sub(run.token, 9, 16) end
     local from_parked = r.parked
     if from_parked then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\1') end
     r.parked = nil
@@ -182,7 +183,8 @@ local function load_ending()
       call('HSET', P .. 't', key, wr(r))
     end
     count(run.queue, RUNNING, v.to, 1)
-    if ENDED[v.to] then point(run.queue, ENDED[v.to], 1) end
+    -- Put off by its handler: nothing failed.
+    if ENDED[v.to] and not (told.said and v.to == RETRYING) then point(run.queue, ENDED[v.to], 1) end
     point(run.queue, 'r' .. bucket(now - run.started), 1)
     if watched then event(key, r.route, v.to, run.att, r.gen, told.class, v.to == RETRYING and v.at or nil) end
   end
@@ -194,6 +196,22 @@ local function load_ending()
     -- The target first: what is parked goes back behind a closed door.
     answered(run.target, key, f.class, f.asked, f.message)
     leave(key, run, r, v, {outcome = cancel and 'cancelled' or 'failed', class = f.class, message = f.message, code = f.code})
+    return v.to
+  end
+
+  -- Ends a try that shall be made again after `ms`, as if it had not been: core's `on_snooze`.
+  function snooze(key, run, r, ms)
+    local v, told = {counted = false}, {outcome = 'released', message = 'put off by its handler', said = true}
+    if band(run.flags, 4) > 0 then
+      v.to, v.why, told.outcome = CANCELLED, 'cancelled', 'cancelled'
+    elseif now - r.first >= policy(r).max_age_ms then
+      v.to, v.why = FAILED, 'max_age'
+    elseif r.exp and now + ms > r.exp then
+      v.to, v.why = EXPIRED, 'expired'
+    else
+      v.to, v.at = RETRYING, now + ms
+    end
+    leave(key, run, r, v, told)
     return v.to
   end
 

@@ -165,6 +165,11 @@ if nsettle > 0 then
       local text, result = unp('>I4c0I4c0', rests[i])
       local message = keep(key, text)
       if not aside(succeed, key, run, rec, result, message) then replies[nr + i] = 'X' end
+    elseif ops[i] == 90 then -- Z: to be run again after so many ms
+      gone[key] = true
+      local to
+      local ended = aside(function() to = snooze(key, rd_run(run), rd(rec, key), (unp('>I4', rests[i]))) end)
+      replies[nr + i] = ended and tostring(to) or 'X'
     else -- 0 to 6: a class
       gone[key] = true
       local to

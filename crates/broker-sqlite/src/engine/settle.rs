@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::broker::{SettleReply, SettleRequest, Settled, Settlement};
-use posthaste_core::task::decide::{Facts, LostLease, Verdict, on_failure, on_lost_lease};
+use posthaste_core::task::decide::{Facts, LostLease, Verdict, on_failure, on_lost_lease, on_snooze};
 use posthaste_core::task::state::{Trigger, next};
 use posthaste_core::task::stored::{Ext, cut, log_append, unique_key};
 use posthaste_core::{
@@ -38,6 +38,15 @@ struct Told {
     class: Option<FailureClass>,
     message: Option<String>,
     code: Option<String>,
+    /// Whether its worker said so: only an outcome makes a repeat `already settled`; a worker that lost its lease is told.
+    said: bool,
+}
+
+impl Told {
+    /// What the store itself found out, or a worker that gave up.
+    fn unsaid(outcome: AttemptOutcome) -> Self {
+        Self { outcome, class: None, message: None, code: None, said: false }
+    }
 }
 
 impl Tx<'_> {
@@ -81,6 +90,7 @@ impl Tx<'_> {
         let state = match s.outcome {
             Outcome::Success { result, kept } => self.succeed(seq, result, kept)?,
             Outcome::Failure(f) => self.fail(seq, &f)?,
+            Outcome::Snooze { delay } => self.snooze(seq, delay)?,
         };
         Ok(Settled::Settled(state))
     }
@@ -115,7 +125,7 @@ impl Tx<'_> {
         } else {
             let facet = self.facet(seq)?;
             self.leave_waiting_marks(seq, &run, &facet)?;
-            let told = Told { outcome: AttemptOutcome::Succeeded, class: None, message: None, code: None };
+            let told = Told::unsaid(AttemptOutcome::Succeeded);
             let attempt = self.attempt_of(&run, told, false);
             (Some(log_append(facet.log.as_deref(), &attempt)?), facet.failures)
         };
@@ -163,7 +173,19 @@ impl Tx<'_> {
             class: Some(f.class),
             message: Some(message),
             code: f.code.clone(),
+            said: true,
         };
+        self.leave(seq, &facet, verdict, told, 0)
+    }
+
+    /// Ends a try that shall be made again later, as if it had not been.
+    fn snooze(&mut self, seq: i64, delay: Duration) -> Done<State> {
+        let facet = self.facet(seq)?;
+        let run = self.run(seq)?;
+        let verdict = on_snooze(delay, &self.facts(&run, &facet));
+        let cancelled = verdict.trigger == Trigger::Cancel;
+        let outcome = if cancelled { AttemptOutcome::Cancelled } else { AttemptOutcome::Released };
+        let told = Told { message: Some("put off by its handler".into()), said: true, ..Told::unsaid(outcome) };
         self.leave(seq, &facet, verdict, told, 0)
     }
 
@@ -179,14 +201,13 @@ impl Tx<'_> {
         };
         let (verdict, counts) = on_lost_lease(lost, &self.facts(&run, &facet));
         let told = Told {
-            outcome: AttemptOutcome::LeaseExpired,
             class: lost.marked.then_some(FailureClass::Ambiguous),
             message: Some(if lost.marked {
                 "the worker was lost after the point of no return: it may have been sent".into()
             } else {
                 "the worker was lost".into()
             }),
-            code: None,
+            ..Told::unsaid(AttemptOutcome::LeaseExpired)
         };
         self.leave(seq, &facet, verdict, told, u32::from(counts))
     }
@@ -226,16 +247,10 @@ impl Tx<'_> {
         } else {
             Verdict { trigger: Trigger::Release, counted: false, next_at: None, end: None }
         };
-        let told = Told {
-            outcome: if facts.cancel_requested {
-                AttemptOutcome::Cancelled
-            } else {
-                AttemptOutcome::Released
-            },
-            class: None,
-            message: delay.map(|_| "no handler of this kind in that worker".into()),
-            code: None,
-        };
+        let outcome =
+            if facts.cancel_requested { AttemptOutcome::Cancelled } else { AttemptOutcome::Released };
+        let message = delay.map(|_| "no handler of this kind in that worker".into());
+        let told = Told { message, ..Told::unsaid(outcome) };
         self.leave(seq, &facet, verdict, told, 0)
     }
 
@@ -246,10 +261,9 @@ impl Tx<'_> {
             .ok_or_else(|| Fail::Corrupt(format!("no row of the state table for {:?}", v.trigger)))?;
         let ended = u32::from(told.class.is_some());
         let class = told.class;
-        // Only an outcome makes a repeat `already settled`; a worker that lost its lease is told so.
-        let said = told.class.is_some() && told.outcome != AttemptOutcome::LeaseExpired;
+        let said = told.said;
         // A prefetched task that never started leaves no line in its log.
-        let log = if run.has(run_flag::STARTED) || told.class.is_some() {
+        let log = if run.has(run_flag::STARTED) || said || told.class.is_some() {
             let attempt = self.attempt_of(&run, told, v.counted);
             let error = self.task_end(&attempt, &v, to)?;
             Some((log_append(facet.log.as_deref(), &attempt)?, error))
@@ -304,7 +318,8 @@ impl Tx<'_> {
                 State::Failed => s.failed += 1,
                 State::Cancelled => s.cancelled += 1,
                 State::Expired => s.expired += 1,
-                State::Retrying => s.retried += 1,
+                // Put off by its handler: nothing failed.
+                State::Retrying if v.trigger != Trigger::Snooze => s.retried += 1,
                 _ => {}
             }
             s.run[took] += 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::class::{FailureClass, TaskEffect};
 use super::policy::{OnAmbiguous, RetryPolicy};
 use super::state::Trigger;
-use crate::limits::{DEFAULT_THROTTLE, MAX_RESCUES, MAX_THROTTLE, MISCONFIGURED_PROBE};
+use crate::limits::{DEFAULT_THROTTLE, MAX_RESCUES, MAX_SNOOZE, MAX_THROTTLE, MISCONFIGURED_PROBE};
 use crate::{EndReason, Timestamp};
 
 /// What the store knows about a running task when its try ends.
@@ -101,6 +101,21 @@ pub fn on_failure(class: FailureClass, asked: Option<Duration>, f: &Facts<'_>) -
         return Verdict::end(Trigger::FailTooLate, rule.counts, EndReason::Expired);
     }
     Verdict { trigger, counted: rule.counts, next_at: Some(next_at), end: None }
+}
+
+/// What becomes of a task whose handler asks to be run again after `delay`. Nothing is counted, so its age bounds it.
+pub fn on_snooze(delay: Duration, f: &Facts<'_>) -> Verdict {
+    if f.cancel_requested {
+        return Verdict::end(Trigger::Cancel, false, EndReason::Cancelled);
+    }
+    if f.now.since(f.first_due) >= f.policy.max_age {
+        return Verdict::end(Trigger::MaxAge, false, EndReason::MaxAge);
+    }
+    let next_at = f.now.plus(delay.min(MAX_SNOOZE));
+    if f.expires_at.is_some_and(|e| next_at > e) {
+        return Verdict::end(Trigger::FailTooLate, false, EndReason::Expired);
+    }
+    Verdict { trigger: Trigger::Snooze, counted: false, next_at: Some(next_at), end: None }
 }
 
 /// What a lost lease means, told apart by what the store knows.
@@ -206,6 +221,23 @@ mod tests {
         let policy = RetryPolicy { on_ambiguous: OnAmbiguous::Hold, ..RetryPolicy::default() };
         let v = on_failure(FailureClass::Ambiguous, None, &facts(&policy));
         assert_eq!((v.trigger, v.end), (Trigger::FailFinal, Some(EndReason::Ambiguous)));
+    }
+
+    #[test]
+    fn a_snooze_counts_nothing_and_is_bounded_by_age_and_expiry() {
+        let policy = RetryPolicy { max_failures: 1, ..RetryPolicy::default() };
+        let f = facts(&policy);
+        let minute = Duration::from_secs(60);
+        let v = on_snooze(minute, &f);
+        assert_eq!((v.trigger, v.counted, v.end), (Trigger::Snooze, false, None));
+        assert_eq!(v.next_at, Some(NOW.plus(minute)));
+        assert_eq!(on_snooze(Duration::MAX, &f).next_at, Some(NOW.plus(MAX_SNOOZE)));
+        let old = Facts { now: NOW.plus(policy.max_age), ..f };
+        assert_eq!(on_snooze(minute, &old).end, Some(EndReason::MaxAge));
+        let short = Facts { expires_at: Some(NOW.plus(minute / 2)), ..f };
+        assert_eq!(on_snooze(minute, &short).end, Some(EndReason::Expired));
+        let cancelled = Facts { cancel_requested: true, ..f };
+        assert_eq!(on_snooze(minute, &cancelled).end, Some(EndReason::Cancelled));
     }
 
     #[test]

@@ -341,6 +341,12 @@ pub enum Outcome {
     },
     /// Not done.
     Failure(Failure),
+    /// Not yet: to be run again later, as if this try had not been. Nothing is counted, no breaker hears of it; the task's
+    /// `max_age` and `expires_at` bound how often. It wins over the mark, as a class does.
+    Snooze {
+        /// How long until it is due again, at most [`crate::limits::MAX_SNOOZE`].
+        delay: Duration,
+    },
 }
 
 impl Outcome {

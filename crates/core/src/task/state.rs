@@ -126,6 +126,8 @@ pub enum Trigger {
     MaxAge,
     /// A person or the API asked for another generation.
     Retry,
+    /// The handler asked to be run again later: nothing counted.
+    Snooze,
 }
 
 /// A row of the state table.
@@ -188,6 +190,12 @@ pub const TRANSITIONS: &[Transition] = &[
         Trigger::ReleaseUnknown,
         State::Retrying,
         "no handler of its kind in that worker: later, nothing counted",
+    ),
+    row(
+        Some(State::Running),
+        Trigger::Snooze,
+        State::Retrying,
+        "the handler asked to be run again later: nothing counted",
     ),
     row(
         Some(State::Running),
