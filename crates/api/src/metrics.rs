@@ -81,7 +81,7 @@ pub const METRICS: &[Metric] = &[
         "posthaste_worker_outcomes_total",
         Kind::Counter,
         &["outcome"],
-        "How attempts ended: succeeded, failed, retried, cancelled, expired, lease_lost, unknown_kind, released",
+        "How attempts ended: succeeded, failed, retried, cancelled, expired, lease_lost, unknown_kind, released, detached",
     ),
     metric("posthaste_worker_panics_total", Kind::Counter, &[], "Handlers that panicked"),
     metric("posthaste_worker_timeouts_total", Kind::Counter, &[], "Handlers that ran into their timeout"),

@@ -12,10 +12,10 @@ macro_rules! with_cases {
                 due_now_is_queued = "A task that is due now is queued with everything that was said about it.";
                 due_later_is_scheduled = "A task that is due later is scheduled and not handed out.";
                 a_due_time_that_has_passed_is_now = "A due time in the past means now.";
-                ids_are_answered_in_order = "A thousand tasks get distinct ids, answered in the order they came in.";
+                ids_are_answered_in_order = "As many tasks as fit one request get distinct ids, answered in the order they came in.";
                 one_bad_task_refuses_all = "All tasks of a request are stored or none, and the error names the bad one and its field.";
                 a_bad_request_never_fails_its_neighbours = "A refused request changes nothing for others at the same moment.";
-                too_many_at_once_are_refused = "A request has at most a thousand tasks.";
+                too_many_at_once_are_refused = "A request has at most 1,024 tasks.";
                 payloads_have_a_largest_size = "A payload has at most 256 KiB.";
                 a_schedule_has_a_furthest_time = "A task is scheduled at most a year ahead.";
                 keys_have_a_longest_length = "Unique and idempotency keys have at most 255 bytes.";
@@ -162,6 +162,12 @@ macro_rules! with_cases {
                 after_a_gap_dead_workers_are_found_one_lease_later = "After a gap, rescue waits one full lease and then goes on.";
                 a_release_goes_to_the_front_uncounted = "Released tasks go to the front in their order, and nothing is counted.";
                 an_unknown_kind_waits_and_counts_nothing = "A task released for want of a handler waits as told, and nothing is counted.";
+                a_detached_lease_outlives_its_worker = "A detached lease lasts as long as its extend said, without its worker, and its token settles it.";
+                an_extend_of_its_worker_leaves_a_detached_lease_alone = "An extend that is not detached neither shortens a detached lease nor lengthens it.";
+                a_detached_lease_that_runs_out_is_lost = "A detached lease that runs out is lost as any other: ambiguous after its mark, and rescued before it.";
+                a_detached_lease_has_a_longest_length = "An extend gives a lease of at most 15 minutes.";
+                a_detached_task_can_be_cancelled = "A detached extend tells of a cancel request, and any end but a success cancels the task then.";
+                detached_is_no_outcome = "A store refuses to settle a task as detached, and changes nothing.";
                 an_extend_is_for_each_lease_alone = "Each lease of an extend is answered for itself.";
             }
             mark {
@@ -238,6 +244,12 @@ macro_rules! with_cases {
                 a_foreign_cursor_is_refused = "A cursor that the store did not give out is refused.";
                 states_are_filtered = "A list can be of some states.";
                 queues_kinds_and_batches_are_filtered = "A list can be of a queue, a kind, a batch, or all of them at once.";
+                a_recipient_is_kept_and_found = "A task tells whom it is for, and a list of a recipient has that one's tasks alone.";
+                every_task_of_a_recipient_is_found = "However many tasks a recipient has, a list of it ends with the last of them.";
+                what_was_said_of_a_recipient_goes_with_its_task = "A recipient whose tasks were pruned has none, and a retried one keeps its own.";
+                a_recipient_has_a_longest_length = "A recipient has at most 255 bytes.";
+                tenants_are_filtered = "A list can be of a tenant.";
+                classes_are_filtered = "A list can be of tasks whose last failure was of a class.";
                 bodies_come_when_asked_for = "Payloads and results come when asked for.";
                 a_scarce_filter_says_how_far_it_came = "A list that stops looking before its page is full says how far it came and goes on from there.";
                 a_list_follows_what_happens = "A list shows the present state of its tasks.";
@@ -282,6 +294,7 @@ macro_rules! with_cases {
                 tasks_are_as_they_were = "Tasks and counters are as they were before a restart.";
                 order_and_schedule_go_on = "Order and due times go on over a restart.";
                 leases_end_with_their_process = "Leases found at open are rescued at once where workers live in the store's only process; a shared store leaves them to their workers.";
+                detached_leases_go_on = "A detached lease goes on over a restart until its time, and is then lost.";
                 marked_leases_are_not_run_again_unasked = "Marked leases found at open are ambiguous, at once or, in a shared store, when they run out.";
                 a_cancel_request_outlives_it = "A cancel request is durable.";
                 pauses_and_limits_go_on = "Pauses and limits are durable.";

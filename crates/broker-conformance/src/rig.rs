@@ -223,8 +223,15 @@ impl Rig {
     }
 
     pub(crate) async fn extend(&self, leases: &[LeaseRef]) -> Vec<Extended> {
-        let leases: Vec<_> = leases.iter().map(|l| Extend { lease: *l, started: false }).collect();
+        let leases: Vec<_> =
+            leases.iter().map(|l| Extend { lease: *l, started: false, detached: false }).collect();
         self.store().extend(&leases, LEASE).await.expect("extend")
+    }
+
+    /// Lets go of a lease for this long.
+    pub(crate) async fn detach(&self, lease: LeaseRef, length: Duration) -> Extended {
+        let extend = Extend { lease, started: true, detached: true };
+        self.store().extend(&[extend], length).await.expect("extend")[0]
     }
 
     pub(crate) async fn flag(&self, lease: LeaseRef) -> bool {

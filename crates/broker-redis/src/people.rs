@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use posthaste_core::broker::{Cancelled, Extend, Extended, Fenced, PauseRequest, ReleaseReason, Retried};
-use posthaste_core::limits::MAX_LANES;
+use posthaste_core::limits::{MAX_DETACHED_LEASE, MAX_LANES};
 use posthaste_core::{BrokerError, LaneLimits, LeaseRef, PauseReason, Scope, State, TaskId, Timestamp};
 use rand::RngExt;
 
@@ -29,10 +29,10 @@ fn by_shard<T: Copy>(count: u16, items: &[T], shard: impl Fn(&T) -> u16) -> Vec<
     parts
 }
 
-fn put_lease(call: &mut Call, flag: bool, lease: &LeaseRef) {
+fn put_lease(call: &mut Call, flags: u8, lease: &LeaseRef) {
     let key = Key::of(lease.task);
     let mut b = Vec::with_capacity(33);
-    b.push(u8::from(flag));
+    b.push(flags);
     b.extend_from_slice(key.as_slice());
     b.extend_from_slice(&lease.token.to_bytes());
     call.arg(b);
@@ -55,7 +55,7 @@ impl Inner {
             let mut call = self.call(&SCRIPTS.lease, *shard);
             call.arg(what).arg(&how);
             for (_, e) in part {
-                put_lease(&mut call, e.started, &e.lease);
+                put_lease(&mut call, u8::from(e.started) | (u8::from(e.detached) << 1), &e.lease);
                 if what == "release" {
                     call.arg(rand::rng().random::<f64>().to_string());
                 }
@@ -91,7 +91,7 @@ impl Inner {
         leases: &[Extend],
         lease: Duration,
     ) -> Result<Vec<Extended>, BrokerError> {
-        let lease = lease.clamp(Duration::from_millis(1), Duration::from_millis(u64::from(u32::MAX)));
+        let lease = lease.clamp(Duration::from_millis(1), MAX_DETACHED_LEASE);
         let letters = self.leases("extend", Some(lease), leases, Some(UNKNOWN)).await?;
         Ok(letters.into_iter().map(|l| Extended { lease: fenced(l), cancel_requested: l == b'C' }).collect())
     }
@@ -244,7 +244,7 @@ impl Inner {
 }
 
 fn plain(leases: &[LeaseRef]) -> Vec<Extend> {
-    leases.iter().map(|l| Extend { lease: *l, started: false }).collect()
+    leases.iter().map(|l| Extend { lease: *l, started: false, detached: false }).collect()
 }
 
 fn fenced(letter: u8) -> Fenced {

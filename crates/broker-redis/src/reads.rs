@@ -9,12 +9,15 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 use posthaste_core::broker::{Bodies, ListRequest, Page};
 use posthaste_core::limits::{LIST_TIME, MAX_LIST_SCAN, MAX_PAGE};
-use posthaste_core::{Attempt, BrokerError, Kind, QueueName, State, Task, TaskId, Timestamp, WorkerId};
+use posthaste_core::{
+    Attempt, BrokerError, FailureClass, Kind, QueueName, State, Task, TaskId, Tenant, Timestamp, WorkerId,
+};
 use redis::Value;
 
 use crate::keys::Key;
 use crate::link::{Oom, Script, crc16};
 use crate::names::{Names, Route};
+use crate::pack::RECIPIENT_HASH;
 use crate::record::{Record, Run, Seen, corrupt};
 use crate::reply;
 use crate::shards::Shards;
@@ -30,11 +33,12 @@ struct Scripts {
 }
 
 static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
+    let limits = format!("local RECIPIENT_HASH = {RECIPIENT_HASH}\n");
     let with = |name, text| {
         Script::with(
             name,
             Oom::Reads,
-            &[include_str!("lua/reader.lua"), include_str!("lua/read_task.lua"), text],
+            &[&limits, include_str!("lua/reader.lua"), include_str!("lua/read_task.lua"), text],
         )
     };
     Scripts {
@@ -263,6 +267,8 @@ async fn part(
     call.int(limit as i64).int(scan as i64).int(states.into());
     call.arg(f.kind.as_ref().map_or("", Kind::as_str)).arg(f.queue.as_ref().map_or("", QueueName::as_str));
     call.arg(f.batch.map(|b| b.to_string()).unwrap_or_default()).arg(flag(request.bodies));
+    call.arg(f.recipient.as_deref().unwrap_or_default());
+    call.arg(f.tenant.as_ref().map_or("", Tenant::as_str)).arg(f.class.map_or("", FailureClass::as_str));
     let mut values = reply::list(shards.link().run(call).await?)?.into_iter();
     let mut next = || values.next().ok_or_else(|| corrupt("the store answered too little"));
     let looked = usize::try_from(reply::int(next()?)?).unwrap_or(0);

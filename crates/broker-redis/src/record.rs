@@ -288,6 +288,7 @@ impl<'a> Record<'a> {
                 .ok_or_else(|| damaged(key, "its policy is missing"))?,
             unique: ext.unique,
             batch: ext.batch,
+            recipient: ext.recipient,
             trace: ext.trace,
             error,
             payload: seen.payload,

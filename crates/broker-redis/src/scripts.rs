@@ -6,11 +6,12 @@ use std::sync::LazyLock;
 use posthaste_core::limits::{
     BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, DEFAULT_THROTTLE, IDEMPOTENCY_KEPT, LEASE,
     LOW_PRIORITY_TURN, MAX_ATTEMPTS_KEPT, MAX_LANES, MAX_NAMES, MAX_RESCUES, MAX_SCHEDULE_AHEAD,
-    MAX_THROTTLE, MISCONFIGURED_PROBE, SERIES_KEPT, STORE_GAP, TICK_BATCH, WORKER_KEPT,
+    MAX_THROTTLE, MISCONFIGURED_PROBE, RECIPIENT_INDEXED, SERIES_KEPT, STORE_GAP, TICK_BATCH, WORKER_KEPT,
 };
 use posthaste_core::{RecordKind, RetryPolicy};
 
 use crate::link::{Oom, Script};
+use crate::pack::RECIPIENT_HASH;
 use crate::records::kind_code;
 use crate::store::SCHEMA;
 
@@ -40,6 +41,8 @@ fn limits() -> String {
         ("MAX_QUEUES", MAX_NAMES),
         ("MAX_LANES", MAX_LANES),
         ("TICK_BATCH", TICK_BATCH),
+        ("RECIPIENT_HASH", RECIPIENT_HASH),
+        ("RECIPIENT_INDEXED", RECIPIENT_INDEXED),
         ("MAX_REPLY", MAX_REPLY),
         ("HELD_MESSAGE", usize::from(kind_code(RecordKind::SandboxMessage))),
     ];

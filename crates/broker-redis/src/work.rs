@@ -474,6 +474,8 @@ fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
             put_short(b, &cut(&f.message));
             put_short(b, &f.code.as_ref().map(|c| format!("={}", cut(c))).unwrap_or_default());
         }
+        // Refused before it came here; an operation that no script knows is lost alone.
+        Outcome::Detached => b.push(b'?'),
         Outcome::Snooze { delay } => {
             b.push(b'Z');
             let ms = u32::try_from((*delay).min(MAX_SNOOZE).as_millis()).unwrap_or(u32::MAX);

@@ -19,7 +19,7 @@ use crate::engine::records::kind_code;
 use crate::engine::series::Point;
 use crate::engine::{Done, Fail};
 use crate::error::{closed, corrupt, map};
-use crate::row::run_flag;
+use crate::row::{recipient_hash, run_flag};
 
 /// Reading connections at the most.
 const READERS: usize = 4;
@@ -191,6 +191,7 @@ impl Reader<'_> {
             policy: self.presets.policy(r.get(12)?, &ext).ok_or_else(|| bad("its policy is missing"))?,
             unique: ext.unique,
             batch: ext.batch,
+            recipient: ext.recipient,
             trace: ext.trace,
             error,
             payload,
@@ -277,6 +278,12 @@ impl Reader<'_> {
     /// Rows below `before` that may fit, newest first, by the narrowest index there is.
     fn candidates(&self, request: &ListRequest, before: i64, n: usize) -> Done<Vec<i64>> {
         let f = &request.filter;
+        if let Some(recipient) = &f.recipient {
+            return self.seqs(
+                "SELECT seq FROM recipient_task WHERE hash = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+                (before, n as i64, recipient_hash(recipient)),
+            );
+        }
         if let Some(batch) = &f.batch {
             return self.seqs(
                 "SELECT seq FROM batch_task WHERE batch = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
@@ -391,6 +398,9 @@ fn fits(t: &Task, request: &ListRequest) -> bool {
         && f.kind.as_ref().is_none_or(|k| *k == t.kind)
         && f.queue.as_ref().is_none_or(|q| *q == t.queue)
         && f.batch.is_none_or(|b| t.batch == Some(b))
+        && f.recipient.as_ref().is_none_or(|r| t.recipient.as_ref() == Some(r))
+        && f.tenant.as_ref().is_none_or(|x| t.tenant.as_ref() == Some(x))
+        && f.class.is_none_or(|c| t.error.as_ref().and_then(|e| e.class) == Some(c))
 }
 
 /// A cursor: the row where a page ended, with a check digit so that a typing error is noticed.

@@ -97,6 +97,8 @@ impl Writer {
         live: Arc<Live>,
         checkpoints: Checkpoints,
     ) -> Self {
+        let mut mem = mem;
+        mem.go_on(clock.wall(), clock.monotonic());
         Self {
             db,
             mem,

@@ -112,7 +112,7 @@ async fn no_length_of_lease_or_period_ends_the_writer() {
     let forever = ClaimRequest { lease: Duration::MAX, ..request(1_000) };
     let claimed = store.claim(forever.clone()).await.expect("claims");
     assert_eq!((claimed.len(), store.claim(forever).await.expect("claims").len()), (1_000, 1_000));
-    let extend = Extend { lease: claimed[0].lease, started: true };
+    let extend = Extend { lease: claimed[0].lease, started: true, detached: false };
     store.extend(&[extend], Duration::MAX).await.expect("extends");
     store.set_limits(&scope, limits(1, u64::MAX)).await.expect("set");
     store.tick().await.expect("the writer lives");

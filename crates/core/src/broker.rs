@@ -147,6 +147,9 @@ pub struct Extend {
     pub lease: LeaseRef,
     /// Whether its handler has started since it was claimed.
     pub started: bool,
+    /// Whether its worker has let go of it: it ends when this extend says, whatever becomes of the worker, and an extend that
+    /// does not say so leaves it alone. An embedded store keeps it over a restart.
+    pub detached: bool,
 }
 
 /// Why a worker gives a task back untried.
@@ -221,7 +224,7 @@ pub struct ListFilter {
     pub queue: Option<QueueName>,
     /// Of this batch.
     pub batch: Option<BatchId>,
-    /// For this recipient, written as [`NewTask::recipient`] was.
+    /// For this recipient, written as [`NewTask::recipient`] was. Stores keep an index of it.
     pub recipient: Option<String>,
     /// Of this tenant.
     pub tenant: Option<Tenant>,
@@ -443,7 +446,7 @@ pub trait Broker: Send + Sync {
     /// [`BrokerError::Unavailable`]: it must not be sent.
     async fn mark(&self, leases: &[LeaseRef]) -> Result<Vec<Fenced>, BrokerError>;
 
-    /// Makes leases last `lease` from now. A repeat does the same.
+    /// Makes leases last `lease` from now, at most [`crate::limits::MAX_DETACHED_LEASE`]. A repeat does the same.
     ///
     /// # Errors
     /// [`BrokerError::Unavailable`].

@@ -11,7 +11,12 @@ pub const MAX_ERROR_BYTES: usize = 2 * 1024;
 /// Largest JSON body of a record (template, schedule, held message …), in bytes.
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
 /// Most tasks in one enqueue.
-pub const MAX_ENQUEUE: usize = 1_000;
+pub const MAX_ENQUEUE: usize = 1_024;
+/// Most tasks that a caller of the API sends together: fewer than one enqueue takes, so that what goes with a batch (its
+/// callback) fits beside them.
+pub const MAX_BATCH: usize = 1_000;
+/// Tasks of one recipient that a shard of a distributed store finds at once, the newest ones; older ones are looked for.
+pub const RECIPIENT_INDEXED: usize = 1_000;
 /// Most tasks that one claim hands out.
 pub const MAX_CLAIM: usize = 1_000;
 /// Most outcomes in one settle, and leases in one mark, extend or release.
@@ -40,6 +45,8 @@ pub const MAX_LANES: usize = 1_000_000;
 pub const MAX_LANES_LISTED: usize = 500;
 /// How long a lease lasts unless extended.
 pub const LEASE: Duration = Duration::from_secs(15);
+/// Longest lease that an extend gives: that of a task which its worker let go of and somebody else will settle.
+pub const MAX_DETACHED_LEASE: Duration = Duration::from_secs(15 * 60);
 /// How often a worker extends its leases.
 pub const EXTEND_EVERY: Duration = Duration::from_secs(5);
 /// How often a worker asks for cancel flags.

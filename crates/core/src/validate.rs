@@ -43,6 +43,9 @@ fn task(i: usize, t: &NewTask) -> Result<(), BrokerError> {
             return Err(BrokerError::invalid(i, "unique.hold_ms", format!("must be 1 to {max}")));
         }
     }
+    if let Some(r) = &t.recipient {
+        key(i, "recipient", r)?;
+    }
     if t.trace.as_ref().is_some_and(|x| x.len() > MAX_KEY_BYTES) {
         return Err(BrokerError::invalid(i, "trace", format!("must be at most {MAX_KEY_BYTES} bytes")));
     }
@@ -64,6 +67,9 @@ fn key(i: usize, field: &'static str, k: &str) -> Result<(), BrokerError> {
 pub fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
     batch(request.settlements.len().max(request.started.len()))?;
     for (i, s) in request.settlements.iter().enumerate() {
+        if s.outcome == Outcome::Detached {
+            return Err(BrokerError::invalid(i, "outcome", "is no end: who lets go of a lease extends it"));
+        }
         if let Outcome::Success { result, kept } = &s.outcome {
             if result.as_ref().is_some_and(|r| r.len() > MAX_RESULT_BYTES) {
                 return Err(BrokerError::invalid(

@@ -145,6 +145,7 @@ fn conclude(shared: &Shared, task: &Running, end: Result<Outcome, Stopped>) -> E
         Ok(Outcome::Failure(_)) if !marked && task.cancel.is_cancelled() && shared.stop.is_cancelled() => {
             End::Release
         }
+        Ok(Outcome::Detached) => End::Detach,
         Ok(outcome) => End::Outcome(fit(outcome)),
         Err(Stopped::Panicked(message)) => {
             add(&shared.counters.panicked, 1);
@@ -197,7 +198,7 @@ fn fit(outcome: Outcome) -> Outcome {
             }
             Outcome::Failure(failure)
         }
-        fits @ (Outcome::Success { .. } | Outcome::Snooze { .. }) => fits,
+        fits @ (Outcome::Success { .. } | Outcome::Snooze { .. } | Outcome::Detached) => fits,
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum End {
     Outcome(Outcome),
     /// Untried as far as the world knows: given back.
     Release,
+    /// Somebody else settles it by its token.
+    Detach,
 }
 
 /// A task that left its slot.

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthaste_core::broker::{Fenced, ReleaseReason, SettleReply, SettleRequest};
+use posthaste_core::broker::{Extend, Extended, Fenced, ReleaseReason, SettleReply, SettleRequest};
 use posthaste_core::{BrokerError, LeaseRef, Outcome};
 use tokio::time::timeout;
 
@@ -23,6 +23,12 @@ pub(crate) struct GiveBack {
     pub(crate) reason: ReleaseReason,
 }
 
+/// Tasks to be let go of, under leases of one length.
+pub(crate) struct LetGo {
+    pub(crate) tasks: Vec<Arc<Running>>,
+    pub(crate) lease: Duration,
+}
+
 /// A call that came back.
 pub(crate) enum Answer {
     Settled {
@@ -35,6 +41,10 @@ pub(crate) enum Answer {
     Released {
         back: GiveBack,
         reply: Result<Vec<Fenced>, BrokerError>,
+    },
+    LetGo {
+        gone: LetGo,
+        reply: Result<Vec<Extended>, BrokerError>,
     },
 }
 
@@ -67,6 +77,17 @@ pub(crate) fn release(shared: &Arc<Shared>, back: GiveBack) -> Call {
     Box::pin(async move {
         let reply = patiently(shared.patience(), shared.store.release(&back.leases, back.reason)).await;
         Answer::Released { back, reply }
+    })
+}
+
+/// Extends leases so that they live on without this worker.
+pub(crate) fn let_go(shared: &Arc<Shared>, gone: LetGo) -> Call {
+    let shared = shared.clone();
+    Box::pin(async move {
+        let leases: Vec<Extend> =
+            gone.tasks.iter().map(|t| Extend { lease: t.lease, started: true, detached: true }).collect();
+        let reply = patiently(shared.patience(), shared.store.extend(&leases, gone.lease)).await;
+        Answer::LetGo { gone, reply }
     })
 }
 

@@ -10,15 +10,19 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use posthaste_core::broker::{ClaimRequest, ReleaseReason, SettleReply, SettleRequest, Settled, Settlement};
-use posthaste_core::limits::{MAX_CLAIM, MAX_SETTLE, UNKNOWN_KIND_BASE, UNKNOWN_KIND_CAP};
+use posthaste_core::broker::{
+    ClaimRequest, Extended, Fenced, ReleaseReason, SettleReply, SettleRequest, Settled, Settlement,
+};
+use posthaste_core::limits::{
+    MAX_CLAIM, MAX_DETACHED_LEASE, MAX_SETTLE, UNKNOWN_KIND_BASE, UNKNOWN_KIND_CAP,
+};
 use posthaste_core::{BrokerError, Claimed, Failure, FailureClass, Kind, LeaseRef, Outcome, State};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::attempt::spawn_runners;
 use crate::board::{Done, End, Filled};
-use crate::calls::{self, Answer, Call, Ended, GiveBack};
+use crate::calls::{self, Answer, Call, Ended, GiveBack, LetGo};
 use crate::pace::{Backoff, Pace};
 use crate::queues::QueueTurns;
 use crate::running::Running;
@@ -68,6 +72,9 @@ pub(crate) struct Driver {
     later_said: Option<Instant>,
     began: Vec<Arc<Running>>,
     pub(crate) back: Vec<GiveBack>,
+    /// Tasks that somebody else will settle, until the store knows that they live on.
+    detached: Vec<LetGo>,
+    let_go_out: usize,
     /// Tasks whose lease this worker answers for.
     pub(crate) held: usize,
     unknown: HashMap<Kind, Instant>,
@@ -99,6 +106,8 @@ impl Driver {
             later_said: None,
             began: Vec::new(),
             back: Vec::new(),
+            detached: Vec::new(),
+            let_go_out: 0,
             held: 0,
             unknown: HashMap::new(),
             swept: now,
@@ -164,6 +173,15 @@ impl Driver {
                 self.ended.push(Ended { task, outcome });
             }
             End::Release => self.give_back(task.lease, ReleaseReason::Shutdown),
+            End::Detach => self.detach(task),
+        }
+    }
+
+    fn detach(&mut self, task: Arc<Running>) {
+        let lease = task.task.policy.timeout.min(MAX_DETACHED_LEASE);
+        match self.detached.iter_mut().find(|d| d.lease == lease && d.tasks.len() < MAX_SETTLE) {
+            Some(gone) => gone.tasks.push(task),
+            None => self.detached.push(LetGo { tasks: vec![task], lease }),
         }
     }
 
@@ -182,6 +200,13 @@ impl Driver {
         while let Some(back) = self.back.pop() {
             self.releases_out += 1;
             self.calls.push(calls::release(&self.shared, back));
+            if self.backoff.is_failing() {
+                break;
+            }
+        }
+        while let Some(gone) = self.detached.pop() {
+            self.let_go_out += 1;
+            self.calls.push(calls::let_go(&self.shared, gone));
             if self.backoff.is_failing() {
                 break;
             }
@@ -361,7 +386,37 @@ impl Driver {
                     }
                 }
             }
+            Answer::LetGo { gone, reply } => {
+                self.let_go_out -= 1;
+                match reply {
+                    Ok(extended) => {
+                        self.recovered();
+                        self.let_go(gone, &extended);
+                    }
+                    Err(e) => {
+                        self.failed(&e);
+                        self.detached.push(gone);
+                    }
+                }
+            }
         }
+    }
+
+    /// What was extended, or settled already by whoever has the token, is this worker's no more.
+    fn let_go(&mut self, gone: LetGo, extended: &[Extended]) {
+        let (again, gone_now): (Vec<_>, Vec<_>) =
+            gone.tasks.into_iter().zip(extended).partition(|(_, answer)| answer.lease == Fenced::Unanswered);
+        self.shared.leases.remove(gone_now.iter().map(|(task, _)| &task.lease));
+        self.held -= gone_now.len();
+        add(&self.shared.counters.detached, gone_now.len());
+        if !again.is_empty() {
+            // Their part of the store does not answer: their leases are kept alive until it does.
+            let tasks = again.into_iter().map(|(task, _)| task).collect();
+            self.detached.push(LetGo { tasks, lease: gone.lease });
+            self.backoff.failed(Instant::now());
+        }
+        // They held a share of their target.
+        self.hungry = true;
     }
 
     fn settled(&mut self, ended: Vec<Ended>, mut reply: SettleReply, asked: Option<usize>) {
@@ -449,11 +504,11 @@ impl Driver {
         }
     }
 
-    fn released(&mut self, back: &GiveBack, fenced: &[posthaste_core::broker::Fenced]) {
+    fn released(&mut self, back: &GiveBack, fenced: &[Fenced]) {
         self.shared.leases.remove(back.leases.iter());
         self.held -= back.leases.len();
         if back.reason == ReleaseReason::Shutdown {
-            let granted = fenced.iter().filter(|f| **f == posthaste_core::broker::Fenced::Granted).count();
+            let granted = fenced.iter().filter(|f| **f == Fenced::Granted).count();
             add(&self.shared.counters.released, granted);
             if let Some(stopping) = &mut self.stopping {
                 stopping.report.released += granted;
@@ -505,6 +560,8 @@ impl Driver {
             && self.back.is_empty()
             && self.settles_out == 0
             && self.releases_out == 0
+            && self.detached.is_empty()
+            && self.let_go_out == 0
     }
 }
 
@@ -537,7 +594,7 @@ fn refused(outcome: &Outcome, error: &BrokerError) -> Outcome {
             format!("the handler succeeded, but its result cannot be stored: {error}"),
         )),
         Outcome::Failure(f) => Outcome::Failure(Failure::new(f.class, "its message cannot be stored")),
-        Outcome::Snooze { .. } => Outcome::Failure(Failure::new(
+        Outcome::Snooze { .. } | Outcome::Detached => Outcome::Failure(Failure::new(
             FailureClass::Transient,
             format!("the handler put the task off, which cannot be stored: {error}"),
         )),

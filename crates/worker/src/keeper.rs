@@ -160,8 +160,10 @@ async fn extend(shared: &Shared, patience: Duration, complaints: &mut Complaints
     let tasks: Vec<Arc<Running>> = shared.leases.all().into_iter().filter(|t| !t.is_lost()).collect();
     let mut unanswered = 0;
     for part in tasks.chunks(MAX_SETTLE) {
-        let leases: Vec<Extend> =
-            part.iter().map(|t| Extend { lease: t.lease, started: t.is_started() }).collect();
+        let leases: Vec<Extend> = part
+            .iter()
+            .map(|t| Extend { lease: t.lease, started: t.is_started(), detached: false })
+            .collect();
         match timeout(patience, shared.store.extend(&leases, shared.config.lease)).await {
             Ok(Ok(answers)) => {
                 unanswered += answers.iter().filter(|a| a.lease == Fenced::Unanswered).count();

@@ -26,6 +26,8 @@ pub struct WorkerStats {
     pub unknown_kind: u64,
     /// Tasks given back untried by a shutdown.
     pub released: u64,
+    /// Tasks let go of, for somebody else to settle.
+    pub detached: u64,
     /// Handlers that panicked.
     pub panicked: u64,
     /// Handlers that ran into their timeout.
@@ -51,6 +53,7 @@ pub(crate) struct Counters {
     pub(crate) lease_lost: AtomicU64,
     pub(crate) unknown_kind: AtomicU64,
     pub(crate) released: AtomicU64,
+    pub(crate) detached: AtomicU64,
     pub(crate) panicked: AtomicU64,
     pub(crate) timed_out: AtomicU64,
     pub(crate) store_errors: AtomicU64,
@@ -96,6 +99,7 @@ impl Counters {
             lease_lost: get(&self.lease_lost),
             unknown_kind: get(&self.unknown_kind),
             released: get(&self.released),
+            detached: get(&self.detached),
             panicked: get(&self.panicked),
             timed_out: get(&self.timed_out),
             store_errors: get(&self.store_errors),

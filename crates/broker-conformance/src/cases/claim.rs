@@ -187,7 +187,10 @@ pub(crate) async fn an_extend_reports_what_has_started(r: &mut Rig) {
     for _ in 0..4 {
         let c = r.claim_as(ClaimRequest { start: 0, ..claim_of(1) }).await.remove(0);
         assert!(!c.started);
-        r.store().extend(&[Extend { lease: c.lease, started: true }], LEASE).await.expect("extend");
+        r.store()
+            .extend(&[Extend { lease: c.lease, started: true, detached: false }], LEASE)
+            .await
+            .expect("extend");
         r.lose_leases().await;
     }
     // Three rescues of started attempts, then given up; prefetched ones would go round for ever.

@@ -1,9 +1,11 @@
 //! Leases: fencing, extending, rescue, release, gaps of the store.
 
-use posthaste_core::broker::{ClaimRequest, Extend, Fenced, ReleaseReason, Settled};
-use posthaste_core::limits::{LEASE, MAX_RESCUES};
+use posthaste_core::broker::{
+    ClaimRequest, Extend, Fenced, ReleaseReason, SettleRequest, Settled, Settlement,
+};
+use posthaste_core::limits::{LEASE, MAX_DETACHED_LEASE, MAX_RESCUES};
 use posthaste_core::{
-    AttemptOutcome, EndReason, FailureClass, LeaseRef, LeaseToken, NewTask, Outcome, State,
+    AttemptOutcome, BrokerError, EndReason, FailureClass, LeaseRef, LeaseToken, NewTask, Outcome, State,
 };
 
 use crate::rig::*;
@@ -245,9 +247,91 @@ pub(crate) async fn an_extend_is_for_each_lease_alone(r: &mut Rig) {
     r.put_n(3, &task()).await;
     let claimed = r.claim(3).await;
     r.done(&claimed[1]).await;
-    let extend: Vec<_> = claimed.iter().map(|c| Extend { lease: c.lease, started: true }).collect();
+    let extend: Vec<_> =
+        claimed.iter().map(|c| Extend { lease: c.lease, started: true, detached: false }).collect();
     let answers = r.store().extend(&extend, LEASE).await.expect("extend");
     let held: Vec<_> = answers.iter().map(|a| a.lease == Fenced::Granted).collect();
     assert_eq!(held, [true, false, true]);
     assert!(answers.iter().all(|a| a.lease == Fenced::LeaseLost || !a.cancel_requested));
+}
+
+pub(crate) async fn a_detached_lease_outlives_its_worker(r: &mut Rig) {
+    let id = r.put(task()).await;
+    let c = r.take().await;
+    assert_eq!(r.mark(c.lease).await, Fenced::Granted);
+    assert_eq!(r.detach(c.lease, MINUTE * 5).await.lease, Fenced::Granted);
+    r.pass(MINUTE * 5 - SECOND).await;
+    assert_eq!(r.state(id).await, State::Running);
+    assert_eq!(r.detach(c.lease, MINUTE * 5).await.lease, Fenced::Granted, "extended by who has the token");
+    r.pass(MINUTE * 4).await;
+    assert_eq!(r.end(c.lease, Outcome::result(json("1"))).await, Settled::Settled(State::Succeeded));
+    assert_eq!(r.detach(c.lease, MINUTE).await.lease, Fenced::LeaseLost);
+}
+
+pub(crate) async fn an_extend_of_its_worker_leaves_a_detached_lease_alone(r: &mut Rig) {
+    let id = r.put(task()).await;
+    let c = r.take().await;
+    r.detach(c.lease, MINUTE * 2).await;
+    assert_eq!(r.extend(&[c.lease]).await[0].lease, Fenced::Granted);
+    r.pass(MINUTE * 2 - SECOND).await;
+    assert_eq!(r.state(id).await, State::Running, "the worker's round cut it short");
+    assert_eq!(r.extend(&[c.lease]).await[0].lease, Fenced::Granted);
+    r.pass(secs(4)).await;
+    assert_eq!(r.state(id).await, State::Queued, "the worker's round kept it alive");
+}
+
+pub(crate) async fn a_detached_lease_that_runs_out_is_lost(r: &mut Rig) {
+    let marked = r.put(NewTask { policy: delays(&[60_000]), ..task() }).await;
+    let plain = r.put(NewTask { policy: delays(&[60_000]), ..task() }).await;
+    let claimed = r.claim(2).await;
+    r.mark(claimed[0].lease).await;
+    for c in &claimed {
+        r.detach(c.lease, MINUTE).await;
+    }
+    r.pass(MINUTE - SECOND).await;
+    assert_eq!((r.state(marked).await, r.state(plain).await), (State::Running, State::Running));
+    r.pass(secs(3)).await;
+    assert_eq!((r.state(marked).await, r.state(plain).await), (State::Retrying, State::Queued));
+    let t = r.task(marked).await;
+    assert_eq!((t.failures, t.error.and_then(|e| e.class)), (1, Some(FailureClass::Ambiguous)));
+    assert_eq!(r.end(claimed[0].lease, Outcome::done()).await, Settled::LeaseLost);
+}
+
+pub(crate) async fn a_detached_lease_has_a_longest_length(r: &mut Rig) {
+    let id = r.put(task()).await;
+    let c = r.take().await;
+    r.detach(c.lease, HOUR * 24).await;
+    r.pass(MAX_DETACHED_LEASE - SECOND).await;
+    assert_eq!(r.state(id).await, State::Running);
+    r.pass(secs(3)).await;
+    assert_eq!(r.state(id).await, State::Queued);
+}
+
+pub(crate) async fn a_detached_task_can_be_cancelled(r: &mut Rig) {
+    for ends_by_word in [true, false] {
+        let id = r.put(task()).await;
+        let c = r.take().await;
+        r.mark(c.lease).await;
+        assert!(!r.detach(c.lease, MINUTE).await.cancel_requested);
+        r.cancel(id).await;
+        assert!(r.detach(c.lease, MINUTE).await.cancel_requested);
+        if ends_by_word {
+            assert_eq!(r.fail(&c, FailureClass::Transient).await, State::Cancelled);
+        } else {
+            r.pass(MINUTE + secs(2)).await;
+        }
+        assert_eq!(r.state(id).await, State::Cancelled);
+    }
+}
+
+pub(crate) async fn detached_is_no_outcome(r: &mut Rig) {
+    r.put_n(2, &task()).await;
+    let claimed = r.claim(2).await;
+    let settlements = vec![
+        Settlement { lease: claimed[0].lease, outcome: Outcome::done() },
+        Settlement { lease: claimed[1].lease, outcome: Outcome::Detached },
+    ];
+    let refused = r.store().settle(SettleRequest { settlements, ..SettleRequest::default() }).await;
+    assert!(matches!(refused, Err(BrokerError::Invalid { index: 1, .. })), "{refused:?}");
+    assert_eq!(r.count(State::Running).await, 2);
 }

@@ -1,10 +1,12 @@
 //! Lists: filters, order, cursors.
 
 use posthaste_core::broker::{Bodies, ListFilter, ListRequest, Page};
-use posthaste_core::limits::MAX_PAGE;
-use posthaste_core::{BatchId, BrokerError, FailureClass, NewTask, Outcome, State, Task, TaskId};
+use posthaste_core::limits::{MAX_KEY_BYTES, MAX_PAGE, RECIPIENT_INDEXED};
+use posthaste_core::{BatchId, BrokerError, Due, FailureClass, NewTask, Outcome, State, Task, TaskId};
 
 use crate::rig::*;
+
+const BATCH: &str = "01890000-0000-7000-8000-0000000000b0";
 
 async fn page(r: &Rig, request: ListRequest) -> Page {
     r.store().list(request).await.expect("list")
@@ -112,6 +114,119 @@ pub(crate) async fn queues_kinds_and_batches_are_filtered(r: &mut Rig) {
     assert_eq!(all(r, by(both)).await, [d]);
     let unknown = ListFilter { kind: Some(kind("never")), ..none() };
     assert_eq!(all(r, by(unknown)).await, []);
+}
+
+fn for_recipient(who: &str) -> NewTask {
+    NewTask { recipient: Some(who.to_owned()), ..task() }
+}
+
+fn of_recipient(who: &str) -> ListRequest {
+    by(ListFilter { recipient: Some(who.to_owned()), ..ListFilter::default() })
+}
+
+pub(crate) async fn a_recipient_is_kept_and_found(r: &mut Rig) {
+    let (ann, bob) = ("email:ann@example.com", "email:\"bob\\ü\"@example.com");
+    let first = r.put(for_recipient(ann)).await;
+    r.advance(MILLISECOND);
+    r.put(task()).await;
+    let other = r.put(NewTask { batch: Some(BATCH.parse().expect("a UUID")), ..for_recipient(bob) }).await;
+    r.advance(MILLISECOND);
+    let later = r.put(NewTask { due: Due::After(HOUR), queue: queue("other"), ..for_recipient(ann) }).await;
+    assert_eq!(r.task(later).await.recipient.as_deref(), Some(ann));
+    assert_eq!(all(r, of_recipient(ann)).await, [later, first]);
+    assert_eq!(all(r, of_recipient(bob)).await, [other]);
+    assert_eq!(all(r, of_recipient("email:nobody@example.com")).await, []);
+    assert_eq!(all(r, of_recipient("EMAIL:ann@example.com")).await, [], "as it was written");
+    let mut both = of_recipient(ann);
+    both.filter.states = vec![State::Scheduled];
+    assert_eq!(all(r, both).await, [later]);
+    for c in r.claim(10).await {
+        r.done(&c).await;
+    }
+    assert_eq!(all(r, of_recipient(ann)).await, [later, first], "what has ended is found too");
+    let page = page(r, of_recipient(ann)).await;
+    assert_eq!(page.tasks[1].recipient.as_deref(), Some(ann));
+}
+
+pub(crate) async fn every_task_of_a_recipient_is_found(r: &mut Rig) {
+    let who = "email:many@example.com";
+    let n = RECIPIENT_INDEXED + 50;
+    let mut expected = Vec::new();
+    for part in [n - 600, 600] {
+        expected.extend(r.put_n(part, &for_recipient(who)).await);
+        r.advance(MILLISECOND);
+        r.put_n(20, &for_recipient("email:other@example.com")).await;
+        r.advance(MILLISECOND);
+    }
+    let found = all(r, of_recipient(who)).await;
+    assert_eq!(found.len(), n);
+    let sorted = |ids: &[TaskId]| ids.iter().copied().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(sorted(&found), sorted(&expected));
+}
+
+pub(crate) async fn what_was_said_of_a_recipient_goes_with_its_task(r: &mut Rig) {
+    let who = "sms:+491701234567";
+    let gone = r.put(for_recipient(who)).await;
+    let kept = r.put(for_recipient(who)).await;
+    r.cancel(gone).await;
+    r.cancel(kept).await;
+    r.leap(HOUR * 23).await;
+    r.again(kept).await;
+    r.leap(HOUR * 2).await;
+    assert!(r.find(gone).await.is_none());
+    assert_eq!(all(r, of_recipient(who)).await, [kept]);
+    r.cancel(kept).await;
+    r.leap(HOUR * 25).await;
+    assert_eq!(all(r, of_recipient(who)).await, []);
+}
+
+pub(crate) async fn a_recipient_has_a_longest_length(r: &mut Rig) {
+    r.put(for_recipient(&"x".repeat(MAX_KEY_BYTES))).await;
+    for bad in [String::new(), "x".repeat(MAX_KEY_BYTES + 1), "a\nb".to_owned()] {
+        let refused = r.try_enqueue(vec![for_recipient(&bad)], None).await;
+        assert!(
+            matches!(refused, Err(BrokerError::Invalid { field: "recipient", .. })),
+            "{bad:?}: {refused:?}"
+        );
+    }
+}
+
+pub(crate) async fn tenants_are_filtered(r: &mut Rig) {
+    let of = |name| ListFilter { tenant: tenant(name), ..ListFilter::default() };
+    let a = r.put(NewTask { tenant: tenant("a"), ..task() }).await;
+    r.put(task()).await;
+    r.advance(MILLISECOND);
+    let b = r.put(NewTask { tenant: tenant("a"), due: Due::After(HOUR), ..for_recipient("x:y") }).await;
+    let other = r.put(NewTask { tenant: tenant("b"), ..task() }).await;
+    assert_eq!(all(r, by(of("a"))).await, [b, a]);
+    assert_eq!(all(r, by(of("b"))).await, [other]);
+    for c in r.claim(10).await {
+        r.done(&c).await;
+    }
+    assert_eq!(all(r, by(of("a"))).await, [b, a]);
+    let running = ListFilter { states: vec![State::Scheduled], ..of("a") };
+    assert_eq!(all(r, by(running)).await, [b]);
+    assert_eq!(all(r, by(of("c"))).await, []);
+}
+
+pub(crate) async fn classes_are_filtered(r: &mut Rig) {
+    let of = |class| ListFilter { class: Some(class), ..ListFilter::default() };
+    let mut made = Vec::new();
+    for class in [FailureClass::Transient, FailureClass::Permanent] {
+        r.advance(MILLISECOND);
+        let id = r.put(NewTask { policy: delays(&[3_600_000]), ..task() }).await;
+        r.fail(&r.take().await, class).await;
+        made.push(id);
+    }
+    r.put(task()).await;
+    r.done(&r.take().await).await;
+    assert_eq!(all(r, by(of(FailureClass::Transient))).await, [made[0]]);
+    assert_eq!(all(r, by(of(FailureClass::Permanent))).await, [made[1]]);
+    assert_eq!(all(r, by(of(FailureClass::Ambiguous))).await, []);
+    let failed = ListFilter { states: vec![State::Failed], ..of(FailureClass::Permanent) };
+    assert_eq!(all(r, by(failed)).await, [made[1]]);
+    let failed = ListFilter { states: vec![State::Failed], ..of(FailureClass::Transient) };
+    assert_eq!(all(r, by(failed)).await, []);
 }
 
 pub(crate) async fn bodies_come_when_asked_for(r: &mut Rig) {

@@ -1,9 +1,10 @@
 //! Closing and opening again, as after a crash: what was answered is there.
 
-use posthaste_core::broker::Fenced;
+use posthaste_core::broker::{Fenced, Settled};
 use posthaste_core::limits::{BREAKER_THRESHOLD, LEASE};
 use posthaste_core::{
-    Due, EndReason, Expect, FailureClass, LaneLimits, NewTask, OnAmbiguous, RecordKind, RetryPolicy, State,
+    Due, EndReason, Expect, FailureClass, LaneLimits, NewTask, OnAmbiguous, Outcome, RecordKind, RetryPolicy,
+    State,
 };
 
 use super::numbers::{counted, recount};
@@ -160,4 +161,21 @@ pub(crate) async fn ten_restarts_lose_nothing(r: &mut Rig) {
     let found = r.store().get(&stored).await.expect("get");
     assert!(found.iter().all(Option::is_some));
     assert_eq!(r.count(State::Queued).await, 150);
+}
+
+pub(crate) async fn detached_leases_go_on(r: &mut Rig) {
+    let ids = r.put_n(2, &NewTask { policy: delays(&[3_600_000]), ..task() }).await;
+    let claimed = r.claim(2).await;
+    for c in &claimed {
+        r.mark(c.lease).await;
+        r.detach(c.lease, MINUTE * 5).await;
+    }
+    r.pass(MINUTE).await;
+    r.reopen().await;
+    r.tick_all().await;
+    r.pass(MINUTE * 3).await;
+    assert_eq!(r.state(ids[0]).await, State::Running, "a restart took a detached lease");
+    assert_eq!(r.end(claimed[0].lease, Outcome::done()).await, Settled::Settled(State::Succeeded));
+    r.pass(MINUTE + secs(5)).await;
+    assert_eq!(r.state(ids[1]).await, State::Retrying, "a restart prolonged a detached lease");
 }

@@ -47,7 +47,8 @@ pub(crate) async fn a_snooze_counts_nothing(r: &mut Rig) {
     let last = log.last().expect("a log");
     assert_eq!((last.outcome, last.counted, last.class), (AttemptOutcome::Released, false, None));
     let now = r.now().await;
-    let request = posthaste_core::broker::SeriesRequest { from: now.minus(HOUR), until: now.plus(HOUR), queue: None };
+    let request =
+        posthaste_core::broker::SeriesRequest { from: now.minus(HOUR), until: now.plus(HOUR), queue: None };
     let retried: u64 = r.store().series(request).await.expect("series").iter().map(|p| p.retried).sum();
     assert_eq!(retried, 1, "only the failure is a retry");
 }

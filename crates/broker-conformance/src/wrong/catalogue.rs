@@ -7,7 +7,7 @@ use posthaste_core::Store;
 use super::claims::{ClaimsTwice, ForgetsHeld, LosesIdempotency, StartsEverything};
 use super::people::{
     CutsPausesShort, DropsCancelFlags, ForgetsTheWatchedTask, IgnoresVersions, KeepsTheExpiry,
-    KeepsTheGeneration, LosesMissedWakeups, ServesAPausedLane,
+    KeepsTheGeneration, LosesMissedWakeups, ServesAPausedLane, ShowsEveryTenant,
 };
 use super::runs::{
     CountsUnknownKinds, DropsHeldMessages, ExtendsLostLeases, FailsTheBatch, ForgetsMarks, ForgetsRescue,
@@ -95,6 +95,8 @@ wrong_stores! {
         "events::a_wake_up_between_two_waits_is_not_lost";
     forgets_the_watched_task: ForgetsTheWatchedTask, "subscribe", "tells a watcher of one task of all",
         "events::one_task_can_be_watched";
+    shows_every_tenant: ShowsEveryTenant, "list", "ignores which tenant's tasks were asked for",
+        "list::tenants_are_filtered";
     ignores_versions: IgnoresVersions, "delete_record", "deletes a record that somebody else changed",
         "records::a_delete_expects_a_version";
 }

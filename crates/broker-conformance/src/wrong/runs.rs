@@ -58,7 +58,8 @@ impl Twist for ForgetsRescue {
 
     async fn tick(&self, real: &dyn Store) -> Result<TickReport, BrokerError> {
         let forgotten = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let extend: Vec<_> = forgotten.into_iter().map(|lease| Extend { lease, started: true }).collect();
+        let extend: Vec<_> =
+            forgotten.into_iter().map(|lease| Extend { lease, started: true, detached: false }).collect();
         real.extend(&extend, LEASE).await?;
         real.tick().await
     }

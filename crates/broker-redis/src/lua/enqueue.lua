@@ -1,7 +1,7 @@
 -- Stores tasks of several requests; each request all or none, and none fails its neighbours.
 -- KEYS: P m. ARGV: clock; not after (store ms; '' is whenever); number of routes, then of each its number and text; number of groups, then of each
 -- `route3 prio1 queue3 lane3 target3`; the last six bytes of a key for each task; its group2 for each task ('' if each
--- request has one); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
+-- request has one); whom each is for, as the hash of its recipient or dashes ('' if none says); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
 -- fingerprint, with flag 4 storing what is absent, with flag 8 for good; then its tasks: records, stored as they come, or (flag 1, see
 -- src/enqueue.rs) a byte that says whether there is more to one, and what there is.
 -- Returns the first six bytes of the minted keys, then one text per request: `P` all stored, plain; `L` or `R` (replayed)
@@ -31,9 +31,9 @@ for i = 1, ngroups do
   groups[i] = g
   arg = arg + 1
 end
-local lows, group_of = ARGV[arg], ARGV[arg + 1]
-local nrequests = tonumber(ARGV[arg + 2])
-arg = arg + 3
+local lows, group_of, recipients = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2]
+local nrequests = tonumber(ARGV[arg + 3])
+arg = arg + 4
 
 -- Each call has keys of its own: the time, a number of the call within it, then what the caller sent. Never back in time,
 -- whatever the clock does: the order of keys is the order of creation.
@@ -54,7 +54,7 @@ local nt, na = 0, 0
 -- Tasks looked at so far.
 local seq = 0
 -- What only few requests need, defined when the first does.
-local refused, replay, add_special, told, remember
+local refused, replay, add_special, told, remember, note_recipient
 -- What this call stores already, for requests in it that ask whether it exists.
 local fresh
 
@@ -173,6 +173,7 @@ local function specials()
     end
     if s.batch ~= '' then call('ZADD', P .. 'b:' .. s.batch, born, key) end
     fresh[key] = state
+    if recipients ~= '' then note_recipient(key) end
     if state == QUEUED then
       g.queued = g.queued + 1
       g.entries[g.queued] = key
@@ -202,6 +203,19 @@ local function specials()
   end
 end
 
+-- Enters the task looked at into its recipient's index. Beyond its bound the oldest leave it, which is remembered: lists
+-- look for them among all.
+function note_recipient(key)
+  local hash = sub(recipients, RECIPIENT_HASH * (seq - 1) + 1, RECIPIENT_HASH * seq)
+  if byte(hash) == 45 then return end
+  local index = P .. 'to:' .. hash
+  call('ZADD', index, born, key)
+  if call('ZCARD', index) > RECIPIENT_INDEXED then
+    call('ZREMRANGEBYRANK', index, 0, -RECIPIENT_INDEXED - 1)
+    call('ZADD', P .. 'toc', now, hash)
+  end
+end
+
 -- The group of the task looked at, where its request has none for all.
 local function its_group()
   local a, b = byte(group_of, 2 * seq - 1, 2 * seq)
@@ -216,6 +230,7 @@ local function put(g, key, rec)
   local n = g.queued + 1
   g.queued = n
   g.entries[n] = key
+  if recipients ~= '' then note_recipient(key) end
   if watched then event(key, g.route, QUEUED, 0, 1) end
 end
 

@@ -1,6 +1,6 @@
 -- Leases: mark, extend, cancel flags, release.
 -- KEYS: P m. ARGV: clock; what (mark, extend, flags, release); for extend the lease in ms, for release a delay in ms
--- ('' is a shutdown), else ''; then leases, each `flag1 K token16` (extend: flag 1 is started), for release each
+-- ('' is a shutdown), else ''; then leases, each `flag1 K token16` (extend: flag 1 is started, 2 detached), for release each
 -- followed by a draw for the jitter.
 -- Returns one letter each: G granted, L lost; extend: C granted and a cancel requested; flags: 0 or 1.
 local what, how = ARGV[2], ARGV[3]
@@ -54,7 +54,7 @@ for i = 1, #keys do
   local run = runs_now[i]
   local holds = run and sub(run, 1, 16) == tokens[i]
   local f = holds and byte(run, 17)
-  local new = f
+  local new, changed = f, false
   if what == 'flags' then
     out[i] = (not holds or band(f, 4) > 0) and '1' or '0'
   elseif not holds then
@@ -64,18 +64,20 @@ for i = 1, #keys do
     new = bit.bor(f, 3)
     out[i] = 'G'
   else
-    if flags[i] == 1 then new = bit.bor(f, 1) end
-    deadlines[#deadlines + 1] = now + tonumber(how)
-    deadlines[#deadlines + 1] = keys[i]
+    local detached = band(flags[i], 2) > 0
+    new = bit.bor(f, band(flags[i], 1), detached and 8 or 0)
     out[i] = band(f, 4) > 0 and 'C' or 'G'
-    if unp('>I4', run, 29) ~= tonumber(how) then
-      run = sub(run, 1, 28) .. pack('>I4', tonumber(how)) .. sub(run, 33)
-      new = -1
-      if flags[i] == 1 then f = bit.bor(f, 1) end
+    -- The worker's own round may come a moment later: it must not cut short what the worker let go of.
+    if detached or band(f, 8) == 0 then
+      deadlines[#deadlines + 1] = now + tonumber(how)
+      deadlines[#deadlines + 1] = keys[i]
+      if unp('>I4', run, 29) ~= tonumber(how) then
+        run = sub(run, 1, 28) .. pack('>I4', tonumber(how)) .. sub(run, 33)
+        changed = true
+      end
     end
   end
-  if holds and new ~= f then
-    if new == -1 then new = f end
+  if holds and (new ~= f or changed) then
     set[#set + 1] = keys[i]
     set[#set + 1] = sub(run, 1, 16) .. char(new) .. sub(run, 18)
   end

@@ -1,11 +1,16 @@
 -- A part of a shard's tasks, newest first: by the time they were created, then by key.
 -- KEYS: P m. ARGV: clock; created and key of where the last part ended ('' begins); matches at most; tasks looked at at most; the
--- states wanted as bits (0 is any); kind, queue and batch ('' is any); 1 with bodies.
+-- states wanted as bits (0 is any); kind, queue and batch ('' is any); 1 with bodies; recipient and tenant ('' is any), class of
+-- the last failure ('' is any).
 -- Returns {looked at, created and key of the last one looked at ('' when there are no more), then of each match: created, key,
 -- and what `tell` appends}.
 local C, CK = tonumber(ARGV[2]), ARGV[3]
 local limit, most, states = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local kind, queue, batch, bodies = ARGV[7], ARGV[8], ARGV[9], ARGV[10] == '1'
+local recipient, tenant, class = ARGV[11], ARGV[12], ARGV[13]
+local index = recipient ~= '' and P .. 'to:' .. sub(redis.sha1hex(recipient), 1, RECIPIENT_HASH)
+-- What has left the index is looked for among all, once the index has been read to its end.
+local deeper = index and call('ZSCORE', P .. 'toc', sub(index, -RECIPIENT_HASH))
 -- More running tasks than this are not sorted here, but looked for among all.
 local MOST_RUNNING = 2000
 
@@ -106,12 +111,14 @@ local function from_leases(want)
   end
 end
 
-local leases = batch == '' and states == 4 and call('ZCARD', P .. 'ls') <= MOST_RUNNING
+local leases = batch == '' and not index and states == 4 and call('ZCARD', P .. 'ls') <= MOST_RUNNING
 -- Failed, cancelled and expired tasks are few among many: each has an index.
-local ended = batch == '' and states > 0 and states % 32 == 0
+local ended = batch == '' and not index and states > 0 and states % 32 == 0
 
 local function candidates(want)
-  if batch ~= '' then
+  if index then
+    from_zset(index, want)
+  elseif batch ~= '' then
     from_zset(P .. 'b:' .. batch, want)
   elseif leases then
     from_leases(want)
@@ -143,11 +150,38 @@ local function sort()
   end
 end
 
+-- The rare fields of a record, and why its task last failed; each nil if it has none.
+local function texts(rec)
+  local A, B = byte(rec, 1, 2)
+  local pos = byte(rec, 3) >= SUCCEEDED * 4 and 41 or B >= 128 and 15 or 27
+  local ext, n, err
+  for _, bit_ in ipairs({1, 2, 4}) do
+    if floor(A / bit_) % 2 == 1 then pos = pos + 6 end
+  end
+  if floor(A / 8) % 2 == 1 then pos = pos + 8 end
+  if floor(A / 16) % 2 == 1 then ext, pos = unp('>I2c0', rec, pos) end
+  if floor(A / 32) % 2 == 1 then
+    n = unp('>I3', rec, pos)
+    pos = pos + 3 + n
+  end
+  if floor(A / 64) % 2 == 1 then err = unp('>I2c0', rec, pos) end
+  return ext, err
+end
+
 local function fits(key, rec, run)
   if states > 0 and floor(states / 2 ^ state_of(key, rec, run)) % 2 == 0 then return false end
-  if kind == '' and queue == '' then return true end
-  local r = route((unp('>I3', rec, 4)))
-  return (kind == '' or r.kind == kind) and (queue == '' or r.name == queue)
+  if kind ~= '' or queue ~= '' then
+    local r = route((unp('>I3', rec, 4)))
+    if kind ~= '' and r.kind ~= kind or queue ~= '' and r.name ~= queue then return false end
+  end
+  if recipient == '' and tenant == '' and class == '' then return true end
+  local ext, err = texts(rec)
+  if recipient ~= '' or tenant ~= '' then
+    if not ext then return false end
+    local e = cjson.decode(ext)
+    if recipient ~= '' and e.recipient ~= recipient or tenant ~= '' and e.tenant ~= tenant then return false end
+  end
+  return class == '' or err and cjson.decode(err).class == class or false
 end
 
 local out = {0, '', ''}
@@ -180,12 +214,17 @@ repeat
   candidates(count + 1)
   sort()
   local last = look(count)
-  if not last then
+  if last then
+    C, CK = cs[last], ks[last]
+    count = min(count * 2, most - looked)
+  elseif deeper then
+    if n > 0 then C, CK = cs[n], ks[n] end
+    index, deeper = nil, nil
+    count = min(most, limit, most - looked)
+  else
     C = nil
     break
   end
-  C, CK = cs[last], ks[last]
-  count = min(count * 2, most - looked)
 until matches >= limit or count <= 0
 
 out[1] = looked

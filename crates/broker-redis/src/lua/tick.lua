@@ -155,9 +155,15 @@ local function forget(keys, recs)
       end
       count(at.queue, 'h', nil, 1)
     end
-    if band(B, 8) > 0 then
-      local batch = cjson.decode(rd(rec, key).ext).batch
-      if batch then call('ZREM', P .. 'b:' .. batch, key) end
+    if band(A, 16) > 0 then
+      local ext = unp('>I2c0', rec, 41 + 6 * (A % 2) + 3 * band(A, 2))
+      if band(B, 8) > 0 or string.find(ext, '"recipient":', 1, true) then
+        ext = cjson.decode(ext)
+        if ext.batch then call('ZREM', P .. 'b:' .. ext.batch, key) end
+        if ext.recipient then
+          call('ZREM', P .. 'to:' .. sub(redis.sha1hex(ext.recipient), 1, RECIPIENT_HASH), key)
+        end
+      end
     end
     if A >= 128 then call('DEL', P .. 'p:' .. key) end
     if B >= 64 then call('DEL', P .. 'o:' .. key) end
@@ -279,6 +285,8 @@ local function sweep_keys()
     call('ZREM', P .. 'sh', hours[i])
     n = n + 1
   end
+  -- By then whatever left an index is gone, unless it was scheduled further ahead than tasks may be.
+  call('ZREMRANGEBYSCORE', P .. 'toc', '-inf', now - MAX_SCHEDULE_AHEAD - SERIES_KEPT)
   local silent = call('ZRANGEBYSCORE', P .. 'ws', '-inf', now - WORKER_KEPT, 'LIMIT', 0, 100)
   for i = 1, #silent do
     call('ZREM', P .. 'ws', silent[i])

@@ -218,6 +218,7 @@ impl Tx<'_> {
             fresh: row.fresh && row.ended == 0,
             deadline: self.mono.saturating_add(request.lease.max(Duration::from_millis(1))),
             extended: self.mono,
+            until: None,
         };
         self.mem.run_started(row.seq, run);
         let target = self.mem.lanes[lane].target;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{Done, Fail, Happened, Tx};
 use crate::ids::{id_of, millis_of, rand_of, seq_of};
-use crate::row::{Prepared, flag};
+use crate::row::{Prepared, flag, recipient_hash};
 
 /// Key of `idem`: no part can hold the separator.
 fn idem_key(k: &IdempotencyKey) -> String {
@@ -173,6 +173,9 @@ impl Tx<'_> {
                 .prepare_cached("INSERT INTO batch_task (batch, seq) VALUES (?1, ?2)")?
                 .execute((batch.as_bytes(), seq))?;
         }
+        if let Some(recipient) = &t.recipient {
+            self.insert_recipient(recipient, seq)?;
+        }
         let state = if scheduled {
             self.insert_due(due, seq, lane, prio, State::Scheduled)?;
             State::Scheduled
@@ -193,6 +196,14 @@ impl Tx<'_> {
             next_at: scheduled.then(|| Timestamp::from_millis(due)),
         });
         Ok(Enqueued { id, state, duplicate: false })
+    }
+
+    /// Enters a task into the index of recipients.
+    pub(crate) fn insert_recipient(&mut self, recipient: &str, seq: i64) -> Done<()> {
+        self.db
+            .prepare_cached("INSERT INTO recipient_task (hash, seq) VALUES (?1, ?2)")?
+            .execute((recipient_hash(recipient), seq))?;
+        Ok(())
     }
 
     /// The task that holds a unique key now.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use posthaste_core::LeaseRef;
 use posthaste_core::broker::{Extend, Extended, Fenced, ReleaseReason};
+use posthaste_core::limits::MAX_DETACHED_LEASE;
 
 use super::{Done, Tx};
 use crate::row::run_flag;
@@ -26,6 +27,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn extend(&mut self, leases: &[Extend], lease: Duration) -> Done<Vec<Extended>> {
+        let lease = lease.min(MAX_DETACHED_LEASE);
         let mut out = Vec::with_capacity(leases.len());
         for e in leases {
             let Some(seq) = self.fenced(&e.lease)? else {
@@ -37,9 +39,18 @@ impl Tx<'_> {
             }
             let mono = self.mono;
             let mut cancel_requested = false;
+            if e.detached {
+                self.set_run_flag(seq, run_flag::DETACHED)?;
+                self.db
+                    .prepare_cached("UPDATE run SET until = ?2 WHERE seq = ?1")?
+                    .execute((seq, self.now.plus(lease).as_millis()))?;
+            }
             if let Some(run) = self.mem.runs.get_mut(&seq) {
-                run.deadline = mono.saturating_add(lease);
-                run.extended = mono;
+                // The worker's own round may come a moment later: it must not cut short what the worker let go of.
+                if e.detached || !run.has(run_flag::DETACHED) {
+                    run.deadline = mono.saturating_add(lease);
+                    run.extended = mono;
+                }
                 cancel_requested = run.has(run_flag::CANCEL);
             }
             out.push(Extended { lease: Fenced::Granted, cancel_requested });

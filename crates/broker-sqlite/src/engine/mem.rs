@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use posthaste_core::limits::{LEASE, MAX_LANES, MAX_NAMES};
+use posthaste_core::limits::{LEASE, MAX_DETACHED_LEASE, MAX_LANES, MAX_NAMES};
 use posthaste_core::task::stored::Ext;
 use posthaste_core::{
     BrokerError, Kind, LaneKey, LaneLimits, LeaseToken, Name, Pause, QueueName, State, TaskId, Timestamp,
@@ -44,6 +44,8 @@ pub(crate) struct Run {
     pub(crate) deadline: Duration,
     /// Last extend, on the monotonic clock.
     pub(crate) extended: Duration,
+    /// End of the lease by the wall clock, as it was read at open: of a detached run alone.
+    pub(crate) until: Option<i64>,
 }
 
 impl Run {
@@ -287,7 +289,7 @@ impl Mem {
     fn load_runs(&mut self, db: &Connection) -> Done<()> {
         let mut runs = db.prepare(
             "SELECT r.seq, r.epoch, r.nonce, r.attempt, r.at, r.worker, r.flags, \
-             t.rand, t.kind, t.lane, t.prio, t.gen, t.flags, t.ext FROM run r JOIN task t ON t.seq = r.seq",
+             t.rand, t.kind, t.lane, t.prio, t.gen, t.flags, t.ext, r.until FROM run r JOIN task t ON t.seq = r.seq",
         )?;
         let mut rows = runs.query([])?;
         while let Some(r) = rows.next()? {
@@ -317,10 +319,22 @@ impl Mem {
                 fresh: false,
                 deadline: Duration::ZERO,
                 extended: Duration::ZERO,
+                until: r.get(14)?,
             };
             self.run_started(seq, run);
         }
         Ok(())
+    }
+
+    /// Lets detached runs that were found at open go on until their time: nobody of the process that is gone had them.
+    pub(crate) fn go_on(&mut self, now: Timestamp, mono: Duration) {
+        for run in self.runs.values_mut() {
+            if let Some(until) = run.until.take() {
+                let left = Timestamp::from_millis(until).since(now).min(MAX_DETACHED_LEASE);
+                run.deadline = mono + left;
+                run.extended = mono;
+            }
+        }
     }
 
     /// Takes over from a memory whose transaction failed what the tables do not hold.

@@ -91,6 +91,8 @@ impl Tx<'_> {
             Outcome::Success { result, kept } => self.succeed(seq, result, kept)?,
             Outcome::Failure(f) => self.fail(seq, &f)?,
             Outcome::Snooze { delay } => self.snooze(seq, delay)?,
+            // Refused before it came here.
+            Outcome::Detached => return Ok(Settled::LeaseLost),
         };
         Ok(Settled::Settled(state))
     }
@@ -185,7 +187,8 @@ impl Tx<'_> {
         let verdict = on_snooze(delay, &self.facts(&run, &facet));
         let cancelled = verdict.trigger == Trigger::Cancel;
         let outcome = if cancelled { AttemptOutcome::Cancelled } else { AttemptOutcome::Released };
-        let told = Told { message: Some("put off by its handler".into()), said: true, ..Told::unsaid(outcome) };
+        let told =
+            Told { message: Some("put off by its handler".into()), said: true, ..Told::unsaid(outcome) };
         self.leave(seq, &facet, verdict, told, 0)
     }
 

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use posthaste_core::broker::TickReport;
 use posthaste_core::limits::{IDEMPOTENCY_KEPT, LEASE, SERIES_KEPT, STORE_GAP, TICK_BATCH};
+use posthaste_core::task::stored::Ext;
 use posthaste_core::{EndReason, State, Timestamp};
 
 use super::mem::Run;
 use super::ring::Now;
 use super::{Done, Fail, Happened, Tx};
 use crate::engine::enqueue::id_of_columns;
-use crate::row::flag;
+use crate::row::{flag, recipient_hash};
 
 /// When the sweep last came by, and until when it must not rescue.
 #[derive(Debug, Default)]
@@ -193,12 +194,18 @@ impl Tx<'_> {
         if row.flags & flag::FOREIGN != 0 {
             self.db.prepare_cached("DELETE FROM foreign_id WHERE id = ?1")?.execute([id.as_bytes()])?;
         }
-        if row.flags & flag::BATCH != 0
-            && let Some(batch) = posthaste_core::task::stored::Ext::parse(row.ext.as_deref())?.batch
-        {
-            self.db
-                .prepare_cached("DELETE FROM batch_task WHERE batch = ?1 AND seq = ?2")?
-                .execute((batch.as_bytes(), row.seq))?;
+        if row.flags & (flag::BATCH | flag::RECIPIENT) != 0 {
+            let ext = Ext::parse(row.ext.as_deref())?;
+            if let Some(batch) = ext.batch {
+                self.db
+                    .prepare_cached("DELETE FROM batch_task WHERE batch = ?1 AND seq = ?2")?
+                    .execute((batch.as_bytes(), row.seq))?;
+            }
+            if let Some(recipient) = &ext.recipient {
+                self.db
+                    .prepare_cached("DELETE FROM recipient_task WHERE hash = ?1 AND seq = ?2")?
+                    .execute((recipient_hash(recipient), row.seq))?;
+            }
         }
         self.db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute([row.seq])?;
         self.db.prepare_cached("DELETE FROM task WHERE seq = ?1")?.execute([row.seq])?;

@@ -347,6 +347,10 @@ pub enum Outcome {
         /// How long until it is due again, at most [`crate::limits::MAX_SNOOZE`].
         delay: Duration,
     },
+    /// Somebody else settles this try by its lease token: the worker frees the slot and lets go of it. The lease lives on for the
+    /// policy's timeout, at most [`crate::limits::MAX_DETACHED_LEASE`], and longer if it is extended; a try that nobody settles is
+    /// lost, so a handler marks before it hands the token on. For workers only: a store refuses it.
+    Detached,
 }
 
 impl Outcome {
@@ -458,6 +462,8 @@ pub struct Task {
     pub unique: Option<String>,
     /// Its batch.
     pub batch: Option<BatchId>,
+    /// Whom it is for, as `channel:address`.
+    pub recipient: Option<String>,
     /// A W3C `traceparent`.
     pub trace: Option<String>,
     /// Why it last failed or ended.

@@ -25,6 +25,9 @@ pub struct Ext {
     /// Its batch.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub batch: Option<BatchId>,
+    /// Whom it is for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recipient: Option<String>,
     /// A W3C `traceparent`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub trace: Option<String>,
@@ -41,6 +44,7 @@ impl Ext {
             tenant: task.tenant.clone(),
             unique: task.unique.as_ref().map(|u| u.key.clone()),
             batch: task.batch,
+            recipient: task.recipient.clone(),
             trace: task.trace.clone(),
             policy: (policy == Presets::WRITTEN).then(|| task.policy.clone()),
         }

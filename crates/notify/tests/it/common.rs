@@ -87,7 +87,9 @@ pub(crate) async fn failing(handler: &NotifyHandler, n: &Notification) -> (Failu
     match attempt(handler, n).await {
         (Outcome::Failure(failure), marks) => (failure, marks),
         (Outcome::Success { .. }, _) => panic!("the attempt succeeded"),
-        (Outcome::Snooze { .. }, _) => panic!("the attempt was put off"),
+        (outcome @ (Outcome::Snooze { .. } | Outcome::Detached), _) => {
+            panic!("the attempt ended as {outcome:?}")
+        }
     }
 }
 

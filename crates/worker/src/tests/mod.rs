@@ -1,6 +1,7 @@
 //! The runtime against the real store.
 
 mod claiming;
+mod detaching;
 mod faults;
 mod outcomes;
 mod schedules;

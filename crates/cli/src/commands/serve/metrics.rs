@@ -24,6 +24,7 @@ pub(crate) fn worker(stats: &WorkerStats, slots: usize, out: &mut Vec<Sample>) {
         ("lease_lost", stats.lease_lost),
         ("unknown_kind", stats.unknown_kind),
         ("released", stats.released),
+        ("detached", stats.detached),
     ];
     out.extend(plain.map(|(name, n)| Sample { name, labels: Vec::new(), value: n as f64 }));
     out.extend(outcomes.map(|(outcome, n)| Sample {
