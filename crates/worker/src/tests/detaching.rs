@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthaste_core::broker::{Extend, Fenced, SettleRequest, Settled, Settlement};
-use posthaste_core::{Broker, FailureClass, Json, LeaseRef, NewTask, Outcome, RetryPolicy, State};
+use posthaste_core::{Backoff, Broker, FailureClass, Json, LeaseRef, NewTask, Outcome, RetryPolicy, State};
 use posthaste_testkit::{Fault, Method, task};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -31,7 +31,8 @@ fn one_slot() -> WorkerConfig {
 }
 
 fn minutes(n: u64) -> RetryPolicy {
-    RetryPolicy { timeout: Duration::from_secs(60 * n), ..RetryPolicy::default() }
+    let backoff = Backoff::Listed { delays_ms: vec![3_600_000] };
+    RetryPolicy { timeout: Duration::from_secs(60 * n), backoff, ..RetryPolicy::default() }
 }
 
 async fn settle(rig: &Rig, lease: LeaseRef, outcome: Outcome) -> Settled {
