@@ -13,7 +13,7 @@ BIN := target/debug/posthaste
 # Arguments for `posthaste up`, for example: make run ARGS="--addr 127.0.0.1:9000"
 ARGS ?=
 
-.PHONY: help setup run test check bench bench-redis e2e e2e-redis e2e-compose images fmt docs
+.PHONY: help setup run test check bench bench-redis e2e e2e-redis e2e-compose images fmt docs book
 
 help: ## list these commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -63,6 +63,10 @@ e2e-compose: images ## the fault runs in containers: kills, restarts, three work
 
 fmt: ## format the Rust code
 	@cargo fmt --all
+
+book: ## build the pages of docs/ as a site in target/book and look at its links
+	@scripts/setup.sh
+	@python3 scripts/book.py
 
 docs: ## write the generated pages of docs/ and the API documentation of the crates
 	@scripts/generate.sh write

@@ -198,6 +198,17 @@ licences() {
   fi
 }
 
+# Exit 3 says that there is no mdBook.
+book() {
+  local status=0
+  python3 scripts/book.py --probe || status=$?
+  if ((status == 3)); then
+    skip "the book" "mdBook is not installed; run make setup" installable
+  else
+    step "the book" python3 scripts/book.py
+  fi
+}
+
 shell_lint() {
   if command -v shellcheck >/dev/null; then
     step "shell scripts" shellcheck -x .ci/run scripts/*.sh
@@ -244,12 +255,14 @@ if in_mode test faults all && step "build" cargo build --locked --workspace --al
     browser
     step "variables of the containers" python3 scripts/env_example.py target/debug/posthaste
   fi
+  step "pages that the program tells" python3 scripts/reference.py target/debug/posthaste check
   in_mode faults all && faults
 fi
 
 if in_mode lint all; then
   step "scripts compile" python_syntax
   step "links between the documents" python3 scripts/links.py
+  book
   shell_lint
   licences
   infra_lint

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Relative links of the Markdown pages that lead nowhere. Prints each; fails when there is one."""
+"""Relative links of the Markdown pages that lead nowhere, and pages of docs/ that the book (docs/SUMMARY.md) does not have
+or has twice. Prints each; fails when there is one."""
 
 import pathlib
 import re
@@ -37,7 +38,22 @@ def main():
             else:
                 continue
             broken += 1
-    sys.exit(1 if broken else 0)
+    sys.exit(1 if broken + out_of_book(listed.stdout.split()) else 0)
+
+
+def out_of_book(names):
+    """How many pages are not in the book exactly once. What SUMMARY.md names is looked at as a link."""
+    summary = ROOT / "docs" / "SUMMARY.md"
+    found = LINK.findall(summary.read_text("utf-8"))
+    wrong = 0
+    for name in names:
+        path = pathlib.PurePosixPath(name)
+        if path.parts[0] == "docs" and path.name != "SUMMARY.md" and (ROOT / name).exists():
+            times = found.count(str(path.relative_to("docs")))
+            if times != 1:
+                print(f"{name} is {times} times in docs/SUMMARY.md, and should be once")
+                wrong += 1
+    return wrong
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 nextest_version=0.9.143
 venv=.venv
-stamp=target/setup-$(cat scripts/setup.sh e2e/requirements.txt | sha256sum | cut -c1-16)
+stamp=target/setup-$(cat scripts/setup.sh e2e/requirements.txt docs/requirements.txt | sha256sum | cut -c1-16)
 [[ -f $stamp && -x $venv/bin/python && -z ${SETUP_FORCE:-} ]] && exit 0
 
 say() { echo "setup: $*"; }
@@ -131,6 +131,9 @@ fi
 say "installing the Python tools into $venv"
 [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input -r e2e/requirements.txt
+# What makes the book of docs/. Where there is no wheel for the machine, the book is not built, and its check says so.
+"$venv/bin/pip" install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes -r docs/requirements.txt ||
+  say "mdBook could not be installed; make book needs one: cargo install mdbook --locked"
 if ! command -v chromium >/dev/null && [[ ! -x $venv/bin/chromium ]]; then
   say "fetching a Chromium for the browser tests"
   as_root=()

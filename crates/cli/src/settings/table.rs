@@ -305,7 +305,7 @@ pub(crate) fn markdown() -> String {
         let _ = writeln!(
             out,
             "| `{key}` | `{env}` | `--{flag}` | {default} | {unit} | {users} | {}{secret} |",
-            s.doc.replace('|', "\\|")
+            s.doc.replace('|', "\\|").replace('<', "&lt;")
         );
     }
     out.push_str(
