@@ -19,7 +19,7 @@ import time
 
 from lib.checks import main
 from lib.client import FINAL
-from lib.pages import Page, fill, output_differs
+from lib.pages import Block, Page, fill, output_differs
 from lib.redis_server import RedisServer
 from lib.server import BINARY, ROOT, Posthaste, Scratch, environment, free_port, wait_until
 from lib.sink import Sink
@@ -239,7 +239,35 @@ def quoted(checks, page, block):
     checks.check(f"{page.name}:{block.line} stands in {block.options['from']}", squeezed in whole)
 
 
+# A page shows (language, output), a program prints, and whether that is the same.
+SHOWN = [
+    ("text", "id 01…\n…\nend\n", "id 01ab\none\ntwo\nend\n", True),
+    ("text", "id 01…\nend\n", "id 01ab\none\nend\n", False),
+    ("text", "held\n", "sent\n", False),
+    ("json", '{"state": "queued", "…": "…"}', '{"state":"queued","id":"7"}', True),
+    ("json", '{"state": "queued"}', '{"state":"queued","id":"7"}', False),
+    ("json", '{"data": [{"n": 1}, "…"]}', '{"data":[{"n":1},{"n":2}]}', True),
+    ("json", '{"data": [{"n": 1}]}', '{"data":[{"n":1},{"n":2}]}', False),
+    ("json", '{"n": 1}', '{"n":true}', False),
+    ("json", '{"n": 1}', "<html>", False),
+    ("json", '{"n": 1}\n{"n": 2}', '{"n":1}', False),
+]
+# Fences that are mistakes.
+WRONG = ["sh", "python", "sh no-run:", "sh runn", "js when-final"]
+
+
+def can_fail(checks):
+    """What is looked at below would be found."""
+    for language, shown, printed, same in SHOWN:
+        differs = output_differs(Block(1, f"{language} output", shown), printed)
+        checks.check(f"{shown!r} {'is' if same else 'is not'} {printed!r}", (differs is None) == same)
+    for info in WRONG:
+        checks.check(f"a fence of `{info}` is a mistake", Page("page", f"```{info}\nls\n```\n").problems != [])
+    checks.check("an open fence is a mistake", Page("page", "```sh run\nls\n").problems != [])
+
+
 def run(checks):
+    can_fail(checks)
     names = [a for a in sys.argv[1:] if not a.startswith("-")]
     for page in pages([str(pathlib.Path(n)) for n in names]):
         for line, problem in page.problems:
