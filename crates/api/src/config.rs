@@ -1,5 +1,7 @@
 //! What the HTTP side is told by its host program.
 
+use crate::auth::{ConfiguredKey, ProxyNet};
+
 /// Which other origins a browser page may call the three old routes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cors {
@@ -22,6 +24,9 @@ pub enum HostRule {
     Any,
 }
 
+/// Attempts with a key that is not good that one address has in a minute, unless told otherwise.
+pub const DEFAULT_FAILED_ATTEMPTS: u32 = 20;
+
 /// Settings of the API.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
@@ -29,9 +34,18 @@ pub struct ApiConfig {
     pub cors_origins: Cors,
     /// Which `Host` headers are served.
     pub allowed_hosts: HostRule,
-    /// Whether the server listens beyond loopback without any authentication: shown on every page.
+    /// Whether nobody is asked for a key, whatever keys there are: shown on every page.
     pub auth_off: bool,
-    /// Whether pages of other origins may send notifications although a provider is configured.
+    /// Keys of the configuration, beside those of the store.
+    pub keys: Vec<ConfiguredKey>,
+    /// Attempts with a key that is not good that one address has in a minute; 0 is no limit.
+    pub failed_attempts: u32,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: Vec<ProxyNet>,
+    /// Whether people reach the pages over https: the session cookie then goes over nothing else.
+    pub public_https: bool,
+    /// Whether the three old routes need no key, and pages of other origins may send although a
+    /// provider is configured.
     pub open_notify: bool,
     /// Whether a provider is configured, so that a notification leaves the machine.
     pub provider_configured: bool,
@@ -47,6 +61,10 @@ impl Default for ApiConfig {
             cors_origins: Cors::Any,
             allowed_hosts: HostRule::LoopbackOnly { public_host: None },
             auth_off: false,
+            keys: Vec::new(),
+            failed_attempts: DEFAULT_FAILED_ATTEMPTS,
+            trusted_proxies: Vec::new(),
+            public_https: false,
             open_notify: false,
             provider_configured: false,
             sandbox: true,

@@ -54,9 +54,7 @@ impl IntoResponse for Detail {
             _ => self.0.status(),
         };
         let mut response = json(status, body);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        self.0.put_headers(response.headers_mut());
         response
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use posthaste_core::{BrokerError, State, TaskId};
 use serde::Serialize;
 
+use crate::auth::KeyScope;
 use crate::problem::{self, Problem, TYPE_PREFIX};
 
 /// A step on the way to a field.
@@ -104,6 +105,30 @@ pub enum ApiError {
         /// What is refused and how to allow it.
         why: &'static str,
     },
+    /// Nobody said who is asking, or with a key that is not good.
+    #[error("{why}")]
+    Unauthorized {
+        /// What is missing.
+        why: &'static str,
+    },
+    /// The key lacks a scope.
+    #[error("this needs a key with the scope {needs}")]
+    ForbiddenScope {
+        /// Which.
+        needs: KeyScope,
+    },
+    /// Not for this caller.
+    #[error("{why}")]
+    Forbidden {
+        /// What is refused.
+        why: &'static str,
+    },
+    /// Too often.
+    #[error("too many requests; try again in {} s", seconds(*retry_after))]
+    RateLimited {
+        /// When to try again.
+        retry_after: std::time::Duration,
+    },
     /// The caller's own id exists.
     #[error("a task with id {id} exists already")]
     IdExists {
@@ -146,6 +171,11 @@ pub enum ApiError {
     /// A fault of the program or its data; the log says more.
     #[error("internal error")]
     Internal,
+}
+
+/// Whole seconds, at least one.
+fn seconds(d: std::time::Duration) -> u64 {
+    d.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
 }
 
 fn describe(errors: &[FieldError]) -> String {
@@ -197,6 +227,10 @@ impl ApiError {
             Self::MethodNotAllowed => problem::METHOD_NOT_ALLOWED,
             Self::ForbiddenHost { .. } => problem::FORBIDDEN_HOST,
             Self::ForbiddenOrigin { .. } => problem::FORBIDDEN_ORIGIN,
+            Self::Unauthorized { .. } => problem::UNAUTHORIZED,
+            Self::ForbiddenScope { .. } => problem::FORBIDDEN_SCOPE,
+            Self::Forbidden { .. } => problem::FORBIDDEN,
+            Self::RateLimited { .. } => problem::RATE_LIMITED,
             Self::IdExists { .. } => problem::ID_EXISTS,
             Self::AlreadyFinal { .. } => problem::ALREADY_FINAL,
             Self::NotRetryable { .. } => problem::NOT_RETRYABLE,
@@ -226,6 +260,25 @@ impl ApiError {
                     .next()
                     .map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
             }
+        }
+    }
+
+    /// Puts the headers on an answer that go with its status, whatever its body is.
+    pub fn put_headers(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Unauthorized { .. } => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static(r#"Bearer realm="posthaste""#),
+                );
+            }
+            Self::RateLimited { retry_after } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(*retry_after)));
+            }
+            _ if self.problem().status == 503 => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
         }
     }
 
@@ -276,9 +329,7 @@ impl IntoResponse for ApiError {
         let mut response = (self.status(), text).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if p.status == 503 {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        self.put_headers(headers);
         response
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Without API keys the server trusts whoever reaches it on loopback. A browser on the same machine
 //! reaches it too, on behalf of any page it shows, so a foreign `Host` (a name that somebody else
-//! resolves to loopback) and a foreign `Origin` are refused, except where old clients need it.
+//! resolves to loopback) and a foreign `Origin` are refused, except where old clients need it. Once
+//! there are keys, every route that is not open asks for one (see [`crate::Access`]).
 
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
@@ -17,12 +20,15 @@ use axum::response::Response;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use crate::auth::access::{Asked, Table};
+use crate::auth::gate::{self, Entry, Head, Verdict};
+use crate::auth::session::From;
 use crate::config::{Cors, HostRule};
 use crate::detail::is_old_route;
 use crate::input::body::{Bounded, MAX_BODY_BYTES};
 use crate::metrics::RouteIndex;
 use crate::routes::refuse;
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, Caller, Pages};
 
 /// Names a request in the answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,81 +38,181 @@ const MAX_REQUEST_ID: usize = 128;
 const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'";
 
-/// Wraps `router`, merged from [`Api::router`] and the pages, in the rules: `Host` and `Origin`,
-/// size and time of bodies, CORS of the three old routes, a request id, security headers of pages,
-/// and the request counters.
+/// [`guard_with`] without pages.
 pub fn guard(router: Router, api: &Api) -> Router {
-    router.layer(GuardLayer { api: api.clone() })
+    const NONE: Pages =
+        Pages { access: &[], refuse: |_, _, e| axum::response::IntoResponse::into_response(e) };
+    guard_with(router, api, NONE)
+}
+
+/// Wraps `router`, merged from [`Api::router`] and the pages, in the rules: `Host` and `Origin`,
+/// who may call, size and time of bodies, CORS of the three old routes, a request id, security
+/// headers of pages, and the request counters.
+pub fn guard_with(router: Router, api: &Api, pages: Pages) -> Router {
+    let table = Arc::new(Table::new(crate::routes::ACCESS, pages.access));
+    router.layer(GuardLayer { rules: Rules { api: api.clone(), table, pages } })
+}
+
+/// What the guard goes by.
+#[derive(Clone)]
+struct Rules {
+    api: Api,
+    table: Arc<Table>,
+    pages: Pages,
 }
 
 #[derive(Clone)]
 struct GuardLayer {
-    api: Api,
+    rules: Rules,
 }
 
 impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, api: self.api.clone() }
+        Guard { inner, rules: self.rules.clone() }
     }
 }
 
 #[derive(Clone)]
 struct Guard<S> {
     inner: S,
-    api: Api,
+    rules: Rules,
 }
 
 impl<S> Service<Request> for Guard<S>
 where
-    S: Service<Request, Response = Response>,
+    S: Service<Request, Response = Response> + Clone,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = GuardFuture<S::Future>;
+    type Future = GuardFuture<S>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> GuardFuture<S::Future> {
+    fn call(&mut self, mut request: Request) -> GuardFuture<S> {
+        let api = &self.rules.api;
+        let pattern = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let asked = self.rules.table.of(request.method(), pattern);
         let finish = Finish {
-            route: RouteIndex::of(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)),
+            route: RouteIndex::of(pattern),
             request_id: request_id(request.headers()),
-            cors: cors(&self.api, &request),
-            api: self.api.clone(),
+            cors: cors(api, &request),
+            api: api.clone(),
         };
-        match judge(&self.api, &request) {
-            Some(response) => GuardFuture { inner: None, refused: Some(response), finish },
-            None => GuardFuture { inner: Some(self.inner.call(bound(request))), refused: None, finish },
+        if let Some(response) = judge(api, &request) {
+            return GuardFuture { step: Step::Refused { response: Some(response) }, finish };
         }
+        let from = match request.headers().get(header::ORIGIN) {
+            None => From::Unsaid,
+            Some(origin) if is_own_origin(api, &request, origin) => From::Own,
+            Some(_) => From::Foreign,
+        };
+        let head = Head {
+            method: request.method(),
+            path: request.uri().path(),
+            from,
+            headers: request.headers(),
+            peer: gate::peer(request.extensions()),
+        };
+        let entry = Entry::of(api, asked, &head);
+        let step = match gate::quickly(api, &entry) {
+            Verdict::Now(Ok(caller)) => {
+                let caller = Caller { ip: entry.ip, request_id: Some(finish.request_id.clone()), ..caller };
+                request.extensions_mut().insert(caller);
+                Step::Inner { future: self.inner.call(bound(request)) }
+            }
+            Verdict::Now(Err(e)) => {
+                Step::Refused { response: Some(refuse_entry(&self.rules, asked, request, e)) }
+            }
+            Verdict::Ask(before) => {
+                let api = api.clone();
+                let asking = async move { (gate::slowly(&api, &entry, before).await, entry.ip) };
+                Step::Asking {
+                    asking: Box::pin(asking),
+                    asked,
+                    rest: Some((self.inner.clone(), self.rules.clone(), request)),
+                }
+            }
+        };
+        GuardFuture { step, finish }
+    }
+}
+
+/// How a request is told that it goes no further: a page for people, a problem for programs.
+fn refuse_entry(rules: &Rules, asked: Asked, request: Request, e: ApiError) -> Response {
+    if asked.page {
+        let (parts, _) = request.into_parts();
+        return (rules.pages.refuse)(&rules.api, &parts, e);
+    }
+    refuse(request.uri().path(), e)
+}
+
+type Asking = Pin<Box<dyn Future<Output = (Result<Caller, ApiError>, Option<IpAddr>)> + Send>>;
+
+pin_project! {
+    #[project = StepProjection]
+    enum Step<S>
+    where
+        S: Service<Request>,
+    {
+        /// The guard answers itself.
+        Refused { response: Option<Response> },
+        /// The store is asked who it is.
+        Asking { asking: Asking, asked: Asked, rest: Option<(S, Rules, Request)> },
+        /// The route answers.
+        Inner { #[pin] future: S::Future },
     }
 }
 
 pin_project! {
     /// The answer of the route or of the guard, on its way out.
-    struct GuardFuture<F> {
+    struct GuardFuture<S>
+    where
+        S: Service<Request>,
+    {
         #[pin]
-        inner: Option<F>,
-        refused: Option<Response>,
+        step: Step<S>,
         finish: Finish,
     }
 }
 
-impl<F, E> Future for GuardFuture<F>
+impl<S> Future for GuardFuture<S>
 where
-    F: Future<Output = Result<Response, E>>,
+    S: Service<Request, Response = Response>,
 {
-    type Output = Result<Response, E>;
+    type Output = Result<Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = match (this.refused.take(), this.inner.as_pin_mut()) {
-            (Some(response), _) => response,
-            (None, Some(inner)) => ready!(inner.poll(cx))?,
-            (None, None) => return Poll::Pending,
-        };
-        Poll::Ready(Ok(this.finish.put_on(response)))
+        let mut this = self.project();
+        loop {
+            let response = match this.step.as_mut().project() {
+                StepProjection::Refused { response } => match response.take() {
+                    Some(response) => response,
+                    None => return Poll::Pending,
+                },
+                StepProjection::Inner { future } => ready!(future.poll(cx))?,
+                StepProjection::Asking { asking, asked, rest } => {
+                    let (verdict, ip) = ready!(asking.as_mut().poll(cx));
+                    let (Some((mut inner, rules, mut request)), asked) = (rest.take(), *asked) else {
+                        return Poll::Pending;
+                    };
+                    let next = match verdict {
+                        Ok(caller) => {
+                            let request_id = Some(this.finish.request_id.clone());
+                            request.extensions_mut().insert(Caller { ip, request_id, ..caller });
+                            // A router is always ready; it was polled before this call, too.
+                            Step::Inner { future: inner.call(bound(request)) }
+                        }
+                        Err(e) => Step::Refused { response: Some(refuse_entry(&rules, asked, request, e)) },
+                    };
+                    this.step.set(next);
+                    continue;
+                }
+            };
+            return Poll::Ready(Ok(this.finish.put_on(response)));
+        }
     }
 }
 
@@ -242,7 +348,9 @@ fn check_foreign_origin(api: &Api, request: &Request, origin: &HeaderValue) -> R
         return refused("this origin is not in POSTHASTE_CORS_ORIGINS");
     }
     let sends = request.method() == Method::POST && matches!(path, "/notify" | "/notify/");
-    if sends && config.provider_configured && !config.open_notify {
+    // Once there are keys, the page has to have one, and that decides.
+    let keys = api.keyring().exist(api.keyring().now_ms()) == Some(true) && !config.auth_off;
+    if sends && config.provider_configured && !config.open_notify && !keys {
         return refused(
             "a provider is configured, so pages of other origins may not send; POSTHASTE_OPEN_NOTIFY=true allows it",
         );

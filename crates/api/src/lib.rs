@@ -4,6 +4,7 @@
 //! The three old routes (`/notify`, `/task_status/{task_id}`, `/health`) answer errors as
 //! `{"detail": …}`; everything under `/v1` answers problem+json.
 
+mod auth;
 mod config;
 mod detail;
 mod error;
@@ -20,9 +21,13 @@ mod serve;
 mod sse;
 pub mod view;
 
-pub use config::{ApiConfig, Cors, HostRule};
+pub use auth::{
+    Access, AccessRow, Actor, AuditFilter, AuditPage, AuditView, Caller, ConfiguredKey, ConfiguredKeyError,
+    KeyScope, KeyView, NewKey, NewKeyView, Pages, ProxyNet, RateLimit, Scopes, Via,
+};
+pub use config::{ApiConfig, Cors, DEFAULT_FAILED_ATTEMPTS, HostRule};
 pub use error::{ApiError, FieldError, Loc, ProblemBody};
-pub use guard::guard;
+pub use guard::{guard, guard_with};
 pub use openapi::openapi;
 pub use operations::{Api, EnqueueAnswer, MAX_WAIT};
 pub use posthaste_core::broker::{Bodies, Enqueued, ListFilter, ListRequest};

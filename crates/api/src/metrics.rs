@@ -140,6 +140,10 @@ const ROUTES: &[&str] = &[
     "/v1/queues/{queue}/lanes/{lane}/resume",
     "/v1/lanes",
     "/v1/workers",
+    "/v1/audit",
+    "/v1/whoami",
+    "/v1/keys",
+    "/v1/keys/{key_id}",
     "/metrics",
     "/healthz",
     "/readyz",
@@ -151,6 +155,7 @@ const ROUTES: &[&str] = &[
     "/tasks/{id}",
     "/tasks/{id}/message",
     "/workers",
+    "/sign-in",
     "other",
 ];
 const OTHER: usize = ROUTES.len() - 1;

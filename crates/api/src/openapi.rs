@@ -1,8 +1,15 @@
 //! The OpenAPI document, put together from the operations' own descriptions.
 
 use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 
-use crate::routes::{events, health, lanes, meta, notify, queues, task_status, tasks, workers};
+use crate::routes::ACCESS;
+use crate::routes::{
+    audit, events, health, keys, lanes, meta, notify, queues, task_status, tasks, whoami, workers,
+};
+
+/// What the description calls the key.
+const SCHEME: &str = "api_key";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,6 +42,12 @@ use crate::routes::{events, health, lanes, meta, notify, queues, task_status, ta
         lanes::pause::handle,
         lanes::resume::handle,
         workers::list::handle,
+        whoami::get::handle,
+        keys::create::handle,
+        keys::list::handle,
+        keys::get::handle,
+        keys::revoke::handle,
+        audit::list::handle,
         meta::metrics::handle,
         meta::healthz::handle,
         meta::readyz::handle,
@@ -47,12 +60,37 @@ use crate::routes::{events, health, lanes, meta, notify, queues, task_status, ta
         (name = "events", description = "Changes as they happen."),
         (name = "queues", description = "Queues and their lanes."),
         (name = "workers", description = "The processes that run tasks."),
+        (name = "keys", description = "API keys, who is asking, and who did what."),
         (name = "server", description = "The server itself."),
     )
 )]
 struct Document;
 
-/// The document that `/openapi.json` serves.
+/// The document that `/openapi.json` serves. What each operation asks of its caller comes from the
+/// table of routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("ph_…").description(Some(
+        "An API key. None is needed as long as there are none, and the server is asked on its own machine.",
+    ));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
+    for row in ACCESS {
+        let Some(path) = document.paths.paths.get_mut(row.path) else { continue };
+        let operation = match row.method {
+            "get" => &mut path.get,
+            "post" => &mut path.post,
+            "put" => &mut path.put,
+            "patch" => &mut path.patch,
+            _ => &mut path.delete,
+        };
+        let Some(operation) = operation else { continue };
+        if row.access.needs_key() {
+            let scope = row.access.scope().map(|s| s.as_str());
+            operation.security = Some(vec![SecurityRequirement::new(SCHEME, scope)]);
+        } else {
+            operation.security = Some(vec![]);
+        }
+    }
+    document
 }

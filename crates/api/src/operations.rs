@@ -1,5 +1,6 @@
 //! Everything that the API and the pages can do, apart from HTTP.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,13 +8,19 @@ use std::time::Duration;
 use posthaste_core::broker::{
     Cancelled, EnqueueRequest, Enqueued, Health, ListRequest, PauseRequest, Retried,
 };
+use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
     Delivery, IdempotencyKey, NewTask, PauseReason, QueueName, RecordKind, Scope, State, Store, Subscription,
-    TaskId, Timestamp,
+    Task, TaskId, Timestamp,
 };
 use posthaste_notify::{HeldMessage, Notification};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Caller;
+use crate::auth::audit::AuditState;
+use crate::auth::failures::Failures;
+use crate::auth::keyring::Keyring;
+use crate::auth::session::SessionSecret;
 use crate::metrics::{Metrics, Sample};
 use crate::view::{
     AttemptView, CancelView, EnqueuedView, LaneView, QueueView, RetryView, TaskPage, TaskView, WorkerView,
@@ -43,6 +50,10 @@ pub struct Api {
 struct Inner {
     store: Arc<dyn Store>,
     config: ApiConfig,
+    keyring: Keyring,
+    failures: Failures,
+    session_secret: SessionSecret,
+    audit: AuditState,
     metrics: Metrics,
     closing: CancellationToken,
     store_answered: AtomicBool,
@@ -56,6 +67,10 @@ impl Api {
         Self {
             inner: Arc::new(Inner {
                 store,
+                keyring: Keyring::new(&config.keys),
+                failures: Failures::new(config.failed_attempts),
+                session_secret: SessionSecret::default(),
+                audit: AuditState::default(),
                 config,
                 metrics: Metrics::default(),
                 closing: CancellationToken::new(),
@@ -92,6 +107,26 @@ impl Api {
         self.inner.metrics.register(source);
     }
 
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
+    }
+
+    pub(crate) fn session_secret(&self) -> &SessionSecret {
+        &self.inner.session_secret
+    }
+
+    pub(crate) fn audit_state(&self) -> &AuditState {
+        &self.inner.audit
+    }
+
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.inner.failures
+    }
+
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
     }
@@ -99,11 +134,13 @@ impl Api {
     /// Stores a notification; durable on return. Whether a dropped call stored it is unknown.
     ///
     /// # Errors
-    /// [`ApiError::Invalid`] naming fields of the notification, [`ApiError::Unavailable`],
-    /// [`ApiError::Full`].
-    pub async fn notify(&self, notification: Notification) -> Result<Enqueued, ApiError> {
+    /// [`ApiError::Invalid`] naming fields of the notification, [`ApiError::Forbidden`],
+    /// [`ApiError::Unavailable`], [`ApiError::Full`].
+    pub async fn notify(&self, caller: &Caller, notification: Notification) -> Result<Enqueued, ApiError> {
         check_notification(&notification)?;
-        let request = EnqueueRequest { tasks: vec![notification.into_task()], idempotency: None };
+        let mut task = notification.into_task();
+        caller.claim(&mut task)?;
+        let request = EnqueueRequest { tasks: vec![task], idempotency: None };
         let reply = self.inner.store.enqueue(request).await?;
         self.inner.metrics.accepted(1);
         reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))
@@ -112,13 +149,15 @@ impl Api {
     /// Stores a task; durable on return.
     ///
     /// # Errors
-    /// [`ApiError::Invalid`], [`ApiError::IdExists`], [`ApiError::IdempotencyMismatch`],
-    /// [`ApiError::Unavailable`], [`ApiError::Full`].
+    /// [`ApiError::Invalid`], [`ApiError::Forbidden`] for another tenant's, [`ApiError::IdExists`],
+    /// [`ApiError::IdempotencyMismatch`], [`ApiError::Unavailable`], [`ApiError::Full`].
     pub async fn enqueue(
         &self,
-        task: NewTask,
+        caller: &Caller,
+        mut task: NewTask,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<EnqueueAnswer, ApiError> {
+        caller.claim(&mut task)?;
         let reply = self.inner.store.enqueue(EnqueueRequest { tasks: vec![task], idempotency }).await?;
         let task = reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))?;
         if !reply.replayed && !task.duplicate {
@@ -127,12 +166,44 @@ impl Api {
         Ok(EnqueueAnswer { task: task.into(), replayed: reply.replayed })
     }
 
-    /// The task with payload, result and log; `None` when there is none.
+    /// The task, if there is one that `caller` may see.
+    async fn find(&self, caller: &Caller, id: TaskId) -> Result<Option<Task>, ApiError> {
+        let found = self.inner.store.get(&[id]).await?.into_iter().next().flatten();
+        Ok(found.filter(|t| caller.may_see(t.tenant.as_ref())))
+    }
+
+    /// Refuses what `caller` may not see, as if it were not there. Costs nothing without a tenant.
+    ///
+    /// # Errors
+    /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
+    pub async fn check_reach(&self, caller: &Caller, id: TaskId) -> Result<(), ApiError> {
+        if caller.tenant().is_none() || self.find(caller, id).await?.is_some() {
+            return Ok(());
+        }
+        Err(ApiError::no_task(id))
+    }
+
+    /// Which of these tasks `caller` may see.
+    pub(crate) async fn own_tasks(
+        &self,
+        caller: &Caller,
+        ids: impl Iterator<Item = TaskId>,
+    ) -> Result<HashSet<TaskId>, ApiError> {
+        let asked: Vec<TaskId> = ids.collect::<HashSet<_>>().into_iter().collect();
+        let mut own = HashSet::new();
+        for part in asked.chunks(MAX_PAGE) {
+            let tasks = self.inner.store.get(part).await?.into_iter().flatten();
+            own.extend(tasks.filter(|t| caller.may_see(t.tenant.as_ref())).map(|t| t.id));
+        }
+        Ok(own)
+    }
+
+    /// The task with payload, result and log; `None` when there is none that `caller` may see.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`].
-    pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, ApiError> {
-        let Some(task) = self.inner.store.get(&[id]).await?.into_iter().next().flatten() else {
+    pub async fn task(&self, caller: &Caller, id: TaskId) -> Result<Option<TaskView>, ApiError> {
+        let Some(task) = self.find(caller, id).await? else {
             return Ok(None);
         };
         let attempts = self.inner.store.attempts(id).await?;
@@ -143,21 +214,25 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::Unavailable`].
-    pub async fn task_brief(&self, id: TaskId) -> Result<Option<TaskView>, ApiError> {
-        let task = self.inner.store.get(&[id]).await?.into_iter().next().flatten();
-        Ok(task.map(|t| TaskView::new(t, None)))
+    pub async fn task_brief(&self, caller: &Caller, id: TaskId) -> Result<Option<TaskView>, ApiError> {
+        Ok(self.find(caller, id).await?.map(|t| TaskView::new(t, None)))
     }
 
     /// As [`Api::task`], once it is final or `at_most` (bounded by [`MAX_WAIT`]) has passed.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`].
-    pub async fn wait(&self, id: TaskId, at_most: Duration) -> Result<Option<TaskView>, ApiError> {
+    pub async fn wait(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        at_most: Duration,
+    ) -> Result<Option<TaskView>, ApiError> {
         let deadline = tokio::time::Instant::now() + at_most.min(MAX_WAIT);
         // Subscribed before the read, so that an end between the two is not missed.
         let mut events = self.events(Some(id));
         loop {
-            let task = self.task(id).await?;
+            let task = self.task(caller, id).await?;
             if task.as_ref().is_none_or(|t| t.state.is_final()) {
                 return Ok(task);
             }
@@ -172,23 +247,27 @@ impl Api {
             };
             tokio::select! {
                 () = ended => {}
-                () = tokio::time::sleep_until(deadline) => return self.task(id).await,
-                () = self.inner.closing.cancelled() => return self.task(id).await,
+                () = tokio::time::sleep_until(deadline) => return self.task(caller, id).await,
+                () = self.inner.closing.cancelled() => return self.task(caller, id).await,
             }
             if self.inner.closing.is_cancelled() || tokio::time::Instant::now() >= deadline {
-                return self.task(id).await;
+                return self.task(caller, id).await;
             }
         }
     }
 
-    /// A page of tasks, newest first.
+    /// A page of tasks that `caller` may see, newest first.
     ///
     /// # Errors
-    /// [`ApiError::Invalid`] for a bad cursor, [`ApiError::Unavailable`].
-    pub async fn tasks(&self, request: ListRequest) -> Result<TaskPage, ApiError> {
+    /// [`ApiError::Invalid`] for a bad cursor, [`ApiError::Forbidden`] for another tenant's,
+    /// [`ApiError::Unavailable`].
+    pub async fn tasks(&self, caller: &Caller, mut request: ListRequest) -> Result<TaskPage, ApiError> {
+        request.filter.tenant = caller.tenant_filter(request.filter.tenant.take())?;
         let page = self.inner.store.list(request).await?;
+        // Whatever a store makes of the filter: nothing of another tenant leaves here.
+        let own = page.tasks.into_iter().filter(|t| caller.may_see(t.tenant.as_ref()));
         Ok(TaskPage {
-            data: page.tasks.into_iter().map(|t| TaskView::new(t, None)).collect(),
+            data: own.map(|t| TaskView::new(t, None)).collect(),
             next_cursor: page.next_cursor,
             searched_until: page.searched_until,
         })
@@ -197,8 +276,9 @@ impl Api {
     /// The log of a task, at most the last 50; `None` when there is no such task.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`].
-    pub async fn attempts(&self, id: TaskId) -> Result<Option<Vec<AttemptView>>, ApiError> {
+    /// [`ApiError::NotFound`] for another tenant's, [`ApiError::Unavailable`].
+    pub async fn attempts(&self, caller: &Caller, id: TaskId) -> Result<Option<Vec<AttemptView>>, ApiError> {
+        self.check_reach(caller, id).await?;
         let attempts = self.inner.store.attempts(id).await?;
         Ok(attempts.map(|list| list.into_iter().map(Into::into).collect()))
     }
@@ -206,8 +286,9 @@ impl Api {
     /// The message that the sandbox held for this task; `None` when there is none.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`], [`ApiError::Internal`].
-    pub async fn held_message(&self, id: TaskId) -> Result<Option<HeldMessage>, ApiError> {
+    /// [`ApiError::NotFound`] for another tenant's, [`ApiError::Unavailable`], [`ApiError::Internal`].
+    pub async fn held_message(&self, caller: &Caller, id: TaskId) -> Result<Option<HeldMessage>, ApiError> {
+        self.check_reach(caller, id).await?;
         let record = self.inner.store.get_record(RecordKind::SandboxMessage, &id.to_string()).await?;
         record.map(|r| r.body.parse().map_err(|_| fault("a held message has another shape")())).transpose()
     }
@@ -216,7 +297,8 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::AlreadyFinal`], [`ApiError::Unavailable`], [`ApiError::Full`].
-    pub async fn cancel(&self, id: TaskId) -> Result<CancelView, ApiError> {
+    pub async fn cancel(&self, caller: &Caller, id: TaskId) -> Result<CancelView, ApiError> {
+        self.check_reach(caller, id).await?;
         match self.inner.store.cancel(&[id]).await?.first() {
             Some(Cancelled::Done | Cancelled::AlreadyFinal(State::Cancelled)) => {
                 Ok(CancelView { id, state: State::Cancelled, cancel_requested: false })
@@ -235,7 +317,13 @@ impl Api {
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::NotRetryable`], [`ApiError::UniqueHeld`],
     /// [`ApiError::Unavailable`], [`ApiError::Full`].
-    pub async fn retry(&self, id: TaskId, expires_at: Option<Timestamp>) -> Result<RetryView, ApiError> {
+    pub async fn retry(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        expires_at: Option<Timestamp>,
+    ) -> Result<RetryView, ApiError> {
+        self.check_reach(caller, id).await?;
         match self.inner.store.retry(&[id], expires_at).await?.first() {
             Some(Retried::Done { generation }) => {
                 Ok(RetryView { id, state: State::Queued, generation: *generation })
@@ -279,20 +367,27 @@ impl Api {
     /// [`ApiError::Invalid`], [`ApiError::Unavailable`], [`ApiError::Full`].
     pub async fn pause(
         &self,
+        caller: &Caller,
         scope: Scope,
         for_: Option<Duration>,
         message: Option<String>,
     ) -> Result<(), ApiError> {
+        let (action, target) = audited(&scope, "pause");
         let request = PauseRequest { scope, reason: PauseReason::Manual, for_, message };
-        Ok(self.inner.store.pause(request).await?)
+        self.inner.store.pause(request).await?;
+        self.audit(caller, action, target).await;
+        Ok(())
     }
 
     /// Ends a pause of any reason.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`], [`ApiError::Full`].
-    pub async fn resume(&self, scope: &Scope) -> Result<(), ApiError> {
-        Ok(self.inner.store.resume(scope).await?)
+    pub async fn resume(&self, caller: &Caller, scope: &Scope) -> Result<(), ApiError> {
+        self.inner.store.resume(scope).await?;
+        let (action, target) = audited(scope, "resume");
+        self.audit(caller, action, target).await;
+        Ok(())
     }
 
     /// Watches state changes, of one task or of all.
@@ -322,6 +417,16 @@ impl Api {
     /// Whether the store answered once in the life of this process.
     pub async fn started(&self) -> bool {
         self.inner.store_answered.load(Ordering::Relaxed) || self.health().await.problem.is_none()
+    }
+}
+
+/// How the audit log names what was done to a queue or lane.
+fn audited(scope: &Scope, verb: &'static str) -> (&'static str, String) {
+    match (scope, verb) {
+        (Scope::Queue(queue), "pause") => ("queues.pause", queue.to_string()),
+        (Scope::Queue(queue), _) => ("queues.resume", queue.to_string()),
+        (Scope::Lane(queue, lane), "pause") => ("lanes.pause", format!("{queue} {lane}")),
+        (Scope::Lane(queue, lane), _) => ("lanes.resume", format!("{queue} {lane}")),
     }
 }
 

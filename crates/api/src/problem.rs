@@ -32,6 +32,15 @@ problems! {
     /// The body is not what its content type says.
     MALFORMED_BODY = "malformed-body", 400, "The body cannot be read",
         "Send one JSON object in UTF-8, nested at most 100 levels deep.";
+    /// No key, or one that is not good.
+    UNAUTHORIZED = "unauthorized", 401, "It is not known who you are",
+        "Send Authorization: Bearer and a key that is in force; an admin makes one with `posthaste keys create`. On the pages, sign in again.";
+    /// The key lacks a scope.
+    FORBIDDEN_SCOPE = "forbidden-scope", 403, "The key may not do this",
+        "Use a key with the scope that `detail` names.";
+    /// Not for this caller.
+    FORBIDDEN = "forbidden", 403, "This is not yours to see or change",
+        "A key that is bound to a tenant reaches that tenant's tasks and nothing else; leave the tenant out, or use a key without one.";
     /// Wrong `Host`.
     FORBIDDEN_HOST = "forbidden-host", 403, "This server does not answer to that host name",
         "Use the address that the server printed when it started, or set POSTHASTE_PUBLIC_URL to the name you use.";
@@ -74,6 +83,9 @@ problems! {
     /// Another request under a used key.
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 422, "The idempotency key was used with another request",
         "Use a new key for a new request; repeat a request with exactly the body it had.";
+    /// Too often.
+    RATE_LIMITED = "rate-limited", 429, "Too many requests",
+        "Wait the seconds in Retry-After. It is either the limit of the key, or too many attempts from your address with keys that are not good.";
     /// A fault.
     INTERNAL = "internal", 500, "The server made a mistake",
         "Tell the operator the X-Request-Id of the answer: the log says more.";

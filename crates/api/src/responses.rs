@@ -30,10 +30,14 @@ macro_rules! problem_responses {
 problem_responses!(
     /// What every operation under `/v1` may answer.
     Common {
-        /// A wrong Host, or a page of another origin.
+        /// No key, or one that is not known, has been revoked or has expired.
+        Unauthorized = 401,
+        /// The key may not do this; or a wrong Host, or a page of another origin. `type` says which.
         Forbidden = 403,
         /// A field is not acceptable.
         Invalid = 422,
+        /// Too many requests with the key, or too many attempts with keys that are not good; `Retry-After` says how long to wait.
+        RateLimited = 429,
         /// A fault of the server; its log says more.
         Internal = 500,
         /// The store does not answer; nothing was changed. `Retry-After` says when to try again.

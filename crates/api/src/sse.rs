@@ -2,7 +2,7 @@
 //! delivery of the store, however many events it holds.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -10,19 +10,24 @@ use axum::response::Response;
 use futures_util::stream;
 use posthaste_core::{Delivery, Event, Subscription, TaskId};
 
+use crate::auth::gate;
 use crate::view::TaskView;
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, Caller};
 
 /// A comment is sent when nothing else was for this long, so that proxies keep the stream open and
 /// a reader that left is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How often it is asked whether the key of the reader is still good, while there is something to tell.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
 /// Says that events were dropped; the watcher reads the store again.
 const MISSED: &str = "event: missed\ndata: {}\n\n";
 
 /// A stream that goes on until the reader leaves or the server stops.
-pub(crate) fn all(api: &Api) -> Response {
-    let source = Source { api: api.clone(), events: api.events(None), task: None };
+pub(crate) fn all(api: &Api, caller: Caller) -> Response {
+    let source =
+        Source { api: api.clone(), caller, events: api.events(None), task: None, checked: Instant::now() };
     respond(source, String::from(": every change of every task\n\n"))
 }
 
@@ -30,19 +35,25 @@ pub(crate) fn all(api: &Api) -> Response {
 ///
 /// # Errors
 /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
-pub(crate) async fn of_task(api: &Api, id: TaskId) -> Result<Response, ApiError> {
+pub(crate) async fn of_task(api: &Api, caller: Caller, id: TaskId) -> Result<Response, ApiError> {
     // Subscribed before the read, so that a change between the two is not missed.
     let events = api.events(Some(id));
-    let task = api.task_brief(id).await?.ok_or_else(|| ApiError::no_task(id))?;
+    let task = api.task_brief(&caller, id).await?.ok_or_else(|| ApiError::no_task(id))?;
     let mut first = String::new();
     let watched = Watched::show(&task, &mut first);
-    Ok(respond(Source { api: api.clone(), events, task: Some(watched) }, first))
+    Ok(respond(
+        Source { api: api.clone(), caller, events, task: Some(watched), checked: Instant::now() },
+        first,
+    ))
 }
 
 struct Source {
     api: Api,
+    caller: Caller,
     events: Box<dyn Subscription>,
     task: Option<Watched>,
+    /// When it was last asked whether the key is still good.
+    checked: Instant,
 }
 
 /// The newest state of the watched task that its reader knows.
@@ -104,6 +115,9 @@ impl Source {
     async fn next(&mut self) -> Option<(String, bool)> {
         loop {
             let closing = self.api.closing().clone();
+            if !self.may_go_on().await {
+                return None;
+            }
             let delivery = tokio::select! {
                 d = self.events.next() => d?,
                 () = closing.cancelled() => return None,
@@ -111,7 +125,14 @@ impl Source {
             };
             let mut out = String::new();
             let more = match delivery {
-                Delivery::Events(list) => self.write(&list, &mut out),
+                Delivery::Events(list) if self.sees_all() => self.write(&list, &mut out),
+                Delivery::Events(list) => match own(&self.api, &self.caller, &list).await {
+                    Some(own) => self.write(&own, &mut out),
+                    None => {
+                        out.push_str(MISSED);
+                        true
+                    }
+                },
                 Delivery::Missed => {
                     out.push_str(MISSED);
                     self.reread(&mut out).await
@@ -121,6 +142,20 @@ impl Source {
                 return Some((out, more));
             }
         }
+    }
+
+    /// Whether no event has to be looked into: the one task was, when the stream began.
+    fn sees_all(&self) -> bool {
+        self.caller.tenant().is_none() || self.task.is_some()
+    }
+
+    /// Whether the key still lets its holder watch; asked at most once a second.
+    async fn may_go_on(&mut self) -> bool {
+        if self.checked.elapsed() < CHECK_EVERY {
+            return true;
+        }
+        self.checked = Instant::now();
+        gate::still_good(&self.api, &self.caller).await
     }
 
     fn write(&mut self, list: &[Event], out: &mut String) -> bool {
@@ -143,7 +178,7 @@ impl Source {
     /// After a gap, the state that the watched task is in now.
     async fn reread(&mut self, out: &mut String) -> bool {
         let Some(task) = &mut self.task else { return true };
-        match self.api.task_brief(task.id).await {
+        match self.api.task_brief(&self.caller, task.id).await {
             Ok(Some(now)) => {
                 *task = Watched::show(&now, out);
                 !now.state.is_final()
@@ -154,6 +189,13 @@ impl Source {
             Err(_) => true,
         }
     }
+}
+
+/// The events of the caller's tenant. An event does not say whose its task is, so the tasks are
+/// read; `None` when they cannot be.
+async fn own(api: &Api, caller: &Caller, list: &[Event]) -> Option<Vec<Event>> {
+    let own = api.own_tasks(caller, list.iter().map(|e| e.id)).await.ok()?;
+    Some(list.iter().filter(|e| own.contains(&e.id)).cloned().collect())
 }
 
 fn write(e: &Event, out: &mut String) {

@@ -8,6 +8,12 @@ const REFRESH_GAP_MS = 700; // a busy server is not asked more often than this
 const BURST = 100; // events in one second beyond which the overview polls instead of listening
 const REST_MS = 20000; // before a stream is tried again
 
+// What shows that a request of this script belongs to the session of its page.
+function proof() {
+  const csrf = document.querySelector('meta[name="csrf"]')?.content;
+  return csrf ? { "x-csrf-token": csrf } : {};
+}
+
 const find = (selector, root = document) => root.querySelector(selector);
 
 // ---- Times: relative ones tick, absolute ones are shown in the reader's own time zone. ----
@@ -85,6 +91,8 @@ function swap(old, html) {
 async function fetchFragment(url) {
   const response = await fetch(url, { headers: { accept: "text/html" }, cache: "no-store" });
   learnClock(response);
+  // The session is over: the page itself asks to sign in again.
+  if (response.status === 401) location.reload();
   if (!response.headers.get("content-type")?.startsWith("text/html")) throw new Error(`${url}: ${response.status}`);
   return { text: await response.text(), ok: response.ok };
 }
@@ -342,12 +350,12 @@ function enhanceForm() {
     try {
       const response = await fetch("/notify/", {
         method: "POST",
-        headers: { "content-type": "application/json", accept: "application/json" },
+        headers: { "content-type": "application/json", accept: "application/json", ...proof() },
         body: JSON.stringify(body),
       });
       const answer = await response.json().catch(() => null);
       if (!response.ok || !answer) return showRefusal(response.status, answer);
-      for (const input of form.querySelectorAll("input, textarea")) input.value = "";
+      for (const input of form.querySelectorAll("[data-field] input, [data-field] textarea")) input.value = "";
       showSent(answer.task_id).catch(() => announce("Accepted."));
     } catch {
       formProblem("The server does not answer, so it is not known whether this was accepted: look at the list before you send again. What you typed is still here.");
@@ -379,7 +387,7 @@ async function act(form) {
   button.setAttribute("aria-disabled", "true");
   let problem = "";
   try {
-    const response = await fetch(`/v1/tasks/${root.dataset.task}/${form.dataset.action}`, { method: "POST" });
+    const response = await fetch(`/v1/tasks/${root.dataset.task}/${form.dataset.action}`, { method: "POST", headers: proof() });
     if (!response.ok) {
       const body = await response.json().catch(() => ({}));
       problem = body.detail || body.title || `The server answered ${response.status}.`;

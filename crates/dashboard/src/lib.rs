@@ -17,25 +17,34 @@ mod view;
 mod words;
 
 use axum::Router;
-use axum::routing::{get, post};
-use posthaste_api::Api;
+use posthaste_api::{Api, Pages, routes};
 
-/// The pages over `api`. Merge it with [`Api::router`] and wrap both in [`posthaste_api::guard`].
+routes! {
+    fn table -> ACCESS;
+    get "/" => pages::overview::page, Read;
+    post "/send" => pages::send::submit, Send;
+    get "/tasks/{id}" => pages::task::page, Read;
+    post "/tasks/{id}/cancel" => pages::task::cancel, Send;
+    post "/tasks/{id}/retry" => pages::task::retry, Send;
+    get "/tasks/{id}/message" => pages::message::page, Read;
+    get "/tasks/{id}/message/html" => pages::message::html, Read;
+    get "/tasks/{id}/message/raw" => pages::message::raw, Read;
+    get "/workers" => pages::workers::page, ReadAll;
+    get "/fragments/overview" => pages::overview::fragment, Read;
+    get "/fragments/tasks/{id}" => pages::task::fragment, Read;
+    get "/fragments/workers" => pages::workers::fragment, ReadAll;
+    get "/sign-in" => pages::sign_in::page, Open;
+    post "/sign-in" => pages::sign_in::submit, Open;
+    post "/sign-out" => pages::sign_in::out, Any;
+    get "/assets/{file}" => assets::serve, Open;
+    get "/favicon.ico" => assets::favicon, Open;
+}
+
+/// What the pages ask of their callers, and how they refuse them: for [`posthaste_api::guard_with`].
+pub const PAGES: Pages = Pages { access: ACCESS, refuse: pages::refused };
+
+/// The pages over `api`. Merge it with [`Api::router`] and wrap both in
+/// [`posthaste_api::guard_with`] and [`PAGES`].
 pub fn router(api: Api) -> Router {
-    Router::new()
-        .route("/", get(pages::overview::page))
-        .route("/send", post(pages::send::submit))
-        .route("/tasks/{id}", get(pages::task::page))
-        .route("/tasks/{id}/cancel", post(pages::task::cancel))
-        .route("/tasks/{id}/retry", post(pages::task::retry))
-        .route("/tasks/{id}/message", get(pages::message::page))
-        .route("/tasks/{id}/message/html", get(pages::message::html))
-        .route("/tasks/{id}/message/raw", get(pages::message::raw))
-        .route("/workers", get(pages::workers::page))
-        .route("/fragments/overview", get(pages::overview::fragment))
-        .route("/fragments/tasks/{id}", get(pages::task::fragment))
-        .route("/fragments/workers", get(pages::workers::fragment))
-        .route("/assets/{file}", get(assets::serve))
-        .route("/favicon.ico", get(assets::favicon))
-        .with_state(api)
+    table().with_state(api)
 }

@@ -32,6 +32,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("task.html", include_str!("../templates/task.html")),
     ("message.html", include_str!("../templates/message.html")),
     ("workers.html", include_str!("../templates/workers.html")),
+    ("sign_in.html", include_str!("../templates/sign_in.html")),
     ("problem.html", include_str!("../templates/problem.html")),
 ];
 

@@ -10,7 +10,7 @@ use posthaste_core::{
 use posthaste_notify::HeldMessage;
 use serde::Serialize;
 
-use crate::pages::{ProblemPage, message::MessagePage, overview, send, task, workers};
+use crate::pages::{ProblemPage, message::MessagePage, overview, send, sign_in, task, workers};
 use crate::present::{self, Asked, Read, WorkersRead};
 use crate::view::{AssetUrls, Chrome, Overview, Words, Workers};
 use crate::{render, view};
@@ -236,6 +236,7 @@ fn lane() -> LaneView {
 }
 
 fn read(data: Vec<TaskView>, next_cursor: Option<&str>, queues: Vec<QueueView>) -> Read {
+    let queues = Some(queues);
     let page = TaskPage { data, next_cursor: next_cursor.map(Into::into), searched_until: None };
     Read { page, queues, lanes: Vec::new() }
 }
@@ -432,4 +433,11 @@ fn a_held_message() {
 fn a_problem() {
     let problem = Words { title: "No such task".into(), text: "There is none with this id.".into() };
     check("problem", "problem.html", &ProblemPage { chrome: chrome(&config(), "No such task"), problem });
+}
+
+#[test]
+fn the_sign_in_form() {
+    let chrome = Chrome { nav: false, ..chrome(&config(), "Sign in") };
+    let problem = Some("This key is not known, or it has been revoked or has expired.".to_owned());
+    check("sign_in", "sign_in.html", &sign_in::SignInPage { chrome, problem, next: "/workers".into() });
 }

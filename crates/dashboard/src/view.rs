@@ -14,6 +14,21 @@ pub(crate) struct Chrome {
     pub(crate) here: &'static str,
     /// Whether the page reloads itself where scripts do not run.
     pub(crate) refresh: bool,
+    /// Who is signed in.
+    pub(crate) session: Option<Session>,
+    /// Whether the navigation leads anywhere: not for somebody who has to sign in first.
+    pub(crate) nav: bool,
+    /// Whether what belongs to the installation as a whole is shown: not to a tenant.
+    pub(crate) whole: bool,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Session {
+    /// The key's name.
+    pub(crate) name: String,
+    /// What its forms carry.
+    pub(crate) csrf: String,
 }
 
 /// Addresses of the assets, with their content in the name.
@@ -70,6 +85,8 @@ pub(crate) struct When {
 pub(crate) struct Form {
     /// What is wrong with the request as a whole.
     pub(crate) problem: Option<String>,
+    /// Whether the caller may send at all; without it there is no form.
+    pub(crate) allowed: bool,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -198,6 +215,8 @@ pub(crate) struct Task {
     /// How many tries there were and how many are left.
     pub(crate) tries: Option<String>,
     pub(crate) held_href: Option<String>,
+    /// What the forms carry, if somebody is signed in.
+    pub(crate) csrf: Option<String>,
     pub(crate) can_cancel: bool,
     pub(crate) can_retry: bool,
     pub(crate) timeline: Vec<Entry>,

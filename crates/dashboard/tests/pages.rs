@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode, header};
-use posthaste_api::{Api, ApiConfig, guard};
+use posthaste_api::{Api, ApiConfig, guard_with};
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::broker::{ClaimRequest, SettleRequest, Settlement, WorkerInfo};
 use posthaste_core::{
@@ -21,6 +22,7 @@ use tower::ServiceExt;
 const HOST: &str = "127.0.0.1:8000";
 
 struct Pages {
+    api: Api,
     store: Arc<SqliteStore>,
     faults: Arc<FaultStore>,
     app: Router,
@@ -45,11 +47,14 @@ impl Pages {
         let store = SqliteStore::open(SqliteConfig::new(dir.path())).await.unwrap();
         let faults = FaultStore::new(store.clone());
         let api = Api::new(faults.clone() as Arc<dyn Store>, ApiConfig::default());
-        let app = guard(api.router().merge(posthaste_dashboard::router(api.clone())), &api);
-        Self { store, faults, app, _dir: dir }
+        let routes = api.router().merge(posthaste_dashboard::router(api.clone()));
+        let app = guard_with(routes, &api, posthaste_dashboard::PAGES);
+        Self { api, store, faults, app, _dir: dir }
     }
 
-    async fn ask(&self, request: Request<Body>) -> Answer {
+    async fn ask(&self, mut request: Request<Body>) -> Answer {
+        let peer: std::net::SocketAddr = "127.0.0.1:40000".parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -340,4 +345,144 @@ async fn what_is_not_there_has_a_page_too() {
     let cursor = pages.get("/?cursor=nonsense").await;
     assert_eq!(cursor.status, StatusCode::NOT_FOUND);
     assert!(cursor.body.contains("cursor"));
+}
+
+/// A key with these scopes, made as this machine's own caller or by the first of them.
+async fn key(p: &Pages, scopes: &[posthaste_api::KeyScope], tenant: Option<&str>) -> String {
+    let new = posthaste_api::NewKey {
+        name: "a person".into(),
+        scopes: scopes.iter().copied().collect(),
+        tenant: tenant.map(|t| posthaste_core::Tenant::new(t).unwrap()),
+        expires_at: None,
+        rate_limit: None,
+    };
+    p.api.create_key(&posthaste_api::Caller::local(), new).await.unwrap().token
+}
+
+/// The cookie of a session with this key.
+async fn sign_in(p: &Pages, token: &str) -> String {
+    let answer = p.post("/sign-in", &format!("key={token}&next=%2Fworkers"), &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert_eq!(answer.header(header::LOCATION), "/workers");
+    let cookie = answer.header(header::SET_COOKIE);
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert!(!cookie.contains(token.rsplit('_').next().unwrap()), "{cookie}");
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+fn csrf_of(page: &str) -> String {
+    let from = page.split("name=\"csrf\" content=\"").nth(1).expect("the page carries it");
+    from.split('"').next().unwrap().to_owned()
+}
+
+impl Pages {
+    async fn get_as(&self, path: &str, cookie: &str) -> Answer {
+        let request = Request::get(path).header("host", HOST).header("cookie", cookie);
+        self.ask(request.body(Body::empty()).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn once_there_are_keys_a_person_signs_in_and_comes_back() {
+    use posthaste_api::KeyScope::Admin;
+    let p = Pages::open().await;
+    assert_eq!(p.get("/sign-in").await.header(header::LOCATION), "/", "there is nothing to sign in to");
+    let token = key(&p, &[Admin], None).await;
+    for (path, to) in [("/", "/sign-in"), ("/workers", "/sign-in?next=%2Fworkers")] {
+        let answer = p.get(path).await;
+        assert_eq!((answer.status, answer.header(header::LOCATION)), (StatusCode::SEE_OTHER, to));
+    }
+    assert_eq!(p.get("/fragments/overview").await.status, StatusCode::UNAUTHORIZED);
+    let form = p.get("/sign-in?next=/workers").await;
+    assert_eq!(form.status, StatusCode::OK);
+    assert!(form.body.contains("name=\"next\" value=\"&#x2f;workers\""), "{}", form.body);
+    let wrong = p.post("/sign-in", "key=nonsense", &[]).await;
+    assert_eq!((wrong.status, wrong.header(header::SET_COOKIE)), (StatusCode::UNAUTHORIZED, ""));
+    assert!(wrong.body.contains("not known"), "{}", wrong.body);
+    let cookie = sign_in(&p, &token).await;
+    let page = p.get_as("/workers", &cookie).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("a person") && page.body.contains("Sign out"), "{}", page.body);
+    let foreign = [("sec-fetch-site", "cross-site")];
+    assert_eq!(p.post("/sign-in", &format!("key={token}"), &foreign).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn forms_and_scripts_of_a_session_must_carry_its_token() {
+    use posthaste_api::KeyScope::Admin;
+    let p = Pages::open().await;
+    let cookie = sign_in(&p, &key(&p, &[Admin], None).await).await;
+    let csrf = csrf_of(&p.get_as("/", &cookie).await.body);
+    let own = [("cookie", cookie.as_str()), ("origin", "http://127.0.0.1:8000")];
+    let send = |csrf: &str| format!("email=a%40example.com&csrf={csrf}");
+    let forged = p.post("/send", "email=a%40example.com", &own).await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+    assert!(forged.body.contains("does not belong to this session"), "{}", forged.body);
+    assert_eq!(p.post("/send", &send("0"), &own).await.status, StatusCode::FORBIDDEN);
+    let sent = p.post("/send", &send(&csrf), &own).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
+    let task = sent.header(header::LOCATION).to_owned();
+    let page = p.get_as(&task, &cookie).await.body;
+    assert!(page.matches(&csrf).count() >= 2, "the forms carry it: {page}");
+    assert_eq!(p.post(&format!("{task}/cancel"), "", &own).await.status, StatusCode::FORBIDDEN);
+    // A script of the page shows it in a header.
+    let script = [own[0], own[1], ("x-csrf-token", csrf.as_str())];
+    let path = format!("/v1{task}/cancel");
+    assert_eq!(p.post(&path, "", &own).await.status, StatusCode::FORBIDDEN);
+    // Without a word about where it comes from, and from another site, the cookie is none.
+    assert_eq!(p.post(&path, "", &[script[0], script[2]]).await.status, StatusCode::UNAUTHORIZED);
+    let site = [script[0], script[1], script[2], ("sec-fetch-site", "same-site")];
+    assert_eq!(p.post(&path, "", &site).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(p.post(&path, "", &script).await.status, StatusCode::ACCEPTED);
+    let out = p.post("/sign-out", &format!("csrf={csrf}"), &own).await;
+    assert_eq!((out.status, out.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/sign-in"));
+    assert!(out.header(header::SET_COOKIE).contains("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_key_and_cannot_be_made_up() {
+    use posthaste_api::KeyScope::Admin;
+    let p = Pages::open().await;
+    let token = key(&p, &[Admin], None).await;
+    let cookie = sign_in(&p, &token).await;
+    assert_eq!(p.get_as("/", &cookie).await.status, StatusCode::OK);
+    let (head, tail) = cookie.split_at(cookie.len() - 1);
+    let changed = format!("{head}{}", if tail == "0" { "1" } else { "0" });
+    assert_eq!(p.get_as("/", &changed).await.status, StatusCode::SEE_OTHER);
+    let id = token.split('_').nth(1).unwrap();
+    p.api.revoke_key(&posthaste_api::Caller::local(), id).await.unwrap();
+    assert_eq!(p.get_as("/", &cookie).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(p.get_as("/fragments/overview", &cookie).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn pages_show_what_the_key_may_see_and_do() {
+    use posthaste_api::KeyScope::{Admin, Read, Send};
+    let p = Pages::open().await;
+    let admin = key(&p, &[Admin], None).await;
+    let refused = p.post("/sign-in", &format!("key={}", key(&p, &[Send], None).await), &[]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.body.contains("may not read"), "{}", refused.body);
+    let reader = sign_in(&p, &key(&p, &[Read], None).await).await;
+    let page = p.get_as("/", &reader).await.body;
+    assert!(page.contains("may read and not send") && !page.contains("action=\"/send\""), "{page}");
+    let csrf = csrf_of(&page);
+    let own = [("cookie", reader.as_str()), ("origin", "http://127.0.0.1:8000")];
+    let sent = p.post("/send", &format!("email=a%40example.com&csrf={csrf}"), &own).await;
+    assert_eq!(sent.status, StatusCode::FORBIDDEN);
+    // A tenant sees its own tasks and nothing of the installation.
+    let whole = sign_in(&p, &admin).await;
+    let csrf = csrf_of(&p.get_as("/", &whole).await.body);
+    let own = [("cookie", whole.as_str()), ("origin", "http://127.0.0.1:8000")];
+    let sent = p.post("/send", &format!("email=secret%40example.com&csrf={csrf}"), &own).await;
+    let task = sent.header(header::LOCATION).to_owned();
+    let tenant = sign_in(&p, &key(&p, &[Read, Send], Some("acme")).await).await;
+    let page = p.get_as("/", &tenant).await.body;
+    assert!(!page.contains("secret@example.com") && !page.contains("class=\"tiles\""), "{page}");
+    for path in [task.clone(), format!("/fragments{task}"), format!("{task}/message")] {
+        assert_eq!(p.get_as(&path, &tenant).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(p.get_as("/workers", &tenant).await.status, StatusCode::FORBIDDEN);
 }

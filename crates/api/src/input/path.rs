@@ -54,6 +54,23 @@ impl<S: Send + Sync> FromRequestParts<S> for LanePath {
     }
 }
 
+/// The API key that the path names.
+pub(crate) struct KeyPath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let raw =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|e| undecodable("key_id", &e))?.0;
+        if raw.len() == 12 && raw.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            Ok(Self(raw))
+        } else {
+            Err(ApiError::field(["path", "key_id"], "value_error", "A key's id is 12 letters and digits"))
+        }
+    }
+}
+
 fn queue(raw: &str) -> Result<QueueName, ApiError> {
     raw.parse().map_err(|e| ApiError::field(["path", "queue"], "value_error", format!("A queue name {e}")))
 }

@@ -3,13 +3,16 @@
 
 mod harness;
 
+mod audit;
 mod documents;
 mod events;
 mod faults;
 mod guard;
 mod idempotency;
+mod keys;
 mod old_routes;
 mod queues;
 mod refusals;
 mod serving;
 mod tasks;
+mod tenants;

@@ -141,7 +141,10 @@ async fn waiting_ends_with_its_time_and_with_the_server() {
     assert_eq!(json(s.get(&format!("/v1/tasks/{id}?wait=0s")).await).await["state"], "queued");
     let id = id.parse().unwrap();
     let (api, again) = (s.api.clone(), s.api.clone());
-    let waiting = tokio::spawn(async move { api.wait(id, Duration::from_secs(60)).await });
+    let waiting =
+        tokio::spawn(
+            async move { api.wait(&posthaste_api::Caller::local(), id, Duration::from_secs(60)).await },
+        );
     again.closing().cancel();
     assert!(waiting.await.unwrap().unwrap().is_some());
 }

@@ -78,7 +78,7 @@ pub(crate) struct Inputs<'a> {
 }
 
 /// Why the configuration was refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum ConfigError {
     /// The file is not TOML.
     #[error("{path}: {problem}")]

@@ -81,7 +81,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_ADDR",
         "127.0.0.1:8000",
         "address:port",
-        "Where the server listens. Any other address than loopback needs auth = \"off\".",
+        "Where the server listens. Any other address than loopback needs an API key: one in api_keys, or one made before with `posthaste keys create`.",
     )
     .of(Group::Http),
     process(
@@ -171,7 +171,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_AUTH",
         "on",
         "on or off",
-        "off: anybody who reaches the address may do everything; needed to listen beyond loopback.",
+        "off: nobody is asked for an API key, whatever keys there are, and anybody who reaches the address may do everything. The pages and the log say so.",
+    )
+    .of(Group::Http),
+    process(
+        "api_keys",
+        "POSTHASTE_API_KEYS",
+        "",
+        "list of name:scopes:secret",
+        "API keys that exist as long as they are set here, beside those of the store: ops:admin:SECRET,shop:send+read@acme:SECRET. Scopes are send, read and admin, @acme binds a key to that tenant, and a secret has 32 visible ASCII characters at least and no comma.",
+    )
+    .of(Group::Http)
+    .hidden(),
+    process(
+        "sign_in_limit",
+        "POSTHASTE_SIGN_IN_LIMIT",
+        "20",
+        "attempts a minute, 0 for no limit",
+        "How often one address may sign in, or call, with a key that is not good; then it waits (429).",
+    )
+    .of(Group::Http),
+    process(
+        "trusted_proxies",
+        "POSTHASTE_TRUSTED_PROXIES",
+        "",
+        "list of addresses or networks",
+        "Proxies in front of the server, 10.0.0.5,192.168.0.0/16: of them alone Forwarded and X-Forwarded-For are believed.",
     )
     .of(Group::Http),
     process(
@@ -179,7 +204,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_OPEN_NOTIFY",
         "false",
         "true or false",
-        "Let pages of any origin send by POST /notify while a provider is configured.",
+        "Ask for no API key on /notify and /task_status, and let pages of any origin send by POST /notify while a provider is configured.",
     )
     .of(Group::Http),
     process(
@@ -195,7 +220,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_PUBLIC_URL",
         "",
         "URL",
-        "How people reach the server, when a proxy on this machine serves it to them: its host is accepted beside loopback's.",
+        "How people reach the server, when a proxy serves it to them: its host is accepted beside loopback's, and with https:// the session cookie of the pages goes over nothing else.",
     )
     .of(Group::Http),
     process(

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use posthaste_api::{Cors, HostRule};
+use posthaste_api::{ConfiguredKey, Cors, HostRule, ProxyNet};
 use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
@@ -27,6 +27,16 @@ pub(crate) struct ServerConfig {
     pub(crate) notify: NotifyConfig,
     /// Whether nobody has to say who they are.
     pub(crate) auth_off: bool,
+    /// Why it does not start unless the store holds an API key: it listens beyond loopback.
+    pub(crate) needs_key: Option<ConfigError>,
+    /// API keys of the configuration.
+    pub(crate) keys: Vec<ConfiguredKey>,
+    /// Attempts with a key that is not good that one address has in a minute.
+    pub(crate) failed_attempts: u32,
+    /// Proxies that are believed.
+    pub(crate) proxies: Vec<ProxyNet>,
+    /// Whether people reach the pages over https.
+    pub(crate) https: bool,
     /// Whether foreign pages may send while a provider is configured.
     pub(crate) open_notify: bool,
     /// Origins that may read the three old routes.
@@ -75,13 +85,15 @@ impl ServerConfig {
         let addr = if role.serves() { Some(addr(s, "addr")?) } else { worker_addr(s)? };
         let local = addr.is_none_or(|a| a.ip().is_loopback());
         let auth_off = choice(s, "auth", &[("on", false), ("off", true)])?;
-        if role.serves() && !local && !auth_off {
-            return Err(s.refuse(
+        let keys = api_keys(s)?;
+        let needs_key = (role.serves() && !local && !auth_off && keys.is_empty()).then(|| {
+            s.refuse(
                 "addr",
                 "without API keys the server listens on loopback only (127.0.0.1 or [::1]), because anybody who reaches \
-                 it may send and read. If the network around it is closed, say so: POSTHASTE_AUTH=off",
-            ));
-        }
+                 it may send and read. Make a key first: start it on loopback and run `posthaste keys create`, or set \
+                 POSTHASTE_API_KEYS. If the network around it is closed, say so: POSTHASTE_AUTH=off",
+            )
+        });
         let providers = providers(s)?;
         let among_ourselves = if role.serves() { local } else { store.is_local() };
         let sandbox = sandbox(s, providers.is_empty(), among_ourselves)?;
@@ -101,6 +113,11 @@ impl ServerConfig {
             store,
             notify,
             auth_off,
+            needs_key,
+            keys,
+            failed_attempts: u32::try_from(number(s, "sign_in_limit", 0, 1_000_000)?).unwrap_or(u32::MAX),
+            proxies: proxies(s)?,
+            https: s.text("public_url").starts_with("https://"),
             open_notify: choice(s, "open_notify", &[("false", false), ("true", true)])?,
             cors: cors(s),
             hosts: hosts(s, local)?,
@@ -253,6 +270,25 @@ fn cors(s: &Settings) -> Cors {
     }
 }
 
+fn api_keys(s: &Settings) -> Result<Vec<ConfiguredKey>, ConfigError> {
+    let mut keys: Vec<ConfiguredKey> = Vec::new();
+    for part in parts(s.text("api_keys")) {
+        let key: ConfiguredKey = part
+            .parse()
+            .map_err(|e: posthaste_api::ConfiguredKeyError| s.refuse("api_keys", e.to_string()))?;
+        if keys.iter().any(|k| k.name() == key.name()) {
+            return Err(s.refuse("api_keys", format!("two keys have the name {}", key.name())));
+        }
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+fn proxies(s: &Settings) -> Result<Vec<ProxyNet>, ConfigError> {
+    let read = |part: &str| part.parse().map_err(|e: String| s.refuse("trusted_proxies", e));
+    parts(s.text("trusted_proxies")).map(read).collect()
+}
+
 fn hosts(s: &Settings, local: bool) -> Result<HostRule, ConfigError> {
     if !local {
         return Ok(HostRule::Any);
@@ -342,9 +378,17 @@ impl Settings {
 fn masked(key: &str, text: &str) -> Option<String> {
     match key {
         "store" if text.starts_with("sqlite:") => Some(text.to_owned()),
+        "api_keys" => Some(parts(text).map(masked_key).collect::<Vec<_>>().join(",")),
         "store" | "redis_url" => RedisUrl::parse(text).ok().map(|u| u.to_string()),
         _ => text.parse::<SmtpUrl>().ok().map(|u| u.to_string()),
     }
+}
+
+/// A configured key without its secret; of what is no key, nothing.
+fn masked_key(text: &str) -> String {
+    let key: Option<ConfiguredKey> = text.parse().ok();
+    let rights = key.and_then(|_| text.splitn(3, ':').nth(1));
+    rights.zip(text.split(':').next()).map_or_else(|| "…".to_owned(), |(r, n)| format!("{n}:{r}:…"))
 }
 
 #[cfg(test)]
@@ -375,9 +419,15 @@ mod tests {
     }
 
     #[test]
-    fn beyond_loopback_needs_auth_off_and_has_no_sandbox_of_its_own() {
-        let error = config(&[("addr", "0.0.0.0:8000")]).expect_err("refused").to_string();
-        assert!(error.contains("POSTHASTE_AUTH=off"), "{error}");
+    fn beyond_loopback_needs_a_key_or_auth_off_and_has_no_sandbox_of_its_own() {
+        let far = ("addr", "0.0.0.0:8000");
+        let refusal = config(&[far]).expect("the store may hold a key").needs_key.expect("refused without");
+        for way in ["POSTHASTE_AUTH=off", "posthaste keys create", "POSTHASTE_API_KEYS"] {
+            assert!(refusal.to_string().contains(way), "{refusal}");
+        }
+        let key = format!("ops:admin:{}", "s".repeat(32));
+        assert_eq!(config(&[far, ("api_keys", &key)]).expect("valid").needs_key, None);
+        assert_eq!(config(&[]).expect("valid").needs_key, None);
         let c = config(&[("addr", "0.0.0.0:8000"), ("auth", "off")]).expect("valid");
         assert_eq!(c.notify.sandbox, Sandbox::Off);
         assert_eq!(c.hosts, HostRule::Any);
@@ -470,6 +520,33 @@ mod tests {
         assert_eq!(worker(&[]).as_deref(), Ok("http://127.0.0.1:8001/"));
         assert_eq!(worker(&[("worker_addr", "0.0.0.0:9")]).as_deref(), Ok("http://127.0.0.1:9/"));
         assert!(worker(&[("worker_addr", "off")]).is_err());
+    }
+
+    #[test]
+    fn keys_of_the_configuration_are_read_and_never_shown() {
+        let secret = "hunter2".repeat(5);
+        let two = format!("ops:admin:{secret}, shop:send+read@acme:{secret}");
+        let c = config(&[("api_keys", &two)]).expect("valid");
+        assert_eq!(c.keys.iter().map(ConfiguredKey::name).collect::<Vec<_>>(), ["ops", "shop"]);
+        assert!(!format!("{c:?}").contains("hunter2"));
+        for bad in
+            ["ops:admin:short", &format!("ops:fly:{secret}"), &format!("a:read:{secret},a:send:{secret}")]
+        {
+            let error = config(&[("api_keys", bad)]).expect_err("refused").to_string();
+            assert!(!error.contains("hunter2") && !error.contains("short"), "{error}");
+        }
+        let flags = BTreeMap::from([("api_keys", format!("{two},{secret}"))]);
+        let s = resolve(&Inputs { flags, ..Inputs::default() }).expect("valid");
+        assert_eq!(s.shown("api_keys"), "ops:admin:…,shop:send+read@acme:…,…");
+    }
+
+    #[test]
+    fn proxies_and_limits_are_read() {
+        let c = config(&[("trusted_proxies", "10.0.0.1, 192.168.0.0/16"), ("sign_in_limit", "0")])
+            .expect("valid");
+        assert_eq!((c.proxies.len(), c.failed_attempts), (2, 0));
+        assert!(config(&[("trusted_proxies", "everybody")]).is_err());
+        assert!(config(&[("public_url", "https://post.test")]).expect("valid").https);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use posthaste_api::{Api, ApiError, Loc};
+use posthaste_api::{Api, ApiError, Caller, Loc};
 use posthaste_notify::{EmailAddress, Notification};
 use serde::Deserialize;
 
 use crate::origin;
-use crate::pages::{foreign, overview, problem};
+use crate::pages::{failed, foreign, overview, problem};
 use crate::present::Asked;
 use crate::view::{Field, Form};
 
@@ -23,6 +23,8 @@ pub(crate) struct Typed {
     subject: String,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    csrf: Option<String>,
 }
 
 /// A form with nothing in it.
@@ -34,6 +36,7 @@ pub(crate) fn empty_form() -> Form {
 /// was not stored.
 pub(crate) async fn submit(
     State(api): State<Api>,
+    caller: Caller,
     headers: HeaderMap,
     typed: Result<Posted<Typed>, FormRejection>,
 ) -> Response {
@@ -44,15 +47,18 @@ pub(crate) async fn submit(
         Ok(Posted(typed)) => typed,
         Err(e) => return problem(&api, e.status(), "The form could not be read", e.body_text()),
     };
+    if let Err(e) = caller.check_form(typed.csrf.as_deref()) {
+        return failed(&api, &e);
+    }
     let error = match notification(&typed) {
-        Ok(n) => match api.notify(n).await {
+        Ok(n) => match api.notify(&caller, n).await {
             Ok(enqueued) => return Redirect::to(&format!("/tasks/{}", enqueued.id)).into_response(),
             Err(e) => e,
         },
         Err(why) => ApiError::field(["body", "email"], "value_error", why),
     };
     let status = error.status();
-    overview::show(&api, status, refused(typed, &error), Asked::default()).await
+    overview::show(&api, &caller, status, refused(typed, &error), Asked::default()).await
 }
 
 fn notification(typed: &Typed) -> Result<Notification, String> {
@@ -102,6 +108,7 @@ fn form(typed: Typed) -> Form {
     };
     Form {
         problem: None,
+        allowed: true,
         fields: vec![
             Field {
                 input: "email",
@@ -119,5 +126,5 @@ fn form(typed: Typed) -> Form {
 /// The form as `refused` makes it, for the samples.
 #[cfg(test)]
 pub(crate) fn sample_refused(email: &str, message: &str, error: &ApiError) -> Form {
-    refused(Typed { email: email.into(), subject: String::new(), message: message.into() }, error)
+    refused(Typed { email: email.into(), subject: String::new(), message: message.into(), csrf: None }, error)
 }

@@ -1,15 +1,17 @@
 //! `GET /tasks/{id}`: one task, and what can be done to it.
 
+use axum::Form;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use posthaste_api::{Api, ApiError};
+use posthaste_api::{Api, ApiError, Caller};
 use posthaste_core::TaskId;
 use serde::{Deserialize, Serialize};
 
-use crate::pages::{failed, foreign, no_task, now};
+use crate::pages::{Carried, check, failed, no_task, now};
 use crate::view::{Chrome, Task};
-use crate::{origin, present, render};
+use crate::{present, render};
 
 #[derive(Serialize)]
 pub(crate) struct TaskPage {
@@ -42,13 +44,14 @@ pub(crate) struct Params {
 }
 
 /// The page.
-pub(crate) async fn page(State(api): State<Api>, Path(id): Path<String>) -> Response {
-    show(&api, &id, StatusCode::OK, None).await
+pub(crate) async fn page(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Response {
+    show(&api, &caller, &id, StatusCode::OK, None).await
 }
 
 /// The part that changes.
 pub(crate) async fn fragment(
     State(api): State<Api>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(params): Query<Params>,
 ) -> Response {
@@ -57,9 +60,9 @@ pub(crate) async fn fragment(
         View::Card => "_card.html",
         View::Page => "_task.html",
     };
-    match api.task(id).await {
+    match api.task(&caller, id).await {
         Ok(Some(task)) => {
-            let task = present::task(&task, now());
+            let task = own(&caller, present::task(&task, now()));
             render::page(StatusCode::OK, template, &Fragment { task })
         }
         Ok(None) => no_task(&api),
@@ -68,36 +71,60 @@ pub(crate) async fn fragment(
 }
 
 /// `POST /tasks/{id}/cancel`, where scripts do not run.
-pub(crate) async fn cancel(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if origin::is_foreign(&headers) {
-        return foreign(&api);
+pub(crate) async fn cancel(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Carried>, FormRejection>,
+) -> Response {
+    if let Err(refused) = check(&api, &caller, &headers, form) {
+        return *refused;
     }
     let Ok(task) = id.parse::<TaskId>() else { return no_task(&api) };
-    done(&api, &id, api.cancel(task).await.map(drop)).await
+    done(&api, &caller, &id, api.cancel(&caller, task).await.map(drop)).await
 }
 
 /// `POST /tasks/{id}/retry`, where scripts do not run.
-pub(crate) async fn retry(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if origin::is_foreign(&headers) {
-        return foreign(&api);
+pub(crate) async fn retry(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Carried>, FormRejection>,
+) -> Response {
+    if let Err(refused) = check(&api, &caller, &headers, form) {
+        return *refused;
     }
     let Ok(task) = id.parse::<TaskId>() else { return no_task(&api) };
-    done(&api, &id, api.retry(task, None).await.map(drop)).await
+    done(&api, &caller, &id, api.retry(&caller, task, None).await.map(drop)).await
 }
 
-async fn done(api: &Api, id: &str, result: Result<(), ApiError>) -> Response {
-    match result {
-        Ok(()) => Redirect::to(&format!("/tasks/{id}")).into_response(),
-        Err(e) => show(api, id, e.status(), Some(e.detail())).await,
+/// The task with what this caller may do to it.
+fn own(caller: &Caller, task: Task) -> Task {
+    let may = caller.may_send();
+    Task {
+        csrf: caller.csrf().map(str::to_owned),
+        can_cancel: task.can_cancel && may,
+        can_retry: task.can_retry && may,
+        ..task
     }
 }
 
-async fn show(api: &Api, id: &str, status: StatusCode, problem: Option<String>) -> Response {
+async fn done(api: &Api, caller: &Caller, id: &str, result: Result<(), ApiError>) -> Response {
+    match result {
+        Ok(()) => Redirect::to(&format!("/tasks/{id}")).into_response(),
+        Err(e) => show(api, caller, id, e.status(), Some(e.detail())).await,
+    }
+}
+
+async fn show(api: &Api, caller: &Caller, id: &str, status: StatusCode, problem: Option<String>) -> Response {
     let Ok(id) = id.parse::<TaskId>() else { return no_task(api) };
-    match api.task(id).await {
+    match api.task(caller, id).await {
         Ok(Some(task)) => {
-            let task = present::task(&task, now());
-            let mut chrome = present::chrome(api.config(), format!("{}: {}", task.badge.label, task.title));
+            let task = own(caller, present::task(&task, now()));
+            let mut chrome =
+                present::chrome_for(api.config(), caller, format!("{}: {}", task.badge.label, task.title));
             chrome.refresh = !task.is_final;
             render::page(status, "task.html", &TaskPage { chrome, problem, task })
         }

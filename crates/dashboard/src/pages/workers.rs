@@ -3,7 +3,7 @@
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::Response;
-use posthaste_api::{Api, ApiError, Bodies, ListFilter, ListRequest};
+use posthaste_api::{Api, ApiError, Bodies, Caller, ListFilter, ListRequest};
 use posthaste_core::State;
 use serde::Serialize;
 
@@ -27,28 +27,42 @@ pub(crate) struct Fragment {
 }
 
 /// The page.
-pub(crate) async fn page(Shared(api): Shared<Api>) -> Response {
-    let (status, workers) = read(&api).await;
-    let mut chrome = present::chrome(api.config(), "Workers");
+pub(crate) async fn page(Shared(api): Shared<Api>, caller: Caller) -> Response {
+    let (status, workers) = read(&api, &caller).await;
+    let mut chrome = present::chrome_for(api.config(), &caller, "Workers");
     chrome.here = "workers";
     chrome.refresh = true;
     render::page(status, "workers.html", &WorkersPage { chrome, workers })
 }
 
 /// The part that changes.
-pub(crate) async fn fragment(Shared(api): Shared<Api>) -> Response {
-    let (status, workers) = read(&api).await;
+pub(crate) async fn fragment(Shared(api): Shared<Api>, caller: Caller) -> Response {
+    let (status, workers) = read(&api, &caller).await;
     render::page(status, "_workers.html", &Fragment { workers })
 }
 
-async fn read(api: &Api) -> (StatusCode, Workers) {
-    match try_read(api).await {
+/// The page when it is not known who asks, because the store does not answer.
+pub(crate) fn without_store(api: &Api, error: &ApiError) -> Response {
+    let workers = present::workers_problem(error);
+    let mut chrome = present::chrome(api.config(), "Workers");
+    chrome.here = "workers";
+    chrome.refresh = true;
+    render::page(error.status(), "workers.html", &WorkersPage { chrome, workers })
+}
+
+/// The part that changes, then.
+pub(crate) fn fragment_without_store(error: &ApiError) -> Response {
+    render::page(error.status(), "_workers.html", &Fragment { workers: present::workers_problem(error) })
+}
+
+async fn read(api: &Api, caller: &Caller) -> (StatusCode, Workers) {
+    match try_read(api, caller).await {
         Ok(read) => (StatusCode::OK, present::workers(read, now())),
         Err(e) => (e.status(), present::workers_problem(&e)),
     }
 }
 
-async fn try_read(api: &Api) -> Result<WorkersRead, ApiError> {
+async fn try_read(api: &Api, caller: &Caller) -> Result<WorkersRead, ApiError> {
     let request = ListRequest {
         filter: ListFilter { states: vec![State::Running], ..ListFilter::default() },
         cursor: None,
@@ -58,6 +72,6 @@ async fn try_read(api: &Api) -> Result<WorkersRead, ApiError> {
     Ok(WorkersRead {
         workers: api.workers().await?,
         queues: api.queues().await?,
-        running: api.tasks(request).await?,
+        running: api.tasks(caller, request).await?,
     })
 }

@@ -35,7 +35,8 @@ impl Asked {
 /// What was read for the overview.
 pub(crate) struct Read {
     pub(crate) page: TaskPage,
-    pub(crate) queues: Vec<QueueView>,
+    /// `None` for whom they are not.
+    pub(crate) queues: Option<Vec<QueueView>>,
     pub(crate) lanes: Vec<LaneView>,
 }
 
@@ -45,8 +46,11 @@ pub(crate) fn overview(read: Read, asked: &Asked, now: Timestamp) -> Overview {
     Overview {
         fragment: asked.at("/fragments/overview"),
         problem: None,
-        tiles: tiles(&read.queues, asked),
-        pauses: [unserved(&read.queues), pauses(&read.queues, &read.lanes, now)].concat(),
+        tiles: read.queues.as_ref().map_or_else(Vec::new, |queues| tiles(queues, asked)),
+        pauses: read
+            .queues
+            .as_ref()
+            .map_or_else(Vec::new, |queues| [unserved(queues), pauses(queues, &read.lanes, now)].concat()),
         heading: match (asked.state, &asked.cursor) {
             (None, None) => "Last tasks".to_owned(),
             (None, Some(_)) => "Older tasks".to_owned(),

@@ -29,6 +29,7 @@ pub(crate) fn task(task: &TaskView, now: Timestamp) -> Task {
         next: next_try(task, now),
         tries: tries(task),
         held_href: held_in_sandbox(task).then(|| format!("{href}/message")),
+        csrf: None,
         can_cancel: next(Some(task.state), Trigger::Cancel).is_some() && !task.cancel_requested,
         can_retry: next(Some(task.state), Trigger::Retry).is_some(),
         timeline: timeline(task, attempts, now),

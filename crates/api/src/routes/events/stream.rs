@@ -6,12 +6,13 @@ use axum::response::Response;
 
 use crate::input::query;
 use crate::responses::{BadHead, Common};
-use crate::{Api, ApiError, sse};
+use crate::{Api, ApiError, Caller, sse};
 
 /// Watch every task
 ///
 /// Server-sent events: `task` for each change of state, until the reader leaves. `missed` says that
-/// events were dropped because the reader was slow: read what you show again.
+/// events were dropped because the reader was slow: read what you show again. A key that is bound to a
+/// tenant sees its own tasks.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "watch_tasks",
     responses(
@@ -19,7 +20,7 @@ use crate::{Api, ApiError, sse};
         Common, BadHead,
     )
 )]
-pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
+pub(crate) async fn handle(State(api): State<Api>, caller: Caller, uri: Uri) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    Ok(sse::all(&api))
+    Ok(sse::all(&api, caller))
 }

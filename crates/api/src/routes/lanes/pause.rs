@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::input::path::LanePath;
 use crate::input::{pause, query};
 use crate::responses::{BadHead, Common, WithBody};
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, Caller};
 
 /// Pause a lane
 ///
@@ -25,12 +25,13 @@ use crate::{Api, ApiError};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     LanePath(scope): LanePath,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     query::none(&parts.uri)?;
     let (for_, message) = pause::read(&parts.headers, body).await?;
-    api.pause(scope, for_, message).await?;
+    api.pause(&caller, scope, for_, message).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

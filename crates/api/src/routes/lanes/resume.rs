@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::input::path::LanePath;
 use crate::input::query;
 use crate::responses::{BadHead, Common};
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, Caller};
 
 /// Resume a lane
 ///
@@ -24,10 +24,11 @@ use crate::{Api, ApiError};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     LanePath(scope): LanePath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    api.resume(&scope).await?;
+    api.resume(&caller, &scope).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -14,8 +14,11 @@ use crate::{Api, ApiError};
     get, path = "/metrics", tag = "server", operation_id = "metrics",
     responses(
         (status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"),
-        (status = 403, description = "A wrong Host.", body = crate::ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No key, or one that is not good.", body = crate::ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not read this, or a wrong Host.", body = crate::ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests; `Retry-After` says how long to wait.", body = crate::ProblemBody, content_type = "application/problem+json"),
         (status = 500, description = "A fault of the server.", body = crate::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Whether there are keys is not known while the store does not answer.", body = crate::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn handle(State(api): State<Api>) -> Result<Response, ApiError> {

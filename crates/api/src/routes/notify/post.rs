@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::detail::{Detail, DetailBody, ValidationDetailBody, json};
 use crate::input::body::{self, ContentType};
 use crate::input::query::{Decoded, pairs};
-use crate::{Api, ApiError, FieldError};
+use crate::{Api, ApiError, Caller, FieldError};
 
 /// The fields that are read; all others are ignored.
 const FIELDS: [&str; 3] = ["email", "message", "subject"];
@@ -46,24 +46,26 @@ pub(crate) struct Accepted {
     ),
     responses(
         (status = 200, description = "Stored.", body = Accepted),
+        (status = 401, description = "No key, or one that is not good.", body = DetailBody),
         (status = 403, description = "A page of another origin, or a wrong Host.", body = DetailBody),
         (status = 408, description = "The body took too long to arrive.", body = DetailBody),
         (status = 413, description = "The request is too large.", body = DetailBody),
         (status = 414, description = "The address is longer than 64 KiB."),
         (status = 422, description = "A field is not acceptable.", body = ValidationDetailBody),
         (status = 431, description = "The head of the request is larger than 64 KiB."),
+        (status = 429, description = "Too many requests; `Retry-After` says how long to wait.", body = DetailBody),
         (status = 500, description = "A fault of the server.", body = DetailBody),
         (status = 503, description = "The store does not answer; nothing was stored.", body = DetailBody),
     )
 )]
-pub(crate) async fn handle(State(api): State<Api>, request: Request) -> Response {
-    match notify(&api, request).await {
+pub(crate) async fn handle(State(api): State<Api>, caller: Caller, request: Request) -> Response {
+    match notify(&api, &caller, request).await {
         Ok(response) => response,
         Err(e) => Detail(e).into_response(),
     }
 }
 
-async fn notify(api: &Api, request: Request) -> Result<Response, ApiError> {
+async fn notify(api: &Api, caller: &Caller, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
     let mut fields = Fields::default();
@@ -71,7 +73,7 @@ async fn notify(api: &Api, request: Request) -> Result<Response, ApiError> {
     fields.read_query(parts.uri.query().unwrap_or_default());
     let (notification, places) = fields.into_notification(!body.is_empty())?;
     let email = notification.to.clone();
-    let task = api.notify(notification).await.map_err(|e| relocate(e, places))?;
+    let task = api.notify(caller, notification).await.map_err(|e| relocate(e, places))?;
     Ok(json(StatusCode::OK, answer(email.as_str(), &task.id)))
 }
 

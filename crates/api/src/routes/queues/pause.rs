@@ -8,7 +8,7 @@ use posthaste_core::Scope;
 use crate::input::path::QueuePath;
 use crate::input::{pause, query};
 use crate::responses::{BadHead, Common, WithBody};
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, Caller};
 
 /// Pause a queue
 ///
@@ -23,12 +23,13 @@ use crate::{Api, ApiError};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     QueuePath(queue): QueuePath,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     query::none(&parts.uri)?;
     let (for_, message) = pause::read(&parts.headers, body).await?;
-    api.pause(Scope::Queue(queue), for_, message).await?;
+    api.pause(&caller, Scope::Queue(queue), for_, message).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -8,7 +8,7 @@ use posthaste_core::Scope;
 use crate::input::path::QueuePath;
 use crate::input::query;
 use crate::responses::{BadHead, Common};
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, Caller};
 
 /// Resume a queue
 ///
@@ -21,10 +21,11 @@ use crate::{Api, ApiError};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     QueuePath(queue): QueuePath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    api.resume(&Scope::Queue(queue)).await?;
+    api.resume(&caller, &Scope::Queue(queue)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

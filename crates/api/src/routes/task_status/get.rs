@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::detail::{Detail, DetailBody, json_of};
 use crate::view::TaskErrorView;
-use crate::{Api, ApiError, TaskView};
+use crate::{Api, ApiError, Caller, TaskView};
 
 /// What became of a task.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -59,24 +59,26 @@ pub(crate) enum StatusWord {
         example = "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58")),
     responses(
         (status = 200, description = "The task.", body = StatusBody),
+        (status = 401, description = "No key, or one that is not good.", body = DetailBody),
         (status = 403, description = "A wrong Host or an origin that is not allowed.", body = DetailBody),
         (status = 404, description = "No such task.", body = DetailBody),
+        (status = 429, description = "Too many requests; `Retry-After` says how long to wait.", body = DetailBody),
         (status = 500, description = "A fault of the server.", body = DetailBody),
         (status = 503, description = "The store does not answer.", body = DetailBody),
     )
 )]
-pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Response {
-    match status(&api, &uri).await {
+pub(crate) async fn handle(State(api): State<Api>, caller: Caller, uri: Uri) -> Response {
+    match status(&api, &caller, &uri).await {
         Ok(body) => json_of(StatusCode::OK, &body),
         Err(e) => Detail(e).into_response(),
     }
 }
 
-async fn status(api: &Api, uri: &Uri) -> Result<StatusBody, ApiError> {
+async fn status(api: &Api, caller: &Caller, uri: &Uri) -> Result<StatusBody, ApiError> {
     let unknown = || ApiError::NotFound { what: "there is no such task".into() };
     let raw = uri.path().strip_prefix("/task_status/").unwrap_or_default();
     let id: TaskId = raw.parse().map_err(|_| unknown())?;
-    Ok(describe(api.task_brief(id).await?.ok_or_else(unknown)?))
+    Ok(describe(api.task_brief(caller, id).await?.ok_or_else(unknown)?))
 }
 
 fn describe(task: TaskView) -> StatusBody {

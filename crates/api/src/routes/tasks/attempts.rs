@@ -9,7 +9,7 @@ use crate::input::path::TaskPath;
 use crate::input::query;
 use crate::responses::{BadHead, Common, OnOne};
 use crate::view::{AttemptView, List};
-use crate::{Api, ApiError, schema};
+use crate::{Api, ApiError, Caller, schema};
 
 /// List the attempts of a task
 ///
@@ -21,10 +21,11 @@ use crate::{Api, ApiError, schema};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     TaskPath(id): TaskPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    let data = api.attempts(id).await?.ok_or_else(|| ApiError::no_task(id))?;
+    let data = api.attempts(&caller, id).await?.ok_or_else(|| ApiError::no_task(id))?;
     Ok(json_of(StatusCode::OK, &List { data }))
 }

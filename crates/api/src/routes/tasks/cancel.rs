@@ -9,7 +9,7 @@ use crate::input::path::TaskPath;
 use crate::input::query;
 use crate::responses::{BadHead, Common, Conflicting, OnOne};
 use crate::view::CancelView;
-use crate::{Api, ApiError, schema};
+use crate::{Api, ApiError, Caller, schema};
 
 /// Cancel a task
 ///
@@ -27,11 +27,12 @@ use crate::{Api, ApiError, schema};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     TaskPath(id): TaskPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    let view = api.cancel(id).await?;
+    let view = api.cancel(&caller, id).await?;
     let status = if view.cancel_requested { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok(json_of(status, &view))
 }

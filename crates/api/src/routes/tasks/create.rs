@@ -20,7 +20,7 @@ use crate::input::json::{JsonBody, unreadable};
 use crate::input::{query, retry};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::view::EnqueuedView;
-use crate::{Api, ApiError, FieldError, schema};
+use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// The header that makes repeats of a request answer as the first did.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -53,7 +53,7 @@ pub(crate) struct NewTaskBody {
         pattern = "^[A-Za-z0-9._:@-]{1,128}(/[A-Za-z0-9._:@-]{1,128})?$"
     )]
     lane: Option<String>,
-    /// Whose task it is.
+    /// Whose task it is; a key that is bound to a tenant makes its own.
     #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
     tenant: Option<String>,
     /// How urgent; `normal` if left out.
@@ -137,7 +137,11 @@ pub(crate) struct RetryBody {
         Common, BadHead, WithBody, Conflicting,
     )
 )]
-pub(crate) async fn handle(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     query::none(&parts.uri)?;
     let body = JsonBody::read(&parts.headers, body).await?;
@@ -145,17 +149,19 @@ pub(crate) async fn handle(State(api): State<Api>, request: Request) -> Result<R
     let key = idempotency_key(&parts.headers, &mut errors);
     let (value, payload) = body.object(&mut errors, Some("payload"))?;
     let task = read_task(&value, payload, &mut errors);
-    let Some(task) = errors.into_result(task)? else {
+    let Some(mut task) = errors.into_result(task)? else {
         // A missing part was reported above, so this cannot be reached.
         return Err(ApiError::Internal);
     };
+    // Before the key is looked at: a key is its tenant's own.
+    caller.claim(&mut task)?;
     let idempotency = key.map(|key| IdempotencyKey {
         tenant: task.tenant.clone(),
         operation: "tasks.create",
         key,
         fingerprint: fingerprint(&value, payload),
     });
-    let answer = api.enqueue(task, idempotency).await?;
+    let answer = api.enqueue(&caller, task, idempotency).await?;
     let status =
         if answer.task.duplicate && !answer.replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut response = json_of(status, &answer.task);

@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::input::path::TaskPath;
 use crate::input::query;
 use crate::responses::{BadHead, Common, OnOne};
-use crate::{Api, ApiError, schema, sse};
+use crate::{Api, ApiError, Caller, schema, sse};
 
 /// Watch a task
 ///
@@ -23,9 +23,10 @@ use crate::{Api, ApiError, schema, sse};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     TaskPath(id): TaskPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    sse::of_task(&api, id).await
+    sse::of_task(&api, caller, id).await
 }

@@ -13,7 +13,7 @@ use crate::input::query::Query;
 use crate::operations::MAX_WAIT;
 use crate::responses::{BadHead, Common, OnOne};
 use crate::view::TaskView;
-use crate::{Api, ApiError, schema};
+use crate::{Api, ApiError, Caller, schema};
 
 /// Read a task
 ///
@@ -31,6 +31,7 @@ use crate::{Api, ApiError, schema};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     TaskPath(id): TaskPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
@@ -38,8 +39,8 @@ pub(crate) async fn handle(
     let wait = q.one("wait", duration);
     let wait = q.finish(wait)?;
     let task = match wait {
-        Some(wait) => api.wait(id, wait).await?,
-        None => api.task(id).await?,
+        Some(wait) => api.wait(&caller, id, wait).await?,
+        None => api.task(&caller, id).await?,
     };
     Ok(json_of(StatusCode::OK, &task.ok_or_else(|| ApiError::no_task(id))?))
 }

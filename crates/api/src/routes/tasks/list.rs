@@ -11,7 +11,7 @@ use crate::detail::json_of;
 use crate::input::query::{Query, parsed};
 use crate::responses::{BadHead, Common, OnOne};
 use crate::view::TaskPage;
-use crate::{Api, ApiError, schema};
+use crate::{Api, ApiError, Caller, schema};
 
 /// List tasks
 ///
@@ -25,14 +25,16 @@ use crate::{Api, ApiError, schema};
             pattern = "^[A-Za-z0-9._:@-]+$"),
         ("queue" = Option<String>, Query, description = "In this queue.", min_length = 1, max_length = 128,
             pattern = "^[A-Za-z0-9._:@-]+$"),
+        ("tenant" = Option<String>, Query, description = "Of this tenant; of its own in any case for a key that is bound to one.",
+            min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$"),
         ("batch" = Option<schema::Id>, Query, description = "Of this batch."),
         ("limit" = Option<u32>, Query, description = "At most this many; 50 if left out.", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
     ),
     responses((status = 200, description = "A page.", body = TaskPage), Common, BadHead, OnOne)
 )]
-pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
-    let page = api.tasks(read(&uri)?).await?;
+pub(crate) async fn handle(State(api): State<Api>, caller: Caller, uri: Uri) -> Result<Response, ApiError> {
+    let page = api.tasks(&caller, read(&uri)?).await?;
     Ok(json_of(StatusCode::OK, &page))
 }
 
@@ -51,6 +53,7 @@ fn read(uri: &Uri) -> Result<ListRequest, ApiError> {
         queue: q.one("queue", parsed),
         batch: q
             .one("batch", |s| s.parse().map_err(|_| ("uuid_parsing", "Input should be a valid UUID".into()))),
+        tenant: q.one("tenant", parsed),
         ..ListFilter::default()
     };
     let limit = q.one("limit", |s| match s.parse::<usize>() {

@@ -8,7 +8,7 @@ use crate::detail::json_of;
 use crate::input::path::TaskPath;
 use crate::input::query;
 use crate::responses::{BadHead, Common, OnOne};
-use crate::{Api, ApiError, schema};
+use crate::{Api, ApiError, Caller, schema};
 
 /// Read a held message
 ///
@@ -25,14 +25,15 @@ use crate::{Api, ApiError, schema};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     TaskPath(id): TaskPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    if let Some(message) = api.held_message(id).await? {
+    if let Some(message) = api.held_message(&caller, id).await? {
         return Ok(json_of(StatusCode::OK, &message));
     }
-    match api.task_brief(id).await? {
+    match api.task_brief(&caller, id).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT.into_response()),
         None => Err(ApiError::NotFound { what: format!("there is no task {id}") }),
     }

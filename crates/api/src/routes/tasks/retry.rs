@@ -12,7 +12,7 @@ use crate::input::path::TaskPath;
 use crate::input::query;
 use crate::responses::{BadHead, Common, Conflicting, OnOne, WithBody};
 use crate::view::RetryView;
-use crate::{Api, ApiError, schema};
+use crate::{Api, ApiError, Caller, schema};
 
 /// How to retry.
 #[derive(ToSchema, serde::Deserialize)]
@@ -40,6 +40,7 @@ pub(crate) struct RetryRequestBody {
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
+    caller: Caller,
     TaskPath(id): TaskPath,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -54,5 +55,5 @@ pub(crate) async fn handle(
         o.finish(&mut errors);
     }
     let expires_at = errors.into_result(expires_at)?;
-    Ok(json_of(StatusCode::ACCEPTED, &api.retry(id, expires_at).await?))
+    Ok(json_of(StatusCode::ACCEPTED, &api.retry(&caller, id, expires_at).await?))
 }

@@ -120,6 +120,13 @@ fn configuration(args: Args, file: Option<&Path>) -> anyhow::Result<(Configured,
     for warning in &settings.warnings {
         checks.push(Check::warn("configuration", warning.as_str(), "remove it, or correct its name"));
     }
+    if let Some(refusal) = &server.needs_key {
+        checks.push(Check::warn(
+            "access",
+            refusal.to_string(),
+            "make a key, or set POSTHASTE_API_KEYS, before you start it there",
+        ));
+    }
     if let Some(addr) = server.addr.filter(|a| server.auth_off && !a.ip().is_loopback()) {
         checks.push(Check::warn(
             "access",

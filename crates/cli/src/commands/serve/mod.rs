@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use axum::Router;
-use posthaste_api::{Api, ApiConfig};
+use posthaste_api::{Api, ApiConfig, ApiError};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -159,19 +159,38 @@ async fn start(
     if config.role.runs_tasks() {
         runner.start(config, store.seam()).await?;
     }
+    if config.role.serves() {
+        if let Some(refusal) = &config.needs_key {
+            has_key(api).await?.then_some(()).ok_or_else(|| refusal.clone())?;
+        }
+        let _sweeper_handle = tokio::spawn(api.clone().keep_audit_bounded());
+    }
     // /healthz must not wait for somebody to ask whether the store answers.
     api.started().await;
     announce(out, config.role, address)?;
     std::future::pending().await
 }
 
+/// Whether the store holds an API key; one that is away just now is waited for. Until then nobody is
+/// let in.
+async fn has_key(api: &Api) -> anyhow::Result<bool> {
+    let mut patience = store::Patience::default();
+    loop {
+        match api.keys_exist().await {
+            Ok(exist) => return Ok(exist),
+            Err(e @ ApiError::Unavailable { .. }) => patience.after(&e).await,
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 fn router(role: Role, api: &Api) -> Router {
-    let routes = if role.serves() {
-        api.router().merge(posthaste_dashboard::router(api.clone()))
+    if role.serves() {
+        let routes = api.router().merge(posthaste_dashboard::router(api.clone()));
+        posthaste_api::guard_with(routes, api, posthaste_dashboard::PAGES)
     } else {
-        api.probes()
-    };
-    posthaste_api::guard(routes, api)
+        posthaste_api::guard(api.probes(), api)
+    }
 }
 
 /// Serves until `stop`; without a listener it only waits for it.
@@ -211,10 +230,10 @@ fn tell_start(config: &ServerConfig, address: Option<SocketAddr>) {
         sandbox = %config.sandbox_note(),
         "posthaste started"
     );
-    if let Some(address) =
-        address.filter(|a| config.role.serves() && config.auth_off && !a.ip().is_loopback())
-    {
-        tracing::warn!("POSTHASTE_AUTH=off: anybody who reaches {address} may send and read");
+    if let Some(address) = address.filter(|_| config.role.serves() && config.auth_off) {
+        tracing::warn!(
+            "POSTHASTE_AUTH=off: anybody who reaches {address} may send and read, whatever keys there are"
+        );
     }
 }
 
@@ -243,11 +262,15 @@ fn announce(out: Out, role: Role, address: Option<SocketAddr>) -> anyhow::Result
 }
 
 fn api_config(config: &ServerConfig) -> ApiConfig {
-    let local = config.addr.is_none_or(|a| a.ip().is_loopback());
     ApiConfig {
         cors_origins: config.cors.clone(),
         allowed_hosts: config.hosts.clone(),
-        auth_off: config.auth_off && !local,
+        // What a worker answers holds no task and no address of anybody.
+        auth_off: !config.role.serves() || config.auth_off,
+        keys: config.keys.clone(),
+        failed_attempts: config.failed_attempts,
+        trusted_proxies: config.proxies.clone(),
+        public_https: config.https,
         open_notify: config.open_notify,
         provider_configured: !config.notify.providers.is_empty(),
         sandbox: config.notify.sandbox == posthaste_notify::Sandbox::On,

@@ -1,0 +1,3 @@
+//! `/v1/whoami`.
+
+pub(crate) mod get;
