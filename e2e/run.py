@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 # name -> most seconds it may take (quick, full); quick 0 leaves it out of `make check`.
 RUNS = {
     "docs": (240, 240),
+    "keys": (120, 120),
     "smtp_delivery": (60, 60),
     "bad_requests": (90, 90),
     "smtp_answers": (120, 120),

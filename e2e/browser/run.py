@@ -14,6 +14,7 @@ import traceback
 
 import harness
 import test_page
+import test_sign_in
 
 
 def main() -> int:
@@ -23,7 +24,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="run these tests only")
     args = parser.parse_args()
 
-    tests = [(name, fn) for name, fn in vars(test_page).items() if name.startswith("test_") and callable(fn)]
+    tests = [(name, fn) for module in (test_page, test_sign_in) for name, fn in vars(module).items()
+             if name.startswith("test_") and callable(fn)]
     if args.names:
         unknown = set(args.names) - {name for name, _ in tests}
         if unknown:
