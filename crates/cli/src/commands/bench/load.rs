@@ -54,13 +54,26 @@ impl Answers {
     }
 }
 
+/// Makes the bytes of a request from the number of its connection and its own number there.
+pub(crate) type Request = Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync>;
+
 /// Posts notifications until time or number is over.
 pub(crate) async fn run(load: Load) -> Answers {
+    let Load { addr, .. } = load;
+    let request = move |n: usize, _: u64| {
+        format!("POST /notify/?email=user{n}@example.com HTTP/1.1\r\nHost: {addr}\r\nContent-Length: 0\r\n\r\n")
+            .into_bytes()
+    };
+    run_with(load, Arc::new(request), "task_id").await
+}
+
+/// Sends what `request` makes until time or number is over; `id` is the field of the answer that holds the id.
+pub(crate) async fn run_with(load: Load, request: Request, id: &'static str) -> Answers {
     let left = Arc::new(AtomicU64::new(load.max));
     let start = Instant::now();
     let deadline = start + load.time;
     let connections: Vec<_> = (0..load.connections)
-        .map(|n| tokio::spawn(connection(load.addr, n, deadline, Arc::clone(&left))))
+        .map(|n| tokio::spawn(connection(Line { addr: load.addr, n, deadline, id }, Arc::clone(&request), Arc::clone(&left))))
         .collect();
     let mut all = Answers::default();
     for connection in connections {
@@ -79,42 +92,52 @@ pub(crate) async fn run(load: Load) -> Answers {
     all
 }
 
-async fn connection(addr: SocketAddr, n: usize, deadline: Instant, left: Arc<AtomicU64>) -> Answers {
+/// One connection's part.
+#[derive(Clone, Copy)]
+struct Line {
+    addr: SocketAddr,
+    n: usize,
+    deadline: Instant,
+    id: &'static str,
+}
+
+async fn connection(line: Line, request: Request, left: Arc<AtomicU64>) -> Answers {
     let mut answers = Answers::default();
-    if let Err(e) = requests(addr, n, deadline, &left, &mut answers).await {
+    if let Err(e) = requests(line, &request, &left, &mut answers).await {
         *answers.errors.entry(e.to_string()).or_default() += 1;
     }
     answers
 }
 
 async fn requests(
-    addr: SocketAddr,
-    n: usize,
-    deadline: Instant,
+    line: Line,
+    request: &Request,
     left: &AtomicU64,
     answers: &mut Answers,
 ) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(addr).await?;
+    let mut stream = TcpStream::connect(line.addr).await?;
     stream.set_nodelay(true)?;
-    let request = format!(
-        "POST /notify/?email=user{n}@example.com HTTP/1.1\r\nHost: {addr}\r\nContent-Length: 0\r\n\r\n"
-    );
     let mut buffer = vec![0u8; 8 * 1024];
-    while Instant::now() < deadline {
+    let mut number = 0;
+    let missing = format!("a 2xx without {}", line.id);
+    let key = format!("\"{}\":\"", line.id);
+    while Instant::now() < line.deadline {
         let took = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| l.checked_sub(1));
         if took.is_err() {
             break;
         }
+        let bytes = request(line.n, number);
+        number += 1;
         let sent = Instant::now();
-        stream.write_all(request.as_bytes()).await?;
+        stream.write_all(&bytes).await?;
         let answer = read_answer(&mut stream, &mut buffer).await?;
         let micros = u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX);
-        match (answer.status, find_id(&buffer[answer.body.clone()])) {
+        match (answer.status, find_id(&buffer[answer.body.clone()], key.as_bytes())) {
             (200..=299, Some(id)) => {
                 answers.ids.push(id);
                 answers.latency_us.push(micros);
             }
-            (200..=299, None) => *answers.errors.entry("a 2xx without task_id".into()).or_default() += 1,
+            (200..=299, None) => *answers.errors.entry(missing.clone()).or_default() += 1,
             (status, _) => *answers.errors.entry(format!("status {status}")).or_default() += 1,
         }
     }
@@ -169,9 +192,8 @@ fn content_length(head: &[u8]) -> Option<usize> {
     None
 }
 
-/// The id in `{"message":…,"task_id":"…"}`.
-fn find_id(body: &[u8]) -> Option<u128> {
-    let key = b"\"task_id\":\"";
+/// The id behind `key`, as in `"task_id":"`.
+fn find_id(body: &[u8], key: &[u8]) -> Option<u128> {
     let at = find(body, key)? + key.len();
     let text = std::str::from_utf8(body.get(at..at + 36)?).ok()?;
     Some(uuid::Uuid::parse_str(text).ok()?.as_u128())
@@ -196,6 +218,29 @@ pub(crate) async fn notify_once(addr: SocketAddr) -> std::io::Result<u16> {
     Ok(once(addr, &request).await?.0)
 }
 
+/// One request with a JSON body and a key; its status and body.
+///
+/// # Errors
+/// When the server does not answer.
+pub(crate) async fn call(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    key: &str,
+    body: &str,
+) -> std::io::Result<(u16, Vec<u8>)> {
+    once(addr, &json_request(addr, &format!("{method} {path}"), key, "", body)).await
+}
+
+/// A request with a JSON body and a key. `line` is method and path, `more` headers with their line ends.
+pub(crate) fn json_request(addr: SocketAddr, line: &str, key: &str, more: &str, body: &str) -> String {
+    format!(
+        "{line} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{more}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 async fn once(addr: SocketAddr, request: &str) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
@@ -214,8 +259,8 @@ mod tests {
         let body =
             br#"{"message":"Email will be sent to a@b.c","task_id":"0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58"}"#;
         let id = uuid::uuid!("0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58").as_u128();
-        assert_eq!(find_id(body), Some(id));
-        assert_eq!(find_id(b"{}"), None);
+        assert_eq!(find_id(body, b"\"task_id\":\""), Some(id));
+        assert_eq!(find_id(b"{}", b"\"id\":\""), None);
         assert_eq!(content_length(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nx: y"), Some(12));
     }
 }

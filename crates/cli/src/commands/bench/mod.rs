@@ -7,6 +7,7 @@ mod library;
 mod load;
 mod machine;
 mod process;
+mod product;
 mod redis;
 mod report;
 mod server;
@@ -49,6 +50,8 @@ pub(crate) struct Args {
 enum Other {
     /// Backend and worker apart, with a Redis of its own between them; exits 1 when a floor is missed
     Redis(redis::Args),
+    /// The product's own API and channels: keys, templates, batches, webhooks, e-mail, watchers
+    Product(product::Args),
 }
 
 /// A part of the table.
@@ -141,8 +144,10 @@ const QUICK: Sizes = Sizes {
 /// # Errors
 /// A run that failed or does not count; with `--strict`, a figure short of its floor.
 pub(crate) fn run(args: Args, out: Out) -> anyhow::Result<()> {
-    if let Some(Other::Redis(args)) = args.other {
-        return redis::run(args, out);
+    match args.other {
+        Some(Other::Redis(args)) => return redis::run(args, out),
+        Some(Other::Product(args)) => return product::run(args, out),
+        None => {}
     }
     let sizes = if args.quick { QUICK } else { FULL };
     let scratch = Scratch::new(&args.dir)?;

@@ -19,6 +19,8 @@ pub(crate) struct Posthaste<'a> {
     pub(crate) redis: Option<&'a str>,
     /// Where it runs.
     pub(crate) dir: &'a Path,
+    /// Settings that are given in the environment.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 /// A running `posthaste`; killed when it is dropped.
@@ -42,6 +44,7 @@ impl Posthaste<'_> {
             }
         }
         command.args(&self.arguments).current_dir(self.dir).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(url) = self.redis {
             command.env("REDIS_URL", url);
         }

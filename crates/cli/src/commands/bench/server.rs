@@ -34,7 +34,7 @@ impl Up {
         let mut arguments: Vec<OsString> =
             ["up", "--addr", "127.0.0.1:0", "--data-dir"].map(OsString::from).into();
         arguments.push(dir.into());
-        process::Posthaste { file, arguments, redis: None, dir }.start().map(Self)
+        process::Posthaste { file, arguments, redis: None, dir, env: Vec::new() }.start().map(Self)
     }
 
     fn addr(&self) -> SocketAddr {

@@ -18,7 +18,7 @@ use crate::commands::bench::process::{Cpu, tied};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running server; killed when it is dropped.
-pub(super) struct Redis {
+pub(crate) struct Redis {
     child: Child,
     /// Where it listens.
     pub(super) addr: SocketAddr,
@@ -26,7 +26,7 @@ pub(super) struct Redis {
 
 impl Redis {
     /// Starts one that keeps its data in `dir`, on a port that nobody has.
-    pub(super) fn start(dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(dir: &Path) -> anyhow::Result<Self> {
         let mut last = None;
         for _ in 0..20 {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -70,7 +70,7 @@ impl Redis {
     }
 
     /// Its URL.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         url(self.addr)
     }
 

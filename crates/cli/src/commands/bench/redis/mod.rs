@@ -6,7 +6,7 @@
 mod bare;
 mod drain;
 mod enqueue;
-mod instance;
+pub(super) mod instance;
 mod memory;
 mod notify;
 mod proxy;

@@ -32,13 +32,13 @@ impl Apart<'_> {
     /// Starts `posthaste api` with every default.
     pub(super) fn api(&self, file: &Path) -> anyhow::Result<Running> {
         let arguments = ["api", "--addr", "127.0.0.1:0"].map(Into::into).into();
-        Posthaste { file, arguments, redis: Some(self.api_redis), dir: self.dir }.start()
+        Posthaste { file, arguments, redis: Some(self.api_redis), dir: self.dir, env: Vec::new() }.start()
     }
 
     /// Starts `posthaste worker` with every default.
     pub(super) fn worker(&self, file: &Path) -> anyhow::Result<Running> {
         let arguments = ["worker", "--worker-addr", "127.0.0.1:0"].map(Into::into).into();
-        Posthaste { file, arguments, redis: Some(self.worker_redis), dir: self.dir }.start()
+        Posthaste { file, arguments, redis: Some(self.worker_redis), dir: self.dir, env: Vec::new() }.start()
     }
 }
 
