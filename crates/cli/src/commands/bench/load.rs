@@ -61,8 +61,10 @@ pub(crate) type Request = Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync>;
 pub(crate) async fn run(load: Load) -> Answers {
     let Load { addr, .. } = load;
     let request = move |n: usize, _: u64| {
-        format!("POST /notify/?email=user{n}@example.com HTTP/1.1\r\nHost: {addr}\r\nContent-Length: 0\r\n\r\n")
-            .into_bytes()
+        format!(
+            "POST /notify/?email=user{n}@example.com HTTP/1.1\r\nHost: {addr}\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
     };
     run_with(load, Arc::new(request), "task_id").await
 }
@@ -73,7 +75,13 @@ pub(crate) async fn run_with(load: Load, request: Request, id: &'static str) -> 
     let start = Instant::now();
     let deadline = start + load.time;
     let connections: Vec<_> = (0..load.connections)
-        .map(|n| tokio::spawn(connection(Line { addr: load.addr, n, deadline, id }, Arc::clone(&request), Arc::clone(&left))))
+        .map(|n| {
+            tokio::spawn(connection(
+                Line { addr: load.addr, n, deadline, id },
+                Arc::clone(&request),
+                Arc::clone(&left),
+            ))
+        })
         .collect();
     let mut all = Answers::default();
     for connection in connections {

@@ -11,7 +11,7 @@ use super::Sizes;
 use super::instance::{KEY, Up};
 use crate::commands::bench::fresh;
 use crate::commands::bench::load::{self, Answers, Load, Request};
-use crate::commands::bench::redis::instance::Redis;
+use crate::commands::bench::redis::instance::{Redis, url};
 use crate::commands::bench::report::{Floor, Row, number, percentile};
 use crate::commands::bench::server::CONNECTIONS;
 
@@ -89,7 +89,7 @@ pub(super) async fn batches(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row
     let mut rows = vec![batch_row("the embedded store", &embedded, None, sizes).await?];
     let beside = fresh(dir, "batch-redis")?;
     match Redis::start(&beside) {
-        Ok(redis) => rows.push(batch_row("Redis", &beside, Some(&redis.url()), sizes).await?),
+        Ok(redis) => rows.push(batch_row("Redis", &beside, Some(&url(redis.addr)), sizes).await?),
         Err(e) => eprintln!("  left out: batches on Redis: {e}"),
     }
     Ok(rows)

@@ -19,7 +19,9 @@ pub(super) async fn webhooks(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Ro
     let endpoint = format!(r#"{{"name":"sink","url":"http://{}/hook"}}"#, sink.addr);
     up.call("POST", "/v1/endpoints", &endpoint).await?;
     let one = |n: usize| {
-        format!(r#"{{"channel":"webhook","to":"sink","event":"order.shipped","data":{{"order":{n},"note":"on its way"}}}}"#)
+        format!(
+            r#"{{"channel":"webhook","to":"sink","event":"order.shipped","data":{{"order":{n},"note":"on its way"}}}}"#
+        )
     };
     let row = deliver(&up, &sink, sizes.webhooks, one).await?;
     up.0.stop()?;
@@ -36,7 +38,9 @@ pub(super) async fn mails(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>>
     ];
     let up = Up::start(&fresh(dir, "smtp")?, None, env)?;
     let one = |n: usize| {
-        format!(r#"{{"to":"user{n}@example.com","subject":"Hello","message":"Your order {n} is on its way."}}"#)
+        format!(
+            r#"{{"to":"user{n}@example.com","subject":"Hello","message":"Your order {n} is on its way."}}"#
+        )
     };
     let row = deliver(&up, &sink, sizes.mails, one).await?;
     up.0.stop()?;

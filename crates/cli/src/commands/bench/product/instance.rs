@@ -72,10 +72,10 @@ impl Up {
         Ok(sum)
     }
 
-    /// How long from `since` until nothing is pending.
+    /// How long from `since` until nothing is pending, except what is scheduled for later.
     pub(super) async fn until_empty(&self, since: Instant) -> anyhow::Result<Duration> {
         loop {
-            let pending = self.count(|s| !s.is_final()).await?;
+            let pending = self.count(|s| !s.is_final() && s != State::Scheduled).await?;
             if pending == 0 {
                 return Ok(since.elapsed());
             }

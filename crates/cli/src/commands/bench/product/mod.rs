@@ -51,8 +51,7 @@ enum Which {
     Watchers,
 }
 
-const ALL: [Which; 5] =
-    [Which::Notifications, Which::Batch, Which::Webhook, Which::Smtp, Which::Watchers];
+const ALL: [Which; 5] = [Which::Notifications, Which::Batch, Which::Webhook, Which::Smtp, Which::Watchers];
 
 /// How large the runs are.
 #[derive(Debug)]

@@ -47,7 +47,9 @@ impl Sink {
         Self::start(smtp).await
     }
 
-    async fn start<F>(serve: impl Fn(TcpStream, Arc<Mutex<Taken>>) -> F + Send + 'static) -> std::io::Result<Self>
+    async fn start<F>(
+        serve: impl Fn(TcpStream, Arc<Mutex<Taken>>) -> F + Send + 'static,
+    ) -> std::io::Result<Self>
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
     {

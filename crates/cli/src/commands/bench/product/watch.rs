@@ -34,12 +34,20 @@ pub(super) async fn watchers(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Ro
     let cost = (1.0 - watched / alone) * 100.0;
     let deaf = (heard < sizes.watchers as u64).then(|| format!("only {heard} answers were heard"));
     Ok(vec![
-        Row::new(format!("dispatch lost to {} watchers", number(sizes.watchers as f64)), cost, "%", Floor::AtMost(5.0))
-            .unless(deaf)
-            .note(format!(
-                "{} beside {} tasks/s, medians of {} turns of {} each",
-                number(watched), number(alone), sizes.pairs, number(sizes.watched as f64)
-            )),
+        Row::new(
+            format!("dispatch lost to {} watchers", number(sizes.watchers as f64)),
+            cost,
+            "%",
+            Floor::AtMost(5.0),
+        )
+        .unless(deaf)
+        .note(format!(
+            "{} beside {} tasks/s, medians of {} turns of {} each",
+            number(watched),
+            number(alone),
+            sizes.pairs,
+            number(sizes.watched as f64)
+        )),
     ])
 }
 
@@ -76,8 +84,6 @@ impl Crowd {
             heard.fetch_add(1, Ordering::Relaxed);
             streams.spawn(listen(stream));
         }
-        // The task would keep the backlog from ever being empty.
-        up.call("POST", &format!("/v1/tasks/{id}/cancel"), "").await?;
         Ok(Self { streams, heard })
     }
 

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Redis {
     child: Child,
     /// Where it listens.
-    pub(super) addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Redis {
@@ -127,7 +127,7 @@ impl Drop for Redis {
 }
 
 /// The URL of a server, or of a proxy before it.
-pub(super) fn url(addr: SocketAddr) -> String {
+pub(crate) fn url(addr: SocketAddr) -> String {
     format!("redis://{addr}/0")
 }
 
