@@ -17,7 +17,7 @@ say() { echo "setup: $*"; }
 declare -A provides=( # command -> Debian package
   [cc]=build-essential [make]=make [curl]=curl [git]=git [python3]=python3
   [chromium]=chromium [chromedriver]=chromium-driver [wrk]=wrk [shellcheck]=shellcheck
-  [redis-server]=redis-server [redis-cli]=redis-tools
+  [redis-server]=redis-server [redis-cli]=redis-tools [node]=nodejs [npm]=npm
 )
 # Ubuntu's chromium packages only install a snap, which needs a running snapd; Playwright's own
 # build is fetched there instead (below).
