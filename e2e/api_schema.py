@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""schemathesis against a running server: every built-in check, at least 200 examples per operation,
-three seeds, judged by /openapi.json.
+"""schemathesis against a running server with a key of every scope: every built-in check, at least 200 examples
+per operation, three seeds, judged by /openapi.json; on the embedded store and on Redis.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from lib.checks import main
+from lib.redis_server import RedisServer, why_not
 from lib.server import Posthaste, Scratch
 
 # Streams never end by themselves, so no generated request may wait for one.

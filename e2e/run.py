@@ -34,6 +34,7 @@ RUNS = {
     "disk_full": (120, 150),
     "webhooks": (120, 120),
     "clients": (180, 180),
+    "abuse": (90, 90),
     "fairness": (120, 300),
     "api_schema": (150, 600),
 }
