@@ -6,14 +6,20 @@ use std::time::Duration;
 use posthaste_core::limits::MAX_NAME_BYTES;
 use posthaste_core::{LaneKey, Name};
 
+use ipnet::IpNet;
+
+use crate::channel::ChannelKind;
 use crate::channels::email::SmtpTimeouts;
-use crate::{EmailAddress, Mailbox, SmtpUrl};
+use crate::channels::web_push::VapidKey;
+use crate::notification::Recipient;
+use crate::sign::SigningSecret;
+use crate::{Mailbox, Secret, SmtpUrl};
 
 /// The provider that `POSTHASTE_SMTP_URL` configures and that a notification without one uses.
 pub const DEFAULT_PROVIDER: &str = "default";
 
-/// What a lane's name of an e-mail provider starts with.
-const LANE_PREFIX: &str = "email:";
+/// The longest of what a lane's name starts with, the name of a channel and a colon.
+const LANE_PREFIX: &str = "telegram:";
 
 /// Longest name of a provider, so that its lane's name is valid.
 pub const MAX_PROVIDER_NAME: usize = MAX_NAME_BYTES - LANE_PREFIX.len();
@@ -89,18 +95,22 @@ impl RecipientPattern {
     /// Checks and takes a pattern.
     ///
     /// # Errors
-    /// [`ConfigError::Pattern`] when it has no `@` or holds white space or control characters.
+    /// [`ConfigError::Pattern`] when it has neither `@` nor `:`, or holds white space or control characters.
     pub fn new(pattern: &str) -> Result<Self, ConfigError> {
         let pattern = pattern.trim();
-        if !pattern.contains('@') || pattern.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        if !pattern.contains(['@', ':']) || pattern.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(ConfigError::Pattern { pattern: pattern.to_owned() });
         }
         Ok(Self(pattern.to_lowercase()))
     }
 
-    /// Whether it matches, without regard to case.
-    pub fn matches(&self, address: &EmailAddress) -> bool {
-        glob(&self.0, &address.as_str().to_lowercase())
+    /// Whether it matches, without regard to case: an e-mail address, or `channel:recipient` of any other channel.
+    pub fn matches(&self, channel: ChannelKind, to: &Recipient) -> bool {
+        let text = match channel {
+            ChannelKind::Email => to.as_str().to_lowercase(),
+            other => format!("{other}:{}", to.as_str().to_lowercase()),
+        };
+        glob(&self.0, &text)
     }
 }
 
@@ -125,17 +135,20 @@ pub enum Sandbox {
     Off,
     /// Always.
     On,
+    /// Because no provider is configured: all but webhooks, which need none.
+    Unconfigured,
     /// For matching recipients; others are sent.
     OnlyFor(Vec<RecipientPattern>),
 }
 
 impl Sandbox {
-    /// Whether a message to `address` is held.
-    pub fn holds(&self, address: &EmailAddress) -> bool {
+    /// Whether a message is held.
+    pub fn holds(&self, channel: ChannelKind, to: &Recipient) -> bool {
         match self {
             Self::Off => false,
             Self::On => true,
-            Self::OnlyFor(patterns) => patterns.iter().any(|p| p.matches(address)),
+            Self::Unconfigured => channel != ChannelKind::Webhook,
+            Self::OnlyFor(patterns) => patterns.iter().any(|p| p.matches(channel, to)),
         }
     }
 }
@@ -145,10 +158,18 @@ impl Sandbox {
 pub struct NotifyConfig {
     /// The e-mail providers by name.
     pub providers: BTreeMap<Name, EmailProvider>,
+    /// The providers of other channels by name; no e-mail provider has the same one.
+    pub services: BTreeMap<Name, Service>,
     /// When messages are held.
     pub sandbox: Sandbox,
     /// The sender shown on held messages while no provider is configured.
     pub default_from: Option<Mailbox>,
+    /// Addresses that may be called although they are not public.
+    pub allow: Vec<IpNet>,
+    /// What signs, instead of a secret that the store keeps.
+    pub signing: Option<SigningSecret>,
+    /// How people reach the server: where links in messages lead.
+    pub public_url: Option<String>,
 }
 
 impl NotifyConfig {
@@ -173,13 +194,137 @@ impl NotifyConfig {
     }
 }
 
-/// The lane of an e-mail provider: `email:<name>`. `None` is the one named `default`.
-pub fn email_lane(provider: Option<&Name>) -> LaneKey {
-    let name = provider.map_or(DEFAULT_PROVIDER, Name::as_str);
+/// A concrete service behind a channel other than e-mail.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name: `[providers.<name>]`, the `provider` field of a notification, its lane.
+    pub name: Name,
+    /// What it is and how it is reached.
+    pub kind: ServiceKind,
+}
+
+/// What a service is and how it is reached. URLs of chats are secrets: who knows one may write there.
+#[derive(Debug, Clone)]
+pub enum ServiceKind {
+    /// Slack, by the URL of an incoming webhook.
+    SlackWebhook {
+        /// The URL.
+        url: Secret,
+    },
+    /// Slack, by a bot's token; the recipient is a channel.
+    SlackBot {
+        /// The token, `xoxb-…`.
+        token: Secret,
+        /// Where its methods are.
+        api: String,
+        /// The channel of messages that name none.
+        channel: Option<String>,
+    },
+    /// Discord, by the URL of a webhook.
+    Discord {
+        /// The URL.
+        url: Secret,
+    },
+    /// Microsoft Teams, by the URL of a workflow.
+    Teams {
+        /// The URL.
+        url: Secret,
+    },
+    /// A Telegram bot.
+    Telegram {
+        /// The token.
+        token: Secret,
+        /// Where its methods are.
+        api: String,
+        /// The chat of messages that name none.
+        chat: Option<String>,
+    },
+    /// An ntfy server.
+    Ntfy {
+        /// Where it is.
+        url: String,
+        /// An access token.
+        token: Option<Secret>,
+        /// The topic of messages that name none.
+        topic: Option<String>,
+    },
+    /// A Gotify server.
+    Gotify {
+        /// Where it is.
+        url: String,
+        /// The application's token.
+        token: Secret,
+    },
+    /// Twilio.
+    Twilio {
+        /// The account, `AC…`.
+        account: String,
+        /// Its token.
+        token: Secret,
+        /// The number or messaging service (`MG…`) that messages are from.
+        from: String,
+        /// Where its API is.
+        api: String,
+    },
+    /// Web Push.
+    WebPush {
+        /// Who sends, for push services to complain to: `mailto:` or `https:` (RFC 8292 §2.1).
+        subject: String,
+        /// The key pair that identifies the sender.
+        key: VapidKey,
+    },
+}
+
+impl ServiceKind {
+    /// The channel that it serves.
+    pub const fn channel(&self) -> ChannelKind {
+        match self {
+            Self::SlackWebhook { .. } | Self::SlackBot { .. } => ChannelKind::Slack,
+            Self::Discord { .. } => ChannelKind::Discord,
+            Self::Teams { .. } => ChannelKind::Teams,
+            Self::Telegram { .. } => ChannelKind::Telegram,
+            Self::Ntfy { .. } => ChannelKind::Ntfy,
+            Self::Gotify { .. } => ChannelKind::Gotify,
+            Self::Twilio { .. } => ChannelKind::Sms,
+            Self::WebPush { .. } => ChannelKind::WebPush,
+        }
+    }
+}
+
+impl NotifyConfig {
+    /// The service of a channel that a notification naming `provider` (or none) uses: without a name the one called
+    /// `default`, else the only one.
+    pub fn service(&self, channel: ChannelKind, provider: Option<&Name>) -> Option<&Service> {
+        if let Some(name) = provider {
+            return self.services.get(name).filter(|s| s.kind.channel() == channel);
+        }
+        let mut all = self.services.values().filter(|s| s.kind.channel() == channel);
+        let first = all.next()?;
+        match all.next() {
+            None => Some(first),
+            Some(_) => self.services.values().find(|s| {
+                s.kind.channel() == channel && matches!(s.name.as_str(), DEFAULT_PROVIDER)
+            }),
+        }
+    }
+
+    /// Whether anything at all is configured that could send.
+    pub fn sends_nothing(&self) -> bool {
+        self.providers.is_empty() && self.services.is_empty()
+    }
+}
+
+/// The lane of a provider, endpoint or host of a channel: `<channel>:<target>`.
+pub fn channel_lane(channel: ChannelKind, target: &str) -> LaneKey {
     // A longer name cannot be configured, so what it is cut to only says where the task waits
     // until it is found misconfigured. Names are ASCII.
-    let name = &name[..name.len().min(MAX_PROVIDER_NAME)];
-    LaneKey::target(Name::new(format!("{LANE_PREFIX}{name}")).expect("a valid name behind a valid prefix"))
+    let target = &target[..target.len().min(MAX_PROVIDER_NAME)];
+    LaneKey::target(Name::new(format!("{channel}:{target}")).expect("a valid name behind a valid prefix"))
+}
+
+/// The lane of an e-mail provider: `email:<name>`. `None` is the one named `default`.
+pub fn email_lane(provider: Option<&Name>) -> LaneKey {
+    channel_lane(ChannelKind::Email, provider.map_or(DEFAULT_PROVIDER, Name::as_str))
 }
 
 #[cfg(test)]
@@ -188,7 +333,7 @@ mod tests {
 
     #[test]
     fn patterns_match_as_written() {
-        let a: EmailAddress = "Dev-7@Example.com".parse().unwrap();
+        let a = Recipient::Email("Dev-7@Example.com".parse().unwrap());
         for (pattern, yes) in [
             ("*@example.com", true),
             ("dev-*@example.com", true),
@@ -199,9 +344,12 @@ mod tests {
             ("ops-*@example.com", false),
             ("*@example.com.evil.org", false),
         ] {
-            assert_eq!(RecipientPattern::new(pattern).unwrap().matches(&a), yes, "{pattern}");
+            assert_eq!(RecipientPattern::new(pattern).unwrap().matches(ChannelKind::Email, &a), yes, "{pattern}");
         }
         assert!(RecipientPattern::new("example.com").is_err());
+        let number = Recipient::Other("+4930123456".into());
+        assert!(RecipientPattern::new("sms:+4930*").unwrap().matches(ChannelKind::Sms, &number));
+        assert!(!RecipientPattern::new("*@example.com").unwrap().matches(ChannelKind::Sms, &number));
         // A piece is not used twice.
         assert!(!glob("ab*ba", "aba"));
     }
@@ -210,6 +358,7 @@ mod tests {
     fn every_name_has_a_lane() {
         assert_eq!(email_lane(None).to_string(), "email:default");
         let long = Name::new("x".repeat(MAX_NAME_BYTES)).unwrap();
-        assert_eq!(email_lane(Some(&long)).target.as_str().len(), MAX_NAME_BYTES);
+        assert!(email_lane(Some(&long)).target.as_str().len() <= MAX_NAME_BYTES);
+        assert_eq!(channel_lane(ChannelKind::Telegram, long.as_str()).target.as_str().len(), MAX_NAME_BYTES);
     }
 }

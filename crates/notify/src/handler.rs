@@ -2,56 +2,56 @@
 //! its channel, and remembers addresses that do not exist.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use posthaste_core::{
-    Expect, Failure, FailureClass, Json, Kept, Outcome, Record, RecordKind, Records, TaskId, Timestamp,
+    BrokerError, Expect, Failure, FailureClass, Json, Kept, Outcome, Record, RecordKind, Records, TaskId,
 };
 use posthaste_worker::{Context, Handler};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::channel::ChannelKind;
 use crate::channels::email::message::{Parts, message_id};
-use crate::channels::{Channel, registry};
-use crate::{EmailAddress, HeldMessage, Mailbox, Notification, NotifyConfig, NotifyResult, Sandbox};
+use crate::channels::{Channel, Means, now, registry, store_error};
+use crate::faults::FaultBox;
+use crate::net::{Guard, HttpClient};
+use crate::signing::Signing;
+use crate::suppression::{self, Source, Suppression};
+use crate::{HeldMessage, Mailbox, Notification, NotifyConfig, NotifyResult, Sandbox};
 
 /// Runs tasks of kind `notify`.
 pub struct NotifyHandler {
     config: NotifyConfig,
     channels: Vec<Arc<dyn Channel>>,
-    suppressions: Option<Arc<dyn Records>>,
+    records: Option<Arc<dyn Records>>,
+    faults: Option<FaultBox>,
     sandbox_from: Mailbox,
-}
-
-/// Why an address must not be written to: the body of a
-/// [`Suppression`](posthaste_core::RecordKind::Suppression), named by
-/// [`EmailAddress::suppression_name`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Suppression {
-    /// The channel: `email`.
-    pub channel: String,
-    /// What the server said.
-    pub reason: String,
-    /// Its answer code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// The task that found out.
-    pub task: TaskId,
 }
 
 impl NotifyHandler {
     /// A handler with these providers; connections are made when the first message needs one.
     pub fn new(config: NotifyConfig) -> Self {
-        let fallback = || "posthaste@localhost".parse().expect("a fixed, valid address");
-        let sandbox_from = config.default_from.clone().unwrap_or_else(fallback);
-        Self { channels: registry(&config), config, suppressions: None, sandbox_from }
+        let http = HttpClient::new(Guard::new(config.allow.clone()));
+        Self::with_means(config, Means { http, stored: None })
     }
 
-    /// Remembers addresses that a server said do not exist, and refuses to write to them again.
+    /// A handler that uses what others use, too.
+    pub(crate) fn with_means(config: NotifyConfig, means: Means) -> Self {
+        let fallback = || "posthaste@localhost".parse().expect("a fixed, valid address");
+        let sandbox_from = config.default_from.clone().unwrap_or_else(fallback);
+        let channels = registry(&config, &means);
+        let records = means.stored.map(|(records, _)| records);
+        let faults = records.as_ref().map(|r| FaultBox::new(Arc::clone(r)));
+        Self { channels, config, records, faults, sandbox_from }
+    }
+
+    /// With the documents of a store: endpoints, attachments, signing secrets, and the addresses that a server said do
+    /// not exist, which are not written to again.
     #[must_use]
-    pub fn with_suppressions(mut self, records: Arc<dyn Records>) -> Self {
-        self.suppressions = Some(records);
-        self
+    pub fn with_records(self, records: Arc<dyn Records>) -> Self {
+        let http = HttpClient::new(Guard::new(self.config.allow.clone()));
+        let signing = Signing::new(Arc::clone(&records), self.config.signing.clone());
+        Self::with_means(self.config, Means { http, stored: Some((records, signing)) })
     }
 
     /// What it was configured with.
@@ -61,23 +61,31 @@ impl NotifyHandler {
 
     async fn deliver(&self, cx: &Context) -> Result<Outcome, Failure> {
         let notification = read(&cx.task().payload)?;
-        if self.config.sandbox.holds(&notification.to) {
-            return Ok(self.hold(&notification, cx.task().lease.task));
-        }
-        // Every payload is an e-mail by now; `read` refused other channels.
-        let channel = self.channels.iter().find(|c| c.kind() == "email").expect("in the registry");
         let task = cx.task().lease.task;
-        let lifted = self.refuse_suppressed(&notification.to, task).await?;
+        if self.config.sandbox.holds(notification.channel, &notification.to) {
+            if let Some(faults) = &self.faults
+                && let Some(failure) = faults.take(notification.channel).await.map_err(|e| store_error(&e))?
+            {
+                return Err(failure);
+            }
+            return Ok(self.hold(&notification, task));
+        }
+        let channel = self.channels.iter().find(|c| c.kind() == notification.channel).ok_or_else(|| {
+            let why = format!("The channel {} needs a store for its secrets.", notification.channel);
+            Failure::new(FailureClass::Misconfigured, why)
+        })?;
+        let lifted = self.refuse_suppressed(&notification, task).await?;
         match channel.send(&notification, cx).await {
             Ok(receipt) => {
                 if let Some(record) = lifted {
                     self.lift(task, record).await;
                 }
-                Ok(Outcome::result(json(&receipt.into_result(notification.to.as_str()))))
+                let to = if notification.channel == ChannelKind::WebPush { "" } else { notification.to.as_str() };
+                Ok(Outcome::result(json(&receipt.into_result(to))))
             }
             Err(failure) => {
                 if failure.class == FailureClass::Suppress {
-                    self.suppress(&notification.to, task, &failure).await;
+                    self.suppress(&notification, task, &failure).await;
                 }
                 Err(failure)
             }
@@ -86,28 +94,36 @@ impl NotifyHandler {
 
     /// Keeps the message instead of sending it. Nothing leaves, so no mark is taken.
     fn hold(&self, n: &Notification, task: TaskId) -> Outcome {
+        let email = n.channel == ChannelKind::Email;
         let from = self.config.provider(n.provider.as_ref()).map_or(&self.sandbox_from, |p| &p.from);
         let reason = match &self.config.sandbox {
-            Sandbox::OnlyFor(_) => "the sandbox is on for this recipient",
-            _ if self.config.providers.is_empty() => "no e-mail provider is configured",
-            _ => "the sandbox is on",
+            Sandbox::OnlyFor(_) => "the sandbox is on for this recipient".to_owned(),
+            _ if self.config.sends_nothing() && email => "no e-mail provider is configured".to_owned(),
+            _ if self.config.sends_nothing() => format!("no {} provider is configured", n.channel),
+            _ => "the sandbox is on".to_owned(),
         };
+        let sender = if email { from.to_string() } else { provider_name(n) };
         let parts = Parts::of(n);
         let held = HeldMessage {
-            channel: "email".to_owned(),
-            from: from.to_string(),
+            channel: n.channel.as_str().to_owned(),
+            from: sender,
             to: n.to.to_string(),
             subject: parts.subject,
             text: parts.text,
             html: parts.html,
+            data: n.data.clone(),
+            event: n.event.clone(),
+            cc: parts.cc.iter().map(ToString::to_string).collect(),
+            attachments: n.attachments.iter().map(|a| a.filename.clone()).collect(),
             reply_to: parts.reply_to.as_ref().map(ToString::to_string),
             headers: parts.headers,
             date: now(),
-            message_id: message_id(task, from),
-            reason: reason.to_owned(),
+            message_id: if email { message_id(task, from) } else { task.to_string() },
+            reason: reason.clone(),
         };
+        let whom = if n.to.as_str().is_empty() { n.channel.as_str() } else { n.to.as_str() };
         let result = NotifyResult {
-            message: format!("Notification held in the sandbox for {}: {reason}", n.to),
+            message: format!("Notification held in the sandbox for {whom}: {reason}"),
             sandbox: true,
             provider: None,
             code: None,
@@ -117,49 +133,60 @@ impl NotifyHandler {
         Outcome::Success { result: Some(json(&result)), kept: Some(kept) }
     }
 
-    /// Refuses an address that is remembered. The very task that found out may ask the server again:
+    /// Refuses a recipient that is remembered. The very task that found out may ask the provider again:
     /// it runs again only because a person retried it. Answers the record that a success would lift.
-    async fn refuse_suppressed(&self, to: &EmailAddress, task: TaskId) -> Result<Option<Record>, Failure> {
-        let Some(records) = &self.suppressions else { return Ok(None) };
-        let record = records.get_record(RecordKind::Suppression, &to.suppression_name()).await;
-        let record =
-            record.map_err(|e| Failure::new(FailureClass::Unavailable, format!("Nothing was sent: {e}.")))?;
-        let Some(record) = record else { return Ok(None) };
+    async fn refuse_suppressed(&self, n: &Notification, task: TaskId) -> Result<Option<Record>, Failure> {
+        let Some(records) = &self.records else { return Ok(None) };
+        let found = suppression::find(records.as_ref(), &n.recipient_key(), n.unsubscribe.as_deref()).await;
+        let Some(record) = found.map_err(|e| store_error(&e))? else { return Ok(None) };
         let Ok(found) = record.body.parse::<Suppression>() else {
             return Err(Failure::new(FailureClass::Suppress, "The address is suppressed."));
         };
-        if found.task == task {
+        if found.task == Some(task) {
             return Ok(Some(record));
         }
-        let why = format!(
-            "The address is suppressed: {}. Retry task {} to ask the server again.",
-            found.reason, found.task
-        );
+        let reason = found.reason.trim_end_matches('.');
+        let why = match (found.source, found.task) {
+            (Source::Bounce, Some(by)) => {
+                format!("The address is suppressed: {}. Retry task {by} to ask the server again.", found.reason)
+            }
+            _ => format!("The address is suppressed: {reason}. Nothing was sent."),
+        };
         Err(Failure { code: found.code, ..Failure::new(FailureClass::Suppress, why) })
     }
 
     async fn lift(&self, task: TaskId, record: Record) {
-        let Some(records) = &self.suppressions else { return };
+        let Some(records) = &self.records else { return };
         let expect = Expect::Version(record.version);
         if let Err(e) = records.delete_record(RecordKind::Suppression, &record.name, expect).await {
             tracing::warn!(%task, error = %e, "the suppression of a working address could not be lifted");
         }
     }
 
-    async fn suppress(&self, to: &EmailAddress, task: TaskId, failure: &Failure) {
-        let Some(records) = &self.suppressions else { return };
-        let body = json(&Suppression {
-            channel: "email".to_owned(),
+    async fn suppress(&self, n: &Notification, task: TaskId, failure: &Failure) {
+        let Some(records) = &self.records else { return };
+        let found = Suppression {
+            channel: n.channel.as_str().to_owned(),
             reason: failure.message.clone(),
             code: failure.code.clone(),
-            task,
-        });
-        let name = to.suppression_name();
-        if let Err(e) = records.put_record(RecordKind::Suppression, &name, body, Expect::Any).await {
+            task: Some(task),
+            source: Source::Bounce,
+            category: None,
+            created_at: Some(now()),
+        };
+        let name = suppression::record_name(&n.recipient_key(), None);
+        // What is remembered already stays: it knows who found out first.
+        match records.put_record(RecordKind::Suppression, &name, found.body(), Expect::Absent).await {
+            Ok(_) | Err(BrokerError::VersionConflict { .. }) => {}
             // The task fails all the same; the next message to this address will find out again.
-            tracing::warn!(%task, error = %e, "the suppressed address could not be remembered");
+            Err(e) => tracing::warn!(%task, error = %e, "the suppressed address could not be remembered"),
         }
     }
+}
+
+/// Who a message that is no e-mail would be from.
+fn provider_name(n: &Notification) -> String {
+    n.provider.as_ref().map_or_else(|| n.channel.to_string(), |p| format!("{} ({p})", n.channel))
 }
 
 #[async_trait]
@@ -182,9 +209,4 @@ fn read(payload: &Json) -> Result<Notification, Failure> {
 
 fn json<T: Serialize>(value: &T) -> Json {
     Json::from_value(value).expect("structs of strings are always JSON")
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

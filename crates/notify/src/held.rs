@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 /// The body of a [`SandboxMessage`](posthaste_core::RecordKind::SandboxMessage), kept beside the
 /// task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldMessage {
-    /// The channel: `email`.
+    /// The channel.
     pub channel: String,
-    /// The sender, as `Name <address>`.
+    /// The sender, as `Name <address>`; of another channel than e-mail, its provider.
     pub from: String,
     /// The recipient.
     pub to: String,
@@ -23,6 +23,18 @@ pub struct HeldMessage {
     /// ([`HeldMessage::html_part`]), and keeping it would only double the size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// What a webhook would have said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
+    /// The event of a webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Who would have got copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cc: Vec<String>,
+    /// The names of the files that would have gone with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<String>,
     /// Where answers would have gone, if not to the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
@@ -31,7 +43,7 @@ pub struct HeldMessage {
     pub headers: BTreeMap<String, String>,
     /// When it would have been sent.
     pub date: Timestamp,
-    /// Its `Message-ID`, with angle brackets.
+    /// Its `Message-ID`, with angle brackets; of another channel than e-mail, the task's id.
     pub message_id: String,
     /// Why it was held, as the end of a sentence.
     pub reason: String,

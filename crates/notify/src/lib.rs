@@ -9,22 +9,38 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic is how a test fails"))]
 
 pub mod address;
+pub mod attachment;
+pub mod callback;
+pub mod channel;
 pub mod channels;
 pub mod config;
+pub mod endpoint;
+pub mod faults;
 pub mod handler;
 pub mod held;
+pub mod http_task;
+mod kinds;
 pub mod mailbox;
+pub mod net;
 pub mod notification;
 pub mod result;
 pub mod secret;
+pub mod sign;
+pub mod signing;
 pub mod smtp_url;
+pub mod suppression;
+pub mod template;
+pub mod unsubscribe;
 
 pub use address::{AddressError, EmailAddress};
-pub use config::{ConfigError, EmailProvider, NotifyConfig, RecipientPattern, Sandbox};
-pub use handler::{NotifyHandler, Suppression};
+pub use channel::ChannelKind;
+pub use config::{ConfigError, EmailProvider, NotifyConfig, RecipientPattern, Sandbox, Service, ServiceKind};
+pub use handler::NotifyHandler;
 pub use held::HeldMessage;
+pub use kinds::kinds;
 pub use mailbox::{Mailbox, MailboxError};
-pub use notification::{FieldProblem, Notification};
+pub use notification::{FieldProblem, Notification, Recipient};
 pub use result::{NotifyResult, result_sentence};
 pub use secret::Secret;
 pub use smtp_url::{SmtpUrl, SmtpUrlError, Transport};
+pub use suppression::Suppression;

@@ -1,13 +1,17 @@
 //! One message to one recipient over one channel: the payload of a task of kind `notify`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use posthaste_core::{Json, Kind, Name, NewTask, RetryPolicy};
+use posthaste_core::{Json, Kind, LaneKey, Name, NewTask, OnAmbiguous, RetryPolicy};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::address::is_control;
-use crate::config::{MAX_PROVIDER_NAME, email_lane};
-use crate::{EmailAddress, Mailbox};
+use crate::attachment::{Attachment, check_attachments};
+use crate::channel::ChannelKind;
+use crate::config::{DEFAULT_PROVIDER, MAX_PROVIDER_NAME, channel_lane};
+use crate::{AddressError, EmailAddress, Mailbox};
 
 /// Longest subject, in bytes: a header line holds 998 (RFC 5322 §2.1.1).
 pub const MAX_SUBJECT: usize = 900;
@@ -17,6 +21,12 @@ pub const MAX_BODY: usize = 100 * 1024;
 pub const MAX_HEADERS: usize = 20;
 /// Longest value of such a header, in bytes: with its name it fits a line (RFC 5322 §2.1.1).
 pub const MAX_HEADER: usize = 900;
+/// Most recipients of copies.
+pub const MAX_CC: usize = 20;
+/// Longest recipient of a channel other than e-mail, in bytes; a subscription of Web Push is the longest.
+pub const MAX_TO: usize = 2_048;
+/// Longest name of an event and of a category that may be unsubscribed from, in bytes.
+pub const MAX_EVENT: usize = 128;
 /// Longest name of such a header, in bytes.
 const MAX_HEADER_NAME: usize = 76;
 
@@ -51,32 +61,86 @@ pub struct FieldProblem {
     pub problem: String,
 }
 
+/// Whom a message is for. Neither form prints by [`Debug`](fmt::Debug), so that it stays out of logs.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Recipient {
+    /// An e-mail address.
+    Email(EmailAddress),
+    /// What the channel takes: an endpoint, a chat, a number, a subscription; empty where the provider knows.
+    Other(String),
+}
+
+impl Recipient {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Email(a) => a.as_str(),
+            Self::Other(t) => t,
+        }
+    }
+
+    /// The e-mail address, if it is one.
+    pub fn email(&self) -> Option<&EmailAddress> {
+        match self {
+            Self::Email(a) => Some(a),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recipient(…)")
+    }
+}
+
 /// A message for one recipient. Serialized, it is the task's payload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Wire", into = "Wire")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Wire", into = "Wire")]
 pub struct Notification {
+    /// By which channel.
+    pub channel: ChannelKind,
     /// The recipient.
-    pub to: EmailAddress,
-    /// The subject line.
+    pub to: Recipient,
+    /// The subject line or title.
     pub subject: Option<String>,
     /// The text.
     pub message: Option<String>,
-    /// The HTML part, as it is; without one it is made from the text.
+    /// The HTML part of an e-mail, as it is; without one it is made from the text.
     pub html: Option<String>,
     /// Which configured provider sends it; without one, the one named `default`.
     pub provider: Option<Name>,
-    /// Where answers go, if not to the sender.
+    /// Where answers to an e-mail go, if not to the sender.
     pub reply_to: Option<Mailbox>,
+    /// Who gets copies of an e-mail, seen by all.
+    pub cc: Vec<Mailbox>,
     /// Headers of the caller's own, such as `List-Id`; those that are ours to write are refused.
     pub headers: BTreeMap<String, String>,
+    /// Files that go with an e-mail.
+    pub attachments: Vec<Attachment>,
+    /// The category that the recipient may unsubscribe from with one click.
+    pub unsubscribe: Option<String>,
+    /// What kind of event a webhook tells of.
+    pub event: Option<String>,
+    /// What a webhook says.
+    pub data: Option<Value>,
+    /// What only this channel knows.
+    pub options: BTreeMap<String, Value>,
 }
 
 /// The form in JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
-    channel: WireChannel,
-    to: EmailAddress,
+    channel: ChannelKind,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    to: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,57 +151,104 @@ struct Wire {
     provider: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply_to: Option<Mailbox>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cc: Vec<Mailbox>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<Attachment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsubscribe: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    options: BTreeMap<String, Value>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum WireChannel {
-    Email,
-}
+impl TryFrom<Wire> for Notification {
+    type Error = AddressError;
 
-impl From<Wire> for Notification {
-    fn from(w: Wire) -> Self {
-        let WireChannel::Email = w.channel;
-        Self {
-            to: w.to,
+    fn try_from(w: Wire) -> Result<Self, AddressError> {
+        Ok(Self {
+            channel: w.channel,
+            to: match w.channel {
+                ChannelKind::Email => Recipient::Email(w.to.parse()?),
+                _ => Recipient::Other(w.to),
+            },
             subject: w.subject,
             message: w.message,
             html: w.html,
             provider: w.provider,
             reply_to: w.reply_to,
+            cc: w.cc,
             headers: w.headers,
-        }
+            attachments: w.attachments,
+            unsubscribe: w.unsubscribe,
+            event: w.event,
+            data: w.data,
+            options: w.options,
+        })
     }
 }
 
 impl From<Notification> for Wire {
     fn from(n: Notification) -> Self {
         Self {
-            channel: WireChannel::Email,
-            to: n.to,
+            channel: n.channel,
+            to: match n.to {
+                Recipient::Email(a) => a.as_str().to_owned(),
+                Recipient::Other(t) => t,
+            },
             subject: n.subject,
             message: n.message,
             html: n.html,
             provider: n.provider,
             reply_to: n.reply_to,
+            cc: n.cc,
             headers: n.headers,
+            attachments: n.attachments,
+            unsubscribe: n.unsubscribe,
+            event: n.event,
+            data: n.data,
+            options: n.options,
         }
     }
 }
 
+/// Collects what is wrong.
+struct Problems(Vec<FieldProblem>);
+
+impl Problems {
+    fn refuse(&mut self, field: &'static str, problem: impl Into<String>) {
+        self.0.push(FieldProblem { field, problem: problem.into() });
+    }
+}
+
 impl Notification {
-    /// A message to `to` with nothing else set.
+    /// An e-mail to `to` with nothing else set.
     pub fn to(to: EmailAddress) -> Self {
+        Self::of(ChannelKind::Email, Recipient::Email(to))
+    }
+
+    /// A message by `channel` to `to` with nothing else set. Of an e-mail the recipient must be an address.
+    pub fn of(channel: ChannelKind, to: Recipient) -> Self {
         Self {
+            channel,
             to,
             subject: None,
             message: None,
             html: None,
             provider: None,
             reply_to: None,
+            cc: Vec::new(),
             headers: BTreeMap::new(),
+            attachments: Vec::new(),
+            unsubscribe: None,
+            event: None,
+            data: None,
+            options: BTreeMap::new(),
         }
     }
 
@@ -147,42 +258,182 @@ impl Notification {
     /// # Errors
     /// Every problem, one per field.
     pub fn check(&self) -> Result<(), Vec<FieldProblem>> {
-        let mut problems = Vec::new();
-        let mut refuse = |field, problem: String| problems.push(FieldProblem { field, problem });
-        if let Some(subject) = &self.subject {
-            if subject.chars().any(is_control) {
-                refuse("subject", "The subject must not contain line breaks or control characters.".into());
-            } else if subject.len() > MAX_SUBJECT {
-                refuse("subject", format!("The subject must be at most {MAX_SUBJECT} bytes long."));
-            }
-        }
-        for (field, what, body) in [("message", "message", &self.message), ("html", "HTML", &self.html)] {
-            let Some(body) = body else { continue };
-            if body.contains('\0') {
-                refuse(field, format!("The {what} must not contain NUL characters."));
-            } else if body.len() > MAX_BODY {
-                refuse(field, format!("The {what} must be at most {MAX_BODY} bytes long."));
-            }
-        }
+        let mut problems = Problems(Vec::new());
+        self.check_recipient(&mut problems);
+        self.check_text(&mut problems);
         if self.provider.as_ref().is_some_and(|p| p.as_str().len() > MAX_PROVIDER_NAME) {
-            refuse("provider", format!("The provider name must be at most {MAX_PROVIDER_NAME} bytes long."));
+            problems
+                .refuse("provider", format!("The provider name must be at most {MAX_PROVIDER_NAME} bytes long."));
         }
-        if self.reply_to.as_ref().is_some_and(|m| m.address.needs_smtputf8()) {
-            refuse("reply_to", "The address before its @ must be ASCII.".into());
+        self.check_email_fields(&mut problems);
+        self.check_webhook_fields(&mut problems);
+        if let Err(problem) = self.channel.check_options(&self.options) {
+            problems.refuse("options", problem);
         }
-        if let Some(problem) = header_problem(&self.headers) {
-            refuse("headers", problem);
-        }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 
-    /// The task that delivers it: kind `notify`, queue `default`, lane `email:<provider>`, the retry
-    /// policy of e-mail.
-    pub fn into_task(self) -> NewTask {
-        let lane = email_lane(self.provider.as_ref());
-        let payload = Json::from_value(&Wire::from(self)).expect("strings and names are always JSON");
-        NewTask { lane: Some(lane), policy: RetryPolicy::email(), ..NewTask::new(Kind::notify(), payload) }
+    fn check_recipient(&self, problems: &mut Problems) {
+        match (&self.to, self.channel) {
+            (Recipient::Email(_), ChannelKind::Email) => {}
+            (Recipient::Email(_), _) | (_, ChannelKind::Email) => {
+                problems.refuse("to", "The recipient does not fit the channel.");
+            }
+            (Recipient::Other(to), channel) => {
+                if to.len() > MAX_TO {
+                    problems.refuse("to", format!("The recipient must be at most {MAX_TO} bytes long."));
+                } else if to.chars().any(is_control) {
+                    problems.refuse("to", "The recipient must not contain line breaks or control characters.");
+                } else if let Err(problem) = channel.check_recipient(to) {
+                    problems.refuse("to", problem);
+                }
+            }
+        }
     }
+
+    fn check_text(&self, problems: &mut Problems) {
+        let limits = self.channel.limits();
+        if let Some(subject) = &self.subject {
+            if subject.chars().any(is_control) {
+                problems.refuse("subject", "The subject must not contain line breaks or control characters.");
+            } else if subject.len() > limits.subject {
+                problems.refuse("subject", format!("The subject must be at most {} bytes long.", limits.subject));
+            }
+        }
+        for (field, what, body, most) in [
+            ("message", "message", &self.message, limits.body),
+            ("html", "HTML", &self.html, MAX_BODY),
+        ] {
+            let Some(body) = body else { continue };
+            if body.contains('\0') {
+                problems.refuse(field, format!("The {what} must not contain NUL characters."));
+            } else if body.len() > most {
+                problems.refuse(field, format!("The {what} must be at most {most} bytes long."));
+            }
+        }
+    }
+
+    fn check_email_fields(&self, problems: &mut Problems) {
+        if self.channel != ChannelKind::Email {
+            let given = [
+                ("html", self.html.is_some()),
+                ("reply_to", self.reply_to.is_some()),
+                ("cc", !self.cc.is_empty()),
+                ("headers", !self.headers.is_empty()),
+                ("attachments", !self.attachments.is_empty()),
+                ("unsubscribe", self.unsubscribe.is_some()),
+            ];
+            for (field, _) in given.into_iter().filter(|(_, given)| *given) {
+                problems.refuse(field, "Only an e-mail can have this.");
+            }
+            return;
+        }
+        if self.reply_to.as_ref().is_some_and(|m| m.address.needs_smtputf8()) {
+            problems.refuse("reply_to", "The address before its @ must be ASCII.");
+        }
+        if self.cc.len() > MAX_CC {
+            problems.refuse("cc", format!("There must be at most {MAX_CC} recipients of copies."));
+        } else if self.cc.iter().any(|m| m.address.needs_smtputf8()) {
+            problems.refuse("cc", "The addresses before their @ must be ASCII.");
+        }
+        if let Some(problem) = header_problem(&self.headers) {
+            problems.refuse("headers", problem);
+        }
+        if let Err(problem) = check_attachments(&self.attachments) {
+            problems.refuse("attachments", problem);
+        }
+        if let Some(category) = &self.unsubscribe {
+            let good = |c: &str| !c.is_empty() && c.len() <= MAX_EVENT && c.bytes().all(is_word_byte);
+            if !good(category) {
+                problems.refuse(
+                    "unsubscribe",
+                    format!("A category is 1 to {MAX_EVENT} letters, digits, dots, dashes and underscores."),
+                );
+            }
+        }
+    }
+
+    fn check_webhook_fields(&self, problems: &mut Problems) {
+        if self.channel != ChannelKind::Webhook {
+            for (field, given) in [("event", self.event.is_some()), ("data", self.data.is_some())] {
+                if given {
+                    problems.refuse(field, "Only a webhook can have this.");
+                }
+            }
+            return;
+        }
+        if let Some(event) = &self.event
+            && (event.is_empty() || event.len() > MAX_EVENT || !event.bytes().all(is_word_byte))
+        {
+            problems.refuse(
+                "event",
+                format!("An event is 1 to {MAX_EVENT} letters, digits, dots, dashes and underscores."),
+            );
+        }
+    }
+
+    /// The task that delivers it: kind `notify`, queue `default`, a lane of its provider or endpoint, the retry policy
+    /// of its channel, its recipient to be found by.
+    pub fn into_task(self) -> NewTask {
+        let (lane, policy, recipient) = (self.lane(), policy_of(self.channel), self.recipient_key());
+        let payload = Json::from_value(&Wire::from(self)).expect("strings, names and JSON are always JSON");
+        NewTask {
+            lane: Some(lane),
+            policy,
+            recipient: Some(recipient),
+            ..NewTask::new(Kind::notify(), payload)
+        }
+    }
+
+    /// Where it waits: behind others for the same provider or endpoint, and for nobody else.
+    pub fn lane(&self) -> LaneKey {
+        let target = match self.channel {
+            ChannelKind::Webhook => crate::channels::webhook::target(self.to.as_str()),
+            _ => self.provider.as_ref().map_or(DEFAULT_PROVIDER, Name::as_str).to_owned(),
+        };
+        channel_lane(self.channel, &target)
+    }
+
+    /// How its recipient is remembered: `channel:address`.
+    pub fn recipient_key(&self) -> String {
+        recipient_key(self.channel, &self.to)
+    }
+}
+
+/// How a recipient is remembered: `channel:address`, an address that is long by its digest.
+pub fn recipient_key(channel: ChannelKind, to: &Recipient) -> String {
+    let address = match to {
+        Recipient::Email(a) => a.suppression_name(),
+        Recipient::Other(t) => channel.normal_recipient(t),
+    };
+    let key = format!("{channel}:{address}");
+    if key.len() <= posthaste_core::limits::MAX_KEY_BYTES {
+        return key;
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
+    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    format!("{channel}:sha256:{hex}")
+}
+
+/// What is tried again, how often and when, unless a request says otherwise.
+pub fn policy_of(channel: ChannelKind) -> RetryPolicy {
+    match channel {
+        ChannelKind::Email => RetryPolicy::email(),
+        ChannelKind::Webhook => RetryPolicy::webhook(),
+        // Whether a text message was sent cannot be asked, and a second one costs money and patience.
+        ChannelKind::Sms => RetryPolicy { on_ambiguous: OnAmbiguous::Hold, ..RetryPolicy::http() },
+        ChannelKind::Slack
+        | ChannelKind::Discord
+        | ChannelKind::Teams
+        | ChannelKind::Telegram
+        | ChannelKind::Ntfy
+        | ChannelKind::Gotify
+        | ChannelKind::WebPush => RetryPolicy::http(),
+    }
+}
+
+fn is_word_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')
 }
 
 /// The first thing that is wrong with the caller's own headers.

@@ -99,6 +99,27 @@ impl RetryPolicy {
         }
     }
 
+    /// The default of what goes over HTTP to a service: 15 s an attempt.
+    pub fn http() -> Self {
+        Self { timeout: Duration::from_secs(15), ..Self::default() }
+    }
+
+    /// The default of webhooks: 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h; 15 s an attempt.
+    pub fn webhook() -> Self {
+        let delays_ms = vec![
+            5_000,
+            5 * MINUTE,
+            30 * MINUTE,
+            2 * HOUR,
+            5 * HOUR,
+            10 * HOUR,
+            14 * HOUR,
+            20 * HOUR,
+            24 * HOUR,
+        ];
+        Self { backoff: Backoff::Listed { delays_ms }, ..Self::http() }
+    }
+
     /// Checks the bounds; the error names the field and the fix.
     ///
     /// # Errors

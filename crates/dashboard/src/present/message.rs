@@ -70,6 +70,7 @@ pub(crate) fn raw_source(id: TaskId, held: &HeldMessage) -> String {
             html: held.html.clone(),
             reply_to: held.reply_to.as_ref().and_then(|r| r.parse().ok()),
             headers: held.headers.clone(),
+            ..Parts::default()
         };
         let ms = u64::try_from(held.date.as_millis()).ok()?;
         let draft = Draft {

@@ -35,7 +35,7 @@ impl Rig {
         let clock = frozen_clock();
         let sqlite = SqliteConfig { clock: Arc::new(clock.clone()), ..SqliteConfig::new(dir.path()) };
         let store = SqliteStore::open(sqlite).await.unwrap();
-        let handler = NotifyHandler::new(config).with_suppressions(Arc::clone(&store) as Arc<dyn Records>);
+        let handler = NotifyHandler::new(config).with_records(Arc::clone(&store) as Arc<dyn Records>);
         let registry = Registry::new().with(Kind::notify(), Arc::new(handler));
         let worker_config = WorkerConfig { shutdown_grace: Duration::ZERO, ..WorkerConfig::default() };
         let worker =

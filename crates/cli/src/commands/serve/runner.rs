@@ -23,7 +23,7 @@ impl Runner {
     pub(crate) async fn start(&self, config: &ServerConfig, store: Arc<dyn Store>) -> anyhow::Result<()> {
         let mut patience = Patience::default();
         loop {
-            let notify = NotifyHandler::new(config.notify.clone()).with_suppressions(store.clone());
+            let notify = NotifyHandler::new(config.notify.clone()).with_records(store.clone());
             let registry = Registry::new().with(Kind::notify(), Arc::new(notify));
             match Worker::start(store.clone(), registry, worker_config(config)).await {
                 Ok(worker) => {

@@ -287,6 +287,7 @@ fn tls_parameters(provider: &EmailProvider) -> Result<TlsParameters, SmtpError> 
 pub(super) struct Envelope {
     pub(super) from: String,
     pub(super) to: String,
+    pub(super) copies: Vec<String>,
     pub(super) from_needs_utf8: bool,
     pub(super) to_needs_utf8: bool,
     pub(super) eight_bit: bool,
@@ -360,7 +361,20 @@ impl Connection {
         t: &SmtpTimeouts,
     ) -> Result<(), Refusal> {
         let command = format!("RCPT TO:<{}>\r\n", envelope.to);
-        self.step(Phase::Rcpt, budget, t.command, &command).await.map(drop)
+        self.step(Phase::Rcpt, budget, t.command, &command).await?;
+        for copy in &envelope.copies {
+            let command = format!("RCPT TO:<{copy}>\r\n");
+            match self.step(Phase::Rcpt, budget, t.command, &command).await {
+                Ok(_) => {}
+                // Whether the message goes out is the recipient's matter alone: a copy that is refused is left out.
+                Err(refusal) if !refusal.is_gone() => {
+                    tracing::warn!(?refusal, "the server refused a recipient of a copy");
+                    self.state = State::Dirty;
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(())
     }
 
     /// DATA and, once the server wants it, the content with its final dot.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use lettre::Address;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox as MimeMailbox, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox as MimeMailbox, Message, MultiPart, SinglePart};
 use posthaste_core::TaskId;
 
 use crate::address::is_control;
@@ -40,8 +40,31 @@ pub struct Parts {
     pub html: Option<String>,
     /// Where answers go, if not to the sender.
     pub reply_to: Option<Mailbox>,
+    /// Who gets copies.
+    pub cc: Vec<Mailbox>,
     /// Headers of the caller's own.
     pub headers: BTreeMap<String, String>,
+    /// Files that go with it.
+    pub files: Vec<File>,
+    /// Where its recipient unsubscribes with one click.
+    pub unsubscribe: Option<String>,
+}
+
+/// A file that goes with a message.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Its content type.
+    pub content_type: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("name", &self.name).field("size", &self.bytes.len()).finish_non_exhaustive()
+    }
 }
 
 impl Parts {
@@ -57,7 +80,10 @@ impl Parts {
             text,
             html,
             reply_to: n.reply_to.clone(),
+            cc: n.cc.clone(),
             headers: n.headers.clone(),
+            files: Vec::new(),
+            unsubscribe: None,
         }
     }
 }
@@ -99,8 +125,14 @@ pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
         "name to reply to",
         parts.reply_to.as_ref().and_then(|r| r.name.as_deref()).unwrap_or(""),
     )?;
-    for value in parts.headers.values() {
+    for copy in &parts.cc {
+        refuse_control("name of a copy's recipient", copy.name.as_deref().unwrap_or(""))?;
+    }
+    for value in parts.headers.values().chain(&parts.unsubscribe) {
         refuse_control("header", value)?;
+    }
+    for file in &parts.files {
+        refuse_control("name of an attachment", &file.name)?;
     }
     let html = parts.html.clone().unwrap_or_else(|| text_to_html(&parts.text));
     // RFC 3834: no automatic replies, please.
@@ -114,6 +146,20 @@ pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
         let name = HeaderName::new_from_ascii(name.clone()).map_err(|e| BuildError::Mime(e.to_string()))?;
         builder = builder.raw_header(HeaderValue::new(name, value.clone()));
     }
+    for copy in &parts.cc {
+        builder = builder.cc(MimeMailbox::new(copy.name.clone(), mime_address(&copy.address)));
+    }
+    if let Some(link) = &parts.unsubscribe {
+        // RFC 8058 §3.1: both, so that a mail program posts without asking further.
+        for (name, value) in
+            [("List-Unsubscribe", format!("<{link}>")), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into())]
+        {
+            builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+        }
+    }
+    let texts = MultiPart::alternative()
+        .singlepart(SinglePart::plain(crlf(&parts.text)))
+        .singlepart(SinglePart::html(crlf(&html)));
     let message = builder
         .from(MimeMailbox::new(from.name.clone(), mime_address(&from.address)))
         .to(MimeMailbox::new(None, mime_address(to)))
@@ -121,13 +167,23 @@ pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
         .message_id(Some(message_id(task, from)))
         .date(date)
         .raw_header(auto)
-        .multipart(
-            MultiPart::alternative()
-                .singlepart(SinglePart::plain(crlf(&parts.text)))
-                .singlepart(SinglePart::html(crlf(&html))),
-        )
+        .multipart(with_files(texts, &parts.files)?)
         .map_err(|e| BuildError::Mime(e.to_string()))?;
     Ok(message.formatted())
+}
+
+/// The texts alone, or with files behind them.
+fn with_files(texts: MultiPart, files: &[File]) -> Result<MultiPart, BuildError> {
+    if files.is_empty() {
+        return Ok(texts);
+    }
+    let mut mixed = MultiPart::mixed().multipart(texts);
+    for file in files {
+        let content_type =
+            ContentType::parse(&file.content_type).map_err(|e| BuildError::Mime(format!("a content type: {e}")))?;
+        mixed = mixed.singlepart(Attachment::new(file.name.clone()).body(file.bytes.clone(), content_type));
+    }
+    Ok(mixed)
 }
 
 fn refuse_control(what: &'static str, text: &str) -> Result<(), BuildError> {

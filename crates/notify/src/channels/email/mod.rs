@@ -3,6 +3,7 @@
 
 pub mod classes;
 mod connection;
+mod files;
 mod line_stream;
 pub mod message;
 mod pool;
@@ -13,20 +14,22 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use posthaste_core::{Failure, FailureClass, Name};
-use posthaste_worker::{Context, MarkError};
+use posthaste_worker::Context;
 
 pub use self::connection::SmtpTimeouts;
 use self::connection::{Budget, Envelope};
 use self::message::{Draft, Parts, build};
 use self::pool::Pool;
-use super::{Channel, ChannelLimits, Receipt};
+use super::{Channel, Means, Receipt, mark_error, now, store_error};
+use crate::channel::ChannelKind;
 use crate::config::DEFAULT_PROVIDER;
-use crate::notification::{MAX_BODY, MAX_SUBJECT};
-use crate::{EmailAddress, EmailProvider, Mailbox, Notification, NotifyConfig};
+use crate::{EmailProvider, Mailbox, Notification, NotifyConfig, unsubscribe};
 
 /// E-mail by SMTP.
 pub struct EmailChannel {
     providers: BTreeMap<Name, Provider>,
+    means: Means,
+    public_url: Option<String>,
 }
 
 struct Provider {
@@ -37,10 +40,11 @@ struct Provider {
 
 impl EmailChannel {
     /// With the providers of `config`; connects when the first message needs it.
-    pub fn new(config: &NotifyConfig) -> Self {
+    pub fn new(config: &NotifyConfig, means: Means) -> Self {
         let provider =
             |p: &EmailProvider| Provider { name: p.name.clone(), from: p.from.clone(), pool: Pool::new(p) };
-        Self { providers: config.providers.iter().map(|(name, p)| (name.clone(), provider(p))).collect() }
+        let providers = config.providers.iter().map(|(name, p)| (name.clone(), provider(p))).collect();
+        Self { providers, means, public_url: config.public_url.clone() }
     }
 
     fn provider(&self, named: Option<&Name>) -> Result<&Provider, Failure> {
@@ -80,31 +84,27 @@ impl EmailChannel {
 
 #[async_trait]
 impl Channel for EmailChannel {
-    fn kind(&self) -> &'static str {
-        "email"
-    }
-
-    fn check_address(&self, address: &str) -> Result<(), String> {
-        address.parse::<EmailAddress>().map(drop).map_err(|e| e.to_string())
-    }
-
-    fn limits(&self) -> ChannelLimits {
-        ChannelLimits { subject: MAX_SUBJECT, body: MAX_BODY }
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Email
     }
 
     async fn send(&self, message: &Notification, attempt: &Context) -> Result<Receipt, Failure> {
         let provider = self.provider(message.provider.as_ref())?;
         let Provider { name, from, pool } = provider;
         let task = attempt.task();
-        let parts = Parts::of(message);
-        let draft =
-            Draft { task: task.lease.task, from, to: &message.to, parts: &parts, date: SystemTime::now() };
-        let content = build(draft).map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
+        let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
+        let to = message.to.email().ok_or_else(|| permanent("The recipient is no e-mail address.".into()))?;
+        let mut parts = Parts::of(message);
+        parts.files = files::load(&message.attachments, &self.means).await?;
+        parts.unsubscribe = self.unsubscribe_link(message).await?;
+        let draft = Draft { task: task.lease.task, from, to, parts: &parts, date: SystemTime::now() };
+        let content = build(draft).map_err(|e| permanent(e.to_string()))?;
         let envelope = Envelope {
             from: from.address.to_wire(),
-            to: message.to.to_wire(),
+            to: to.to_wire(),
+            copies: message.cc.iter().map(|m| m.address.to_wire()).collect(),
             from_needs_utf8: from.address.needs_smtputf8(),
-            to_needs_utf8: message.to.needs_smtputf8(),
+            to_needs_utf8: to.needs_smtputf8(),
             eight_bit: !content.is_ascii(),
         };
         let server = &pool.server;
@@ -114,7 +114,7 @@ impl Channel for EmailChannel {
             () = attempt.cancellation().cancelled() => return Err(cancelled()),
             lent = pool.open(&envelope, budget) => lent.map_err(|r| r.into_failure(&server.name()))?,
         };
-        attempt.mark().await.map_err(|e| not_marked(&e))?;
+        attempt.mark().await.map_err(|e| mark_error(&e))?;
         // From here on it is finished, whatever the cancellation says: half a message helps nobody.
         let sent = lent.connection().data(&content, &server.timeouts).await;
         let response = sent.map_err(|r| r.into_failure(&server.name()))?;
@@ -127,15 +127,21 @@ impl Channel for EmailChannel {
     }
 }
 
-fn cancelled() -> Failure {
-    Failure::new(FailureClass::Transient, "The attempt was cancelled before anything was sent.")
+impl EmailChannel {
+    /// The link by which its recipient unsubscribes from the category of the message, if it has one.
+    async fn unsubscribe_link(&self, message: &Notification) -> Result<Option<String>, Failure> {
+        let Some(category) = &message.unsubscribe else { return Ok(None) };
+        let misconfigured = |why: &str| Failure::new(FailureClass::Misconfigured, why);
+        let base = self.public_url.as_deref().ok_or_else(|| {
+            misconfigured("A message that can be unsubscribed from needs POSTHASTE_PUBLIC_URL, where its link leads.")
+        })?;
+        let (_, signing) = self.means.stored.as_ref().ok_or_else(|| misconfigured("Links are signed by a store."))?;
+        let secrets = signing.secrets(now()).await.map_err(|e| store_error(&e))?;
+        let token = unsubscribe::mint(&secrets[0], &message.recipient_key(), category);
+        Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
+    }
 }
 
-fn not_marked(e: &MarkError) -> Failure {
-    let class = match e {
-        // Nobody reads this one: the lease is somebody else's.
-        MarkError::LeaseLost => FailureClass::Transient,
-        MarkError::StoreUnavailable => FailureClass::Unavailable,
-    };
-    Failure::new(class, format!("Nothing was sent: {e}."))
+fn cancelled() -> Failure {
+    Failure::new(FailureClass::Transient, "The attempt was cancelled before anything was sent.")
 }

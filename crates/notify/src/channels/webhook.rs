@@ -1,0 +1,231 @@
+//! Webhooks: a signed POST to a registered endpoint or to a URL.
+//!
+//! Source: Standard Webhooks, "Considerations for webhook producers": only 2xx succeeds, redirects are failures, 410
+//! disables the endpoint, `Retry-After` is heeded.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use posthaste_core::{Failure, FailureClass, Records, Timestamp};
+use posthaste_worker::Context;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Channel, Receipt, mark_error, now, store_error};
+use crate::channel::ChannelKind;
+use crate::endpoint::{self, Called};
+use crate::net::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use crate::net::{Answer, Ask, EXCHANGE, HttpClient, NoAnswer, Read};
+use crate::sign::{self, SigningSecret};
+use crate::signing::Signing;
+use crate::{Notification, net};
+
+/// The event of a webhook that names none.
+pub const DEFAULT_EVENT: &str = "notification";
+/// Longest part of a lane's name that tells a host.
+const MAX_TARGET: usize = 80;
+
+/// What a webhook says.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    event: &'a str,
+    timestamp: Timestamp,
+    data: &'a Value,
+}
+
+/// How long an endpoint that was read is believed: one that is disabled or moved gets nothing more after that.
+const FRESH: Duration = Duration::from_secs(1);
+/// Endpoints that are remembered at once.
+const MAX_KNOWN: usize = 1_000;
+
+type Known = HashMap<String, (Instant, Arc<(endpoint::Endpoint, u64)>)>;
+
+/// Webhooks.
+pub struct WebhookChannel {
+    http: HttpClient,
+    signing: Signing,
+    records: Arc<dyn Records>,
+    known: Mutex<Known>,
+}
+
+impl WebhookChannel {
+    /// Over this client; endpoints and secrets are in the store.
+    pub fn new(http: HttpClient, signing: Signing, records: Arc<dyn Records>) -> Self {
+        Self { http, signing, records, known: Mutex::default() }
+    }
+}
+
+/// The part of a lane's name that tells where a webhook goes: an endpoint's name, or a URL's host.
+pub(crate) fn target(to: &str) -> String {
+    if !to.contains("://") {
+        return to.to_owned();
+    }
+    let host = net::read_url(to).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':') { c } else { '_' };
+    let host: String = host.chars().take(MAX_TARGET).map(plain).collect();
+    format!("@{host}")
+}
+
+/// The headers of a signed message.
+pub(crate) fn signed_headers(secrets: &[SigningSecret], id: &str, body: &[u8]) -> HeaderMap {
+    let seconds = now().as_millis() / 1_000;
+    let mut headers = HeaderMap::with_capacity(8);
+    let value = |text: String| HeaderValue::try_from(text).expect("ids, numbers and base64 are header values");
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(HeaderName::from_static(sign::ID), value(id.to_owned()));
+    headers.insert(HeaderName::from_static(sign::TIMESTAMP), value(seconds.to_string()));
+    headers.insert(HeaderName::from_static(sign::SIGNATURE), value(sign::signatures(secrets, id, seconds, body)));
+    headers
+}
+
+/// A body of a signed message: `{"type", "timestamp", "data"}`.
+pub(crate) fn body_of(event: &str, data: &Value, timestamp: Timestamp) -> Vec<u8> {
+    serde_json::to_vec(&Body { event, timestamp, data }).expect("texts, times and JSON are JSON")
+}
+
+/// An answer that is no success, as the failure of a customer's endpoint.
+pub(crate) fn failure_of(answer: &Answer) -> Failure {
+    let said = answer.text();
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let status = answer.status;
+    let (class, what) = match status {
+        300..=399 => (FailureClass::Permanent, "redirects are not followed"),
+        410 => (FailureClass::Permanent, "it is gone for good"),
+        429 => (FailureClass::Throttled, "it asks to be left alone for a while"),
+        503 if answer.retry_after.is_some() => (FailureClass::Throttled, "it asks to be left alone for a while"),
+        _ => (FailureClass::Transient, "it did not take the message"),
+    };
+    let failure = Failure::new(class, format!("The receiver answered {status}, {what}{said}")).with_code(status.to_string());
+    match answer.retry_after {
+        Some(after) => failure.with_retry_after(after),
+        None => failure,
+    }
+}
+
+/// No answer, as a failure.
+pub(crate) fn failure_without(e: &NoAnswer) -> Failure {
+    let class = match e {
+        NoAnswer::Blocked(_) | NoAnswer::TooLarge(_) => FailureClass::Permanent,
+        NoAnswer::Unreachable(_) => FailureClass::Unavailable,
+        NoAnswer::Lost(_) => FailureClass::Ambiguous,
+    };
+    Failure::new(class, e.to_string())
+}
+
+/// How long one exchange of an attempt may take.
+pub(crate) fn within(cx: &Context) -> Duration {
+    // A little less than the attempt, so that what is lost is told as such.
+    let attempt = cx.task().policy.timeout;
+    attempt.saturating_sub(Duration::from_millis(200)).clamp(Duration::from_millis(1), EXCHANGE.max(attempt))
+}
+
+#[async_trait]
+impl Channel for WebhookChannel {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Webhook
+    }
+
+    async fn send(&self, message: &Notification, cx: &Context) -> Result<Receipt, Failure> {
+        let to = message.to.as_str();
+        let at = now();
+        let named = if to.contains("://") { None } else { Some(self.endpoint(to, cx).await?) };
+        let (url, secrets) = match &named {
+            Some(found) => (found.0.url.as_str(), found.0.secrets.active(at)),
+            None => (to, self.signing.secrets(at).await.map_err(|e| store_error(&e))?.to_vec()),
+        };
+        // Before the mark: what must not be called is known to have been sent nothing.
+        self.http.guard().check_url(url).map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
+        let task = cx.task();
+        let event = message.event.as_deref().unwrap_or(DEFAULT_EVENT);
+        let data = data_of(message);
+        // The time of the event, the same at every attempt.
+        let body = body_of(event, &data, task.created_at);
+        let headers = signed_headers(&secrets, &task.lease.task.to_string(), &body);
+        cx.mark().await.map_err(|e| mark_error(&e))?;
+        let method = reqwest::Method::POST;
+        let answer = self.http.ask(Ask { method, url, headers, body, within: within(cx), read: Read::Glance }).await;
+        let (called, outcome) = match answer {
+            Ok(answer) if answer.is_success() => {
+                (Called::Well, Ok(Receipt { provider: "webhook".into(), code: answer.status.to_string(), response: answer.text() }))
+            }
+            Ok(answer) => {
+                let called = if answer.status == 410 { Called::Gone } else { Called::Badly };
+                (called, Err(failure_of(&answer)))
+            }
+            Err(e) => (Called::Badly, Err(failure_without(&e))),
+        };
+        if let Some(endpoint) = named {
+            self.note(to, endpoint, called).await;
+        }
+        outcome
+    }
+}
+
+impl WebhookChannel {
+    async fn endpoint(&self, name: &str, cx: &Context) -> Result<Arc<(endpoint::Endpoint, u64)>, Failure> {
+        let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
+        let found = match self.remembered(name) {
+            Some(found) => found,
+            None => {
+                let read = endpoint::find(self.records.as_ref(), name).await.map_err(|e| store_error(&e))?;
+                let found = Arc::new(read.ok_or_else(|| permanent(format!("There is no endpoint {name}.")))?);
+                self.remember(name, &found);
+                found
+            }
+        };
+        let tenant = cx.task().tenant.as_ref().map(|t| t.as_str());
+        if found.0.tenant.is_some() && found.0.tenant.as_deref() != tenant {
+            return Err(permanent(format!("There is no endpoint {name}.")));
+        }
+        match &found.0.disabled {
+            Some(disabled) => Err(permanent(format!(
+                "The endpoint {name} is disabled ({}); enable it to send again.",
+                disabled.reason
+            ))),
+            None => Ok(found),
+        }
+    }
+
+    fn remembered(&self, name: &str) -> Option<Arc<(endpoint::Endpoint, u64)>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(name).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, found)| Arc::clone(found))
+    }
+
+    fn remember(&self, name: &str, found: &Arc<(endpoint::Endpoint, u64)>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(name.to_owned(), (Instant::now(), Arc::clone(found)));
+    }
+
+    async fn note(&self, name: &str, endpoint: Arc<(endpoint::Endpoint, u64)>, called: Called) {
+        let (before, version) = &*endpoint;
+        match endpoint::note(self.records.as_ref(), name, (before.clone(), *version), called, now()).await {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(e) => {
+                // The message itself is settled all the same; the next one notes it.
+                tracing::warn!(endpoint = name, error = %e, "how the endpoint answered could not be noted");
+            }
+        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+/// What the message says: its data, or its texts.
+fn data_of(message: &Notification) -> Value {
+    if let Some(data) = &message.data {
+        return data.clone();
+    }
+    let mut map = serde_json::Map::new();
+    for (name, text) in [("subject", &message.subject), ("message", &message.message)] {
+        if let Some(text) = text {
+            map.insert(name.to_owned(), Value::String(text.clone()));
+        }
+    }
+    Value::Object(map)
+}

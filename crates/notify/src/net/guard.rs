@@ -1,0 +1,235 @@
+//! What keeps a URL that somebody else chose from reaching what only this machine can reach.
+//!
+//! A name is looked up once, its addresses are filtered, and the connection goes to one of those that
+//! are left: there is no second look-up between check and connect that could answer something else.
+//! A host that is written as an address is checked as it stands; `url` has by then turned decimal,
+//! octal and hexadecimal forms into the address that they mean.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use super::ranges::forbidden;
+
+/// Longest URL that is taken.
+pub const MAX_URL: usize = 2_048;
+/// A name that is not looked up by then counts as not found.
+const LOOKUP: Duration = Duration::from_secs(5);
+
+/// Why a URL or an address must not be called.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Blocked {
+    /// Too long.
+    #[error("The URL must be at most {MAX_URL} bytes long.")]
+    TooLong,
+    /// Not a URL.
+    #[error("The URL cannot be read.")]
+    Unreadable,
+    /// Neither http nor https.
+    #[error("The URL must begin with https:// or http://.")]
+    Scheme,
+    /// A user or password in it.
+    #[error("The URL must not hold a user name or password.")]
+    Userinfo,
+    /// No host.
+    #[error("The URL must name a host.")]
+    NoHost,
+    /// An address that is nobody's public host.
+    #[error("The address {ip} must not be called: it is {what}. POSTHASTE_ALLOW_CIDRS can allow it.")]
+    Address {
+        /// The address.
+        ip: IpAddr,
+        /// What it is.
+        what: &'static str,
+    },
+}
+
+/// Looks names up; a test may answer by itself.
+pub trait Lookup: Send + Sync + 'static {
+    /// The addresses of a name.
+    fn lookup(&self, name: String) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
+}
+
+/// The system's resolver.
+struct System;
+
+impl Lookup for System {
+    fn lookup(&self, name: String) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|a| a.ip()).collect()) })
+    }
+}
+
+/// The rule, and what a self-hoster allows in spite of it.
+#[derive(Clone)]
+pub struct Guard {
+    allow: Arc<[IpNet]>,
+    lookup: Arc<dyn Lookup>,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("allow", &self.allow).finish_non_exhaustive()
+    }
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Guard {
+    /// Public addresses, and those within `allow`.
+    pub fn new(allow: Vec<IpNet>) -> Self {
+        Self { allow: allow.into(), lookup: Arc::new(System) }
+    }
+
+    /// With another resolver.
+    #[must_use]
+    pub fn with_lookup(self, lookup: Arc<dyn Lookup>) -> Self {
+        Self { lookup, ..self }
+    }
+
+    /// Whether an address may be called.
+    ///
+    /// # Errors
+    /// [`Blocked::Address`].
+    pub fn check_ip(&self, ip: IpAddr) -> Result<(), Blocked> {
+        let Some(what) = forbidden(ip) else { return Ok(()) };
+        // An IPv4 address is the same whichever way it is written.
+        let plain = ip.to_canonical();
+        if self.allow.iter().any(|net| net.contains(&ip) || net.contains(&plain)) {
+            return Ok(());
+        }
+        Err(Blocked::Address { ip: plain, what })
+    }
+
+    /// Reads a URL and checks all of it that can be checked without a look-up.
+    ///
+    /// # Errors
+    /// [`Blocked`].
+    pub fn check_url(&self, text: &str) -> Result<Url, Blocked> {
+        let url = read_url(text)?;
+        match url.host() {
+            Some(Host::Ipv4(ip)) => self.check_ip(ip.into())?,
+            Some(Host::Ipv6(ip)) => self.check_ip(ip.into())?,
+            Some(Host::Domain(_)) => {}
+            None => return Err(Blocked::NoHost),
+        }
+        Ok(url)
+    }
+}
+
+/// Reads a URL by its form alone, whatever it leads to.
+///
+/// # Errors
+/// [`Blocked`].
+pub fn read_url(text: &str) -> Result<Url, Blocked> {
+    if text.len() > MAX_URL {
+        return Err(Blocked::TooLong);
+    }
+    // The parser would drop these; whoever writes them means to deceive somebody.
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Blocked::Unreadable);
+    }
+    let url = Url::parse(text).map_err(|_| Blocked::Unreadable)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Blocked::Scheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Blocked::Userinfo);
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(Blocked::NoHost);
+    }
+    Ok(url)
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.clone();
+        Box::pin(async move {
+            let asked = guard.lookup.lookup(name.as_str().to_owned());
+            let found = tokio::time::timeout(LOOKUP, asked)
+                .await
+                .map_err(|_| std::io::Error::new(std::io::ErrorKind::TimedOut, "the name was not looked up in time"))??;
+            let mut refused = None;
+            let mut fine = Vec::with_capacity(found.len());
+            for ip in found {
+                match guard.check_ip(ip) {
+                    Ok(()) => fine.push(SocketAddr::new(ip, 0)),
+                    Err(e) => refused = Some(e),
+                }
+            }
+            match (fine.is_empty(), refused) {
+                (true, Some(e)) => Err(e.into()),
+                (true, None) => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address").into()),
+                (false, _) => Ok(Box::new(fine.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tricks_are_seen_through() {
+        let guard = Guard::default();
+        for bad in [
+            "http://127.0.0.1/", "http://2130706433/", "http://0177.0.0.1/", "http://0x7f.1/", "http://127.1/",
+            "http://0x7f000001/", "http://[::1]/", "http://[::]/", "http://[::ffff:10.0.0.1]/", "http://[::ffff:7f00:1]/",
+            "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:7f00:1::]/", "http://169.254.169.254/latest",
+            "http://0/", "http://0.0.0.0/", "http://127.0.0.1./", "http://１２７.0.0.1/", "http://user@example.com/",
+            "http://user:pass@example.com/", "http://@127.0.0.1/", "ftp://example.com/", "file:///etc/passwd",
+            "gopher://example.com/", "http://", "//example.com", "http://exa mple.com/", "http://example.com/\r\nX: y",
+            "http://[fe80::1%25eth0]/", "http://10.1.2.3:8080/", "javascript:alert(1)",
+        ] {
+            assert!(guard.check_url(bad).is_err(), "{bad}");
+        }
+        for good in ["https://example.com/hook?x=1", "http://93.184.216.34/", "https://[2606:4700:4700::1111]:8443/x"] {
+            assert!(guard.check_url(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_allowed_in_every_form() {
+        let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        for good in ["http://127.0.0.1:9000/", "http://[::ffff:127.0.0.1]/", "http://[fd12::1]/", "http://2130706433/"] {
+            assert!(guard.check_url(good).is_ok(), "{good}");
+        }
+        assert!(guard.check_url("http://10.0.0.1/").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_private_address_passes_in_any_form(a in prop_oneof![Just(10u8), Just(127u8), Just(0u8)], b: u8, c: u8, d: u8) {
+            let guard = Guard::default();
+            let bits = u32::from_be_bytes([a, b, c, d]);
+            let forms = [
+                format!("{a}.{b}.{c}.{d}"), format!("{bits}"), format!("0x{bits:x}"), format!("0{bits:o}"),
+                format!("{a}.{}", bits & 0x00ff_ffff), format!("0{a:o}.0{b:o}.0{c:o}.0{d:o}"),
+                format!("0x{a:x}.0x{b:x}.0x{c:x}.0x{d:x}"), format!("[::ffff:{a}.{b}.{c}.{d}]"),
+                format!("[::{a}.{b}.{c}.{d}]"), format!("[64:ff9b::{a}.{b}.{c}.{d}]"),
+                format!("[2002:{:x}:{:x}::]", bits >> 16, bits & 0xffff),
+            ];
+            for host in forms {
+                prop_assert!(guard.check_url(&format!("http://{host}/")).is_err(), "{}", host);
+            }
+        }
+
+        #[test]
+        fn any_text_is_answered(text in ".{0,80}") {
+            let guard = Guard::default();
+            let _ = guard.check_url(&text);
+            let _ = guard.check_url(&format!("http://{text}"));
+        }
+    }
+}

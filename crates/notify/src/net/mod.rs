@@ -1,0 +1,247 @@
+//! The one client through which anything leaves for a URL that somebody else chose: guarded, never
+//! redirected, bounded in time and in what it reads.
+
+mod guard;
+mod ranges;
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, Response};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::rustls;
+use url::Url;
+
+pub use guard::{Blocked, Guard, Lookup, MAX_URL, read_url};
+pub use ranges::forbidden;
+pub use reqwest::header;
+
+/// How long a connection may take to be made, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one exchange may take unless told otherwise.
+pub const EXCHANGE: Duration = Duration::from_secs(15);
+/// How much of an answer is kept.
+pub const KEPT_ANSWER: usize = 4 * 1024;
+/// How long the rest of an answer is waited for whose first line said everything.
+const REST: Duration = Duration::from_secs(1);
+/// Connections kept to one host.
+const IDLE_PER_HOST: usize = 64;
+/// How long they are kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// What is sent.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// The method.
+    pub method: Method,
+    /// Where to.
+    pub url: &'a str,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long the whole exchange may take.
+    pub within: Duration,
+    /// How much of the answer is read.
+    pub read: Read,
+}
+
+/// What of the answer's body is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// Its beginning, for people: the answer's first line decides, whatever becomes of the rest.
+    Glance,
+    /// All of it, at most this many bytes.
+    Whole(usize),
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// What `Retry-After` asks for, as seconds or as a date.
+    pub retry_after: Option<Duration>,
+    /// What was read of the body.
+    pub body: Vec<u8>,
+    /// The content type.
+    pub content_type: Option<String>,
+}
+
+impl Answer {
+    /// Whether it is a 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body as a line for people: control characters and runs of white space made one space.
+    pub fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let mut out = String::with_capacity(text.len());
+        for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()) {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(word);
+        }
+        out
+    }
+}
+
+/// Why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// It must not be called.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    /// Nothing was sent: no name, no connection, no TLS.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It may have been sent.
+    #[error("{0}")]
+    Lost(String),
+    /// The answer is larger than what was to be read whole.
+    #[error("The answer is larger than {0} bytes.")]
+    TooLarge(usize),
+}
+
+/// The client; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    client: reqwest::Client,
+    guard: Guard,
+}
+
+impl HttpClient {
+    /// A client that reaches what `guard` lets through.
+    ///
+    /// # Panics
+    /// Never: what it is built from is fixed.
+    pub fn new(guard: Guard) -> Self {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls())
+            .dns_resolver(Arc::new(guard.clone()))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .user_agent(concat!("Posthaste/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .expect("a client of fixed settings can be built");
+        Self { client, guard }
+    }
+
+    /// Its guard.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// One exchange. Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, NoAnswer> {
+        let url: Url = self.guard.check_url(ask.url)?;
+        let deadline = Instant::now() + ask.within;
+        let request = self.client.request(ask.method, url).headers(ask.headers).body(ask.body);
+        match timeout_at(deadline, request.send()).await {
+            Ok(Ok(response)) => read(response, ask.read, deadline).await,
+            Ok(Err(e)) => Err(no_answer(&e)),
+            Err(_) => Err(NoAnswer::Lost(format!("No answer within {} s.", ask.within.as_secs_f32()))),
+        }
+    }
+}
+
+async fn read(mut response: Response, read: Read, deadline: Instant) -> Result<Answer, NoAnswer> {
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        retry_after: response.headers().get(RETRY_AFTER).and_then(|v| retry_after(v.to_str().ok()?, SystemTime::now())),
+        content_type: response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned),
+        body: Vec::new(),
+    };
+    let (most, deadline) = match read {
+        Read::Glance => (KEPT_ANSWER, deadline.min(Instant::now() + REST)),
+        Read::Whole(most) => (most, deadline),
+    };
+    loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                let room = most - answer.body.len();
+                if chunk.len() > room {
+                    if read != Read::Glance {
+                        return Err(NoAnswer::TooLarge(most));
+                    }
+                    answer.body.extend_from_slice(&chunk[..room]);
+                    return Ok(answer);
+                }
+                answer.body.extend_from_slice(&chunk);
+            }
+            Ok(Ok(None)) => return Ok(answer),
+            _ if read == Read::Glance => return Ok(answer),
+            Ok(Err(e)) => return Err(no_answer(&e)),
+            Err(_) => return Err(NoAnswer::Lost("The answer did not end in time.".into())),
+        }
+    }
+}
+
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        if let Some(blocked) = source.downcast_ref::<Blocked>() {
+            return NoAnswer::Blocked(blocked.clone());
+        }
+        cause = source;
+    }
+    // Not the error itself: it names the URL, and a URL may be a secret.
+    let why = if error.source().is_some() { cause.to_string() } else { "no answer".to_owned() };
+    if error.is_connect() {
+        NoAnswer::Unreachable(format!("It cannot be reached: {why}."))
+    } else {
+        NoAnswer::Lost(format!("The connection was lost: {why}."))
+    }
+}
+
+/// Seconds, or a date of HTTP (RFC 9110 §10.2.3); a date that has passed is now.
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
+/// TLS with the certificate authorities that browsers trust, as the other connections of this program.
+fn tls() -> rustls::ClientConfig {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_retry_after_are_read() {
+        let now = httpdate::parse_http_date("Sat, 28 Nov 2026 10:00:00 GMT").unwrap();
+        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after(" 0 ", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("Sat, 28 Nov 2026 10:01:30 GMT", now), Some(Duration::from_secs(90)));
+        assert_eq!(retry_after("Sat, 28 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(retry_after("-5", now), None);
+    }
+}
