@@ -413,6 +413,7 @@ fn a_held_message() {
         date: at(-60),
         message_id: "<019ab000-0000-7000-8000-000000000001@localhost>".into(),
         reason: "no e-mail provider is configured".into(),
+        ..HeldMessage::default()
     };
     let mut message = present::message(id(1), &held, at(0));
     assert!(

@@ -123,6 +123,7 @@ impl Pages {
             date: Timestamp::from_millis(1_795_383_000_000),
             message_id: "<1@localhost>".into(),
             reason: "no e-mail provider is configured".into(),
+            ..HeldMessage::default()
         };
         let kept = Kept { kind: RecordKind::SandboxMessage, body: Json::from_value(&held).unwrap() };
         let result = serde_json::json!({"message": "Notification held in the sandbox", "sandbox": true});

@@ -93,7 +93,9 @@ pub(crate) fn check_attachments(list: &[Attachment]) -> Result<(), String> {
             return Err("Each attachment needs one of content, id and url.".into());
         }
         if let Some(content) = &a.content {
-            STANDARD.decode(content).map_err(|_| "The content of an attachment must be base64.".to_owned())?;
+            STANDARD
+                .decode(content)
+                .map_err(|_| "The content of an attachment must be base64.".to_owned())?;
         }
         if let Some(url) = &a.url {
             read_url(url).map_err(|e| format!("Of an attachment: {e}"))?;
@@ -225,7 +227,9 @@ pub async fn put(records: &dyn Records, id: Uuid, file: Upload<'_>) -> Result<St
 /// # Errors
 /// [`AttachmentError::Store`], [`AttachmentError::Damaged`].
 pub async fn find(records: &dyn Records, id: Uuid) -> Result<Option<Stored>, AttachmentError> {
-    let Some(record) = records.get_record(RecordKind::Attachment, &id.to_string()).await? else { return Ok(None) };
+    let Some(record) = records.get_record(RecordKind::Attachment, &id.to_string()).await? else {
+        return Ok(None);
+    };
     record.body.parse().map(Some).map_err(|_| AttachmentError::Damaged(id))
 }
 
@@ -284,8 +288,9 @@ pub async fn sweep(records: &Arc<dyn Records>, now: Timestamp) -> Result<usize, 
     let mut after: Option<String> = None;
     let mut gone = 0;
     loop {
-        let page =
-            records.list_records(RecordKind::Attachment, RecordOrder::Ascending, after.as_deref(), SWEEP).await?;
+        let page = records
+            .list_records(RecordKind::Attachment, RecordOrder::Ascending, after.as_deref(), SWEEP)
+            .await?;
         let Some(last) = page.last() else { return Ok(gone) };
         after = Some(last.name.clone());
         for record in &page {
@@ -303,7 +308,13 @@ mod tests {
     use super::*;
 
     fn one(filename: &str) -> Attachment {
-        Attachment { filename: filename.into(), content_type: None, content: Some("eA==".into()), id: None, url: None }
+        Attachment {
+            filename: filename.into(),
+            content_type: None,
+            content: Some("eA==".into()),
+            id: None,
+            url: None,
+        }
     }
 
     #[test]
@@ -315,7 +326,10 @@ mod tests {
         assert!(check_attachments(&[Attachment { content: Some("?".into()), ..one("a") }]).is_err());
         assert!(check_attachments(&[Attachment { content: None, ..one("a") }]).is_err());
         assert!(check_attachments(&[Attachment { id: Some(Uuid::nil()), ..one("a") }]).is_err());
-        assert!(check_attachments(&[Attachment { content_type: Some("text/plain\r\nX: y".into()), ..one("a") }]).is_err());
+        assert!(
+            check_attachments(&[Attachment { content_type: Some("text/plain\r\nX: y".into()), ..one("a") }])
+                .is_err()
+        );
         assert!(check_attachments(&[Attachment { content_type: Some("pdf".into()), ..one("a") }]).is_err());
         assert!(check_attachments(&vec![one("a"); MAX_ATTACHMENTS + 1]).is_err());
         assert_eq!(one("a.PDF").content_type(), "application/pdf");

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
-use posthaste_core::{BatchId, Failure, FailureClass, Json, Kind, NewTask, Outcome, RetryPolicy, State, Store, TaskId};
+use posthaste_core::{
+    BatchId, Failure, FailureClass, Json, Kind, NewTask, Outcome, RetryPolicy, State, Store, TaskId,
+};
 use posthaste_worker::{Context, Handler};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -53,7 +55,11 @@ impl Callback {
         let policy = RetryPolicy { max_age: MAX_WAIT, ..RetryPolicy::webhook() };
         let payload = Json::from_value(&self).expect("texts and numbers are JSON");
         let lane = crate::config::channel_lane(crate::ChannelKind::Webhook, &webhook::target(&self.url));
-        NewTask { policy, lane: Some(lane), ..NewTask::new(Kind::new(KIND).expect("a fixed, valid name"), payload) }
+        NewTask {
+            policy,
+            lane: Some(lane),
+            ..NewTask::new(Kind::new(KIND).expect("a fixed, valid name"), payload)
+        }
     }
 }
 
@@ -80,8 +86,11 @@ impl CallbackHandler {
 
     async fn run_one(&self, cx: &Context) -> Result<Outcome, Failure> {
         let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
-        let callback: Callback =
-            cx.task().payload.parse().map_err(|e| permanent(format!("The payload is not a callback: {e}.")))?;
+        let callback: Callback = cx
+            .task()
+            .payload
+            .parse()
+            .map_err(|e| permanent(format!("The payload is not a callback: {e}.")))?;
         let told = match (callback.batch, callback.task) {
             (Some(batch), None) => self.batch(batch, callback.size).await?,
             (None, Some(task)) => self.task(task).await?,

@@ -103,13 +103,20 @@ impl ChannelKind {
     /// A sentence for the person who wrote it.
     pub fn check_recipient(self, to: &str) -> Result<(), String> {
         if to.is_empty() {
-            return if self.recipient_is_optional() { Ok(()) } else { Err("The recipient must not be empty.".into()) };
+            return if self.recipient_is_optional() {
+                Ok(())
+            } else {
+                Err("The recipient must not be empty.".into())
+            };
         }
         match self {
             Self::Email => to.parse::<crate::EmailAddress>().map(drop).map_err(|e| e.to_string()),
             Self::Webhook if to.contains("://") => read_url(to).map(drop).map_err(|e| e.to_string()),
             Self::Webhook => named(to, "Give the name of an endpoint or a URL that begins with https://."),
-            Self::Slack => named(to.trim_start_matches('#'), "Give the id or name of a Slack channel, as C0123456 or #ops."),
+            Self::Slack => named(
+                to.trim_start_matches('#'),
+                "Give the id or name of a Slack channel, as C0123456 or #ops.",
+            ),
             Self::Discord | Self::Teams | Self::Gotify => {
                 Err("The provider decides where it goes: leave the recipient out.".into())
             }
@@ -159,7 +166,9 @@ impl ChannelKind {
 fn check_option(channel: ChannelKind, name: &str, value: &Value) -> Result<(), &'static str> {
     let integer = |low: u64, high: u64| value.as_u64().is_some_and(|n| (low..=high).contains(&n));
     let text = |most: usize| {
-        value.as_str().is_some_and(|s| !s.is_empty() && s.len() <= most && !s.chars().any(crate::address::is_control))
+        value
+            .as_str()
+            .is_some_and(|s| !s.is_empty() && s.len() <= most && !s.chars().any(crate::address::is_control))
     };
     let (fine, must) = match (channel, name) {
         (_, "username") => (text(80), "text of at most 80 bytes"),
@@ -168,17 +177,29 @@ fn check_option(channel: ChannelKind, name: &str, value: &Value) -> Result<(), &
         (ChannelKind::Gotify, "priority") => (integer(0, 10), "a number from 0 to 10"),
         (_, "priority") => (integer(1, 5), "a number from 1 to 5"),
         (_, "tags") => {
-            let short = |v: &Value| v.as_str().is_some_and(|s| !s.is_empty() && s.len() <= 64 && s.bytes().all(|b| b.is_ascii_graphic() && b != b','));
-            (value.as_array().is_some_and(|a| a.len() <= 10 && a.iter().all(short)), "a list of at most 10 words")
+            let short = |v: &Value| {
+                v.as_str().is_some_and(|s| {
+                    !s.is_empty() && s.len() <= 64 && s.bytes().all(|b| b.is_ascii_graphic() && b != b',')
+                })
+            };
+            (
+                value.as_array().is_some_and(|a| a.len() <= 10 && a.iter().all(short)),
+                "a list of at most 10 words",
+            )
         }
         (_, "click" | "url") => (value.as_str().is_some_and(|u| read_url(u).is_ok()), "a URL"),
         (_, "ttl") => (integer(0, 28 * 24 * 3600), "seconds, at most 28 days"),
-        (_, "urgency") => {
-            (matches!(value.as_str(), Some("very-low" | "low" | "normal" | "high")), "very-low, low, normal or high")
-        }
+        (_, "urgency") => (
+            matches!(value.as_str(), Some("very-low" | "low" | "normal" | "high")),
+            "very-low, low, normal or high",
+        ),
         // RFC 8030 §5.4.
         (_, "topic") => {
-            let word = |s: &str| !s.is_empty() && s.len() <= 32 && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            let word = |s: &str| {
+                !s.is_empty()
+                    && s.len() <= 32
+                    && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            };
             (value.as_str().is_some_and(word), "at most 32 letters, digits, - and _")
         }
         _ => (false, "left out"),
@@ -187,7 +208,9 @@ fn check_option(channel: ChannelKind, name: &str, value: &Value) -> Result<(), &
 }
 
 fn named(to: &str, otherwise: &str) -> Result<(), String> {
-    let fine = !to.is_empty() && to.len() <= 80 && to.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    let fine = !to.is_empty()
+        && to.len() <= 80
+        && to.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if fine { Ok(()) } else { Err(otherwise.to_owned()) }
 }
 
@@ -198,7 +221,11 @@ fn telegram(to: &str) -> Result<(), String> {
     let channel = to.strip_prefix('@').is_some_and(|n| {
         (4..=32).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     });
-    if numeric || channel { Ok(()) } else { Err("Give the number of a Telegram chat, or @ and the name of a channel.".into()) }
+    if numeric || channel {
+        Ok(())
+    } else {
+        Err("Give the number of a Telegram chat, or @ and the name of a channel.".into())
+    }
 }
 
 /// The server's own rule, `^[-_A-Za-z0-9]{1,64}$`.
@@ -210,7 +237,9 @@ fn ntfy(to: &str) -> Result<(), String> {
 /// ITU-T E.164: a plus and at most 15 digits, the first not zero.
 fn e164(to: &str) -> Result<(), String> {
     let digits = to.strip_prefix('+').unwrap_or("");
-    let fine = (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
+    let fine = (7..=15).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit());
     if fine { Ok(()) } else { Err("Give the number with its country, as in +4930123456.".into()) }
 }
 
@@ -222,7 +251,9 @@ impl fmt::Display for ChannelKind {
 
 /// Not the name of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("There is no such channel; there are email, webhook, slack, discord, teams, telegram, ntfy, gotify, sms and web_push.")]
+#[error(
+    "There is no such channel; there are email, webhook, slack, discord, teams, telegram, ntfy, gotify, sms and web_push."
+)]
 pub struct UnknownChannel;
 
 impl FromStr for ChannelKind {
@@ -252,7 +283,11 @@ mod tests {
     fn recipients_are_those_of_the_channel() {
         use ChannelKind as C;
         for (channel, good, bad) in [
-            (C::Webhook, &["shop", "https://example.com/x"][..], &["", "a b", "ftp://example.com", "https://u:p@example.com"][..]),
+            (
+                C::Webhook,
+                &["shop", "https://example.com/x"][..],
+                &["", "a b", "ftp://example.com", "https://u:p@example.com"][..],
+            ),
             (C::Slack, &["", "#ops", "C0123"], &["a b", "#", "<!everyone>"]),
             (C::Discord, &[""], &["general"]),
             (C::Telegram, &["", "42", "-100123", "@channel"], &["channel", "@a b", "1.5"]),
@@ -275,7 +310,13 @@ mod tests {
             let map: BTreeMap<String, Value> = serde_json::from_value(value).unwrap();
             channel.check_options(&map)
         };
-        assert!(check(ChannelKind::Ntfy, json!({"priority": 5, "tags": ["warning"], "click": "https://example.com"})).is_ok());
+        assert!(
+            check(
+                ChannelKind::Ntfy,
+                json!({"priority": 5, "tags": ["warning"], "click": "https://example.com"})
+            )
+            .is_ok()
+        );
         assert!(check(ChannelKind::Ntfy, json!({"priority": 6})).is_err());
         assert!(check(ChannelKind::Gotify, json!({"priority": 10})).is_ok());
         assert!(check(ChannelKind::Telegram, json!({"parse_mode": "HTML", "silent": true})).is_ok());

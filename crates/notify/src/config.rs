@@ -302,9 +302,10 @@ impl NotifyConfig {
         let first = all.next()?;
         match all.next() {
             None => Some(first),
-            Some(_) => self.services.values().find(|s| {
-                s.kind.channel() == channel && matches!(s.name.as_str(), DEFAULT_PROVIDER)
-            }),
+            Some(_) => self
+                .services
+                .values()
+                .find(|s| s.kind.channel() == channel && matches!(s.name.as_str(), DEFAULT_PROVIDER)),
         }
     }
 
@@ -344,7 +345,11 @@ mod tests {
             ("ops-*@example.com", false),
             ("*@example.com.evil.org", false),
         ] {
-            assert_eq!(RecipientPattern::new(pattern).unwrap().matches(ChannelKind::Email, &a), yes, "{pattern}");
+            assert_eq!(
+                RecipientPattern::new(pattern).unwrap().matches(ChannelKind::Email, &a),
+                yes,
+                "{pattern}"
+            );
         }
         assert!(RecipientPattern::new("example.com").is_err());
         let number = Recipient::Other("+4930123456".into());

@@ -57,7 +57,10 @@ impl Endpoint {
         let mut problems = Vec::new();
         let mut refuse = |field, problem| problems.push(FieldProblem { field, problem });
         if Name::new(name).is_err() || name.len() > MAX_NAME || name.contains([':', '@']) {
-            refuse("name", format!("A name is 1 to {MAX_NAME} letters, digits, dots, dashes and underscores."));
+            refuse(
+                "name",
+                format!("A name is 1 to {MAX_NAME} letters, digits, dots, dashes and underscores."),
+            );
         }
         if let Err(e) = read_url(url) {
             refuse("url", e.to_string());
@@ -91,7 +94,8 @@ pub async fn find(records: &dyn Records, name: &str) -> Result<Option<(Endpoint,
 /// [`BrokerError::Corrupt`].
 pub fn read(record: &Record) -> Result<(Endpoint, u64), BrokerError> {
     let endpoint = record.body.parse();
-    let endpoint = endpoint.map_err(|_| BrokerError::Corrupt { what: format!("the endpoint {}", record.name) })?;
+    let endpoint =
+        endpoint.map_err(|_| BrokerError::Corrupt { what: format!("the endpoint {}", record.name) })?;
     Ok((endpoint, record.version))
 }
 
@@ -124,7 +128,9 @@ pub async fn note(
         (Called::Well, _) => endpoint.failing_since = None,
         (Called::Gone, _) => endpoint.disabled = disable("gone"),
         (Called::Badly, None) => endpoint.failing_since = Some(now),
-        (Called::Badly, Some(since)) if now.since(since) >= FAILING_FOR => endpoint.disabled = disable("failing"),
+        (Called::Badly, Some(since)) if now.since(since) >= FAILING_FOR => {
+            endpoint.disabled = disable("failing")
+        }
         (Called::Badly, Some(_)) => {}
     }
     if endpoint == before {

@@ -58,7 +58,8 @@ impl Fault {
             Kind::Throttled => (FailureClass::Throttled, "429", "too many at once"),
             Kind::Timeout => (FailureClass::Ambiguous, "timeout", "no answer came"),
         };
-        let failure = Failure::new(class, format!("A fault on order in the sandbox: {what}.")).with_code(code);
+        let failure =
+            Failure::new(class, format!("A fault on order in the sandbox: {what}.")).with_code(code);
         match self.answer {
             Kind::Throttled => failure.with_retry_after(Duration::from_secs(self.retry_after.unwrap_or(60))),
             _ => failure,
@@ -101,8 +102,10 @@ impl FaultBox {
                 *self.none_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 return Ok(None);
             };
-            let mut faults: Faults =
-                record.body.parse().map_err(|_| BrokerError::Corrupt { what: "the faults of the sandbox".into() })?;
+            let mut faults: Faults = record
+                .body
+                .parse()
+                .map_err(|_| BrokerError::Corrupt { what: "the faults of the sandbox".into() })?;
             let Some(at) = faults.faults.iter().position(|f| f.channel.is_none_or(|c| c == channel)) else {
                 return Ok(None);
             };

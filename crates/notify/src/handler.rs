@@ -80,7 +80,8 @@ impl NotifyHandler {
                 if let Some(record) = lifted {
                     self.lift(task, record).await;
                 }
-                let to = if notification.channel == ChannelKind::WebPush { "" } else { notification.to.as_str() };
+                let to =
+                    if notification.channel == ChannelKind::WebPush { "" } else { notification.to.as_str() };
                 Ok(Outcome::result(json(&receipt.into_result(to))))
             }
             Err(failure) => {
@@ -148,7 +149,10 @@ impl NotifyHandler {
         let reason = found.reason.trim_end_matches('.');
         let why = match (found.source, found.task) {
             (Source::Bounce, Some(by)) => {
-                format!("The address is suppressed: {}. Retry task {by} to ask the server again.", found.reason)
+                format!(
+                    "The address is suppressed: {}. Retry task {by} to ask the server again.",
+                    found.reason
+                )
             }
             _ => format!("The address is suppressed: {reason}. Nothing was sent."),
         };

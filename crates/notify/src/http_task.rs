@@ -32,16 +32,8 @@ const MAX_HEADERS: usize = 20;
 /// Longest value of one, in bytes.
 const MAX_HEADER: usize = 4_096;
 /// Headers that are ours, or that say how the connection is used.
-const DENIED: [&str; 8] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-];
+const DENIED: [&str; 8] =
+    ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"];
 
 /// The payload.
 #[derive(Debug, Deserialize, Serialize)]
@@ -98,10 +90,14 @@ impl HttpTask {
         let mut map = HeaderMap::new();
         for (name, value) in &self.headers {
             let lower = name.to_ascii_lowercase();
-            if DENIED.contains(&lower.as_str()) || lower.starts_with("posthaste-") || lower.starts_with("webhook-") {
+            if DENIED.contains(&lower.as_str())
+                || lower.starts_with("posthaste-")
+                || lower.starts_with("webhook-")
+            {
                 return Err(format!("The header {name} is written by the server."));
             }
-            let name = HeaderName::from_bytes(lower.as_bytes()).map_err(|_| "A header has no valid name.".to_owned())?;
+            let name = HeaderName::from_bytes(lower.as_bytes())
+                .map_err(|_| "A header has no valid name.".to_owned())?;
             let fine = value.len() <= MAX_HEADER && !value.chars().any(crate::address::is_control);
             let value = HeaderValue::from_bytes(value.as_bytes()).ok().filter(|_| fine);
             map.insert(name.clone(), value.ok_or_else(|| format!("The header {name} has no valid value."))?);
@@ -115,7 +111,9 @@ impl HttpTask {
         let webhook = crate::config::channel_lane(ChannelKind::Webhook, &webhook::target(&self.url));
         let host = webhook.target.as_str().trim_start_matches("webhook:").trim_start_matches('@').to_owned();
         let name = posthaste_core::Name::new(format!("http:{host}"));
-        LaneKey::target(name.unwrap_or_else(|_| posthaste_core::Name::new("http:unknown").expect("a fixed, valid name")))
+        LaneKey::target(
+            name.unwrap_or_else(|_| posthaste_core::Name::new("http:unknown").expect("a fixed, valid name")),
+        )
     }
 }
 
@@ -154,8 +152,11 @@ impl HttpTaskHandler {
 
     async fn call(&self, cx: &Context) -> Result<Outcome, Failure> {
         let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
-        let task: HttpTask =
-            cx.task().payload.parse().map_err(|e| permanent(format!("The payload is not a request: {e}.")))?;
+        let task: HttpTask = cx
+            .task()
+            .payload
+            .parse()
+            .map_err(|e| permanent(format!("The payload is not a request: {e}.")))?;
         let method = task.method().ok_or_else(|| permanent("The method is not one that is sent.".into()))?;
         let own = task.header_map().map_err(permanent)?;
         self.http.guard().check_url(&task.url).map_err(|e| permanent(e.to_string()))?;
@@ -208,7 +209,11 @@ fn result_of(answer: &Answer) -> Option<Json> {
 
 fn failure_of(answer: &Answer) -> Failure {
     let said = answer.text();
-    let said: String = if said.is_empty() { String::new() } else { format!(": {}", said.chars().take(1_000).collect::<String>()) };
+    let said: String = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", said.chars().take(1_000).collect::<String>())
+    };
     let status = answer.status;
     let class = match status {
         429 => FailureClass::Throttled,
@@ -216,7 +221,8 @@ fn failure_of(answer: &Answer) -> Failure {
         408 | 425 | 500..=599 => FailureClass::Transient,
         _ => FailureClass::Permanent,
     };
-    let failure = Failure::new(class, format!("The handler answered {status}{said}")).with_code(status.to_string());
+    let failure =
+        Failure::new(class, format!("The handler answered {status}{said}")).with_code(status.to_string());
     match answer.retry_after {
         Some(after) => failure.with_retry_after(after),
         None => failure,

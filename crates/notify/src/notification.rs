@@ -262,8 +262,10 @@ impl Notification {
         self.check_recipient(&mut problems);
         self.check_text(&mut problems);
         if self.provider.as_ref().is_some_and(|p| p.as_str().len() > MAX_PROVIDER_NAME) {
-            problems
-                .refuse("provider", format!("The provider name must be at most {MAX_PROVIDER_NAME} bytes long."));
+            problems.refuse(
+                "provider",
+                format!("The provider name must be at most {MAX_PROVIDER_NAME} bytes long."),
+            );
         }
         self.check_email_fields(&mut problems);
         self.check_webhook_fields(&mut problems);
@@ -283,7 +285,8 @@ impl Notification {
                 if to.len() > MAX_TO {
                     problems.refuse("to", format!("The recipient must be at most {MAX_TO} bytes long."));
                 } else if to.chars().any(is_control) {
-                    problems.refuse("to", "The recipient must not contain line breaks or control characters.");
+                    problems
+                        .refuse("to", "The recipient must not contain line breaks or control characters.");
                 } else if let Err(problem) = channel.check_recipient(to) {
                     problems.refuse("to", problem);
                 }
@@ -297,13 +300,13 @@ impl Notification {
             if subject.chars().any(is_control) {
                 problems.refuse("subject", "The subject must not contain line breaks or control characters.");
             } else if subject.len() > limits.subject {
-                problems.refuse("subject", format!("The subject must be at most {} bytes long.", limits.subject));
+                problems
+                    .refuse("subject", format!("The subject must be at most {} bytes long.", limits.subject));
             }
         }
-        for (field, what, body, most) in [
-            ("message", "message", &self.message, limits.body),
-            ("html", "HTML", &self.html, MAX_BODY),
-        ] {
+        for (field, what, body, most) in
+            [("message", "message", &self.message, limits.body), ("html", "HTML", &self.html, MAX_BODY)]
+        {
             let Some(body) = body else { continue };
             if body.contains('\0') {
                 problems.refuse(field, format!("The {what} must not contain NUL characters."));

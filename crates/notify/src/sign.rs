@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn the_independent_crate_verifies_what_we_sign() {
-        let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        let seconds =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
         let (old, new) = (SigningSecret::random(), SigningSecret::random());
         let header = signatures(&[new.clone(), old.clone()], "msg_1", seconds, b"{\"a\":1}");
         let mut headers = http::HeaderMap::new();
@@ -187,7 +188,8 @@ mod tests {
     #[test]
     fn the_specifications_example_comes_out() {
         let secret: SigningSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap();
-        let signature = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        let signature =
+            secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
@@ -199,12 +201,18 @@ mod tests {
         let timestamp = seconds.to_string();
         let good = Signed { id: "m", timestamp: &timestamp, signature: &signature, body: b"x" };
         assert_eq!(verify(&secret, good, now(), TOLERANCE), Ok(()));
-        assert_eq!(verify(&secret, Signed { body: b"y", ..good }, now(), TOLERANCE), Err(SignError::Signature));
+        assert_eq!(
+            verify(&secret, Signed { body: b"y", ..good }, now(), TOLERANCE),
+            Err(SignError::Signature)
+        );
         assert_eq!(verify(&secret, Signed { id: "n", ..good }, now(), TOLERANCE), Err(SignError::Signature));
         assert_eq!(verify(&SigningSecret::random(), good, now(), TOLERANCE), Err(SignError::Signature));
         let later = Timestamp::from_millis(now().as_millis() + 301_000);
         assert_eq!(verify(&secret, good, later, TOLERANCE), Err(SignError::Timestamp));
-        assert_eq!(verify(&secret, Signed { timestamp: "x", ..good }, now(), TOLERANCE), Err(SignError::Timestamp));
+        assert_eq!(
+            verify(&secret, Signed { timestamp: "x", ..good }, now(), TOLERANCE),
+            Err(SignError::Timestamp)
+        );
         let two = format!("v1,AAAA v2,zz {signature}");
         assert_eq!(verify(&secret, Signed { signature: &two, ..good }, now(), TOLERANCE), Ok(()));
     }

@@ -50,7 +50,12 @@ impl Secrets {
     }
 
     /// Puts a new secret first and lets the others sign for `overlap` more; the new one.
-    pub fn rotate(&mut self, now: Timestamp, overlap: Duration, given: Option<SigningSecret>) -> SigningSecret {
+    pub fn rotate(
+        &mut self,
+        now: Timestamp,
+        overlap: Duration,
+        given: Option<SigningSecret>,
+    ) -> SigningSecret {
         let secret = given.unwrap_or_else(SigningSecret::random);
         let until = now.plus(overlap);
         for old in &mut self.0 {
@@ -60,7 +65,8 @@ impl Secrets {
         }
         self.0.retain(|old| old.expires_at.is_none_or(|at| at > now));
         self.0.truncate(MAX_SECRETS - 1);
-        self.0.insert(0, KeptSecret { secret: secret.expose().to_owned(), created_at: now, expires_at: None });
+        self.0
+            .insert(0, KeptSecret { secret: secret.expose().to_owned(), created_at: now, expires_at: None });
         secret
     }
 
@@ -132,7 +138,10 @@ impl Signing {
     async fn load(&self, now: Timestamp) -> Result<Secrets, BrokerError> {
         loop {
             if let Some(record) = self.records.get_record(RecordKind::Setting, SETTING).await? {
-                return record.body.parse().map_err(|_| BrokerError::Corrupt { what: "the signing secrets".into() });
+                return record
+                    .body
+                    .parse()
+                    .map_err(|_| BrokerError::Corrupt { what: "the signing secrets".into() });
             }
             let fresh = Secrets::new(now);
             match self.records.put_record(RecordKind::Setting, SETTING, body(&fresh), Expect::Absent).await {

@@ -78,7 +78,9 @@ pub async fn find(
 ) -> Result<Option<Record>, BrokerError> {
     let all = records.get_record(RecordKind::Suppression, &record_name(recipient, None)).await?;
     match (all, category) {
-        (None, Some(_)) => records.get_record(RecordKind::Suppression, &record_name(recipient, category)).await,
+        (None, Some(_)) => {
+            records.get_record(RecordKind::Suppression, &record_name(recipient, category)).await
+        }
         (all, _) => Ok(all),
     }
 }

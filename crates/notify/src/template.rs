@@ -178,7 +178,8 @@ impl CompiledTemplate {
 
     fn part(&self, part: &'static str, data: &Filled) -> Result<String, TemplateError> {
         let template = self.env.get_template(part).map_err(|e| explain(part, &e))?;
-        let mut bytes = Bounded { bytes: Vec::new(), most: if part == "subject" { MAX_SUBJECT } else { MAX_BODY } };
+        let mut bytes =
+            Bounded { bytes: Vec::new(), most: if part == "subject" { MAX_SUBJECT } else { MAX_BODY } };
         match template.render_captured_to(data.clone(), &mut bytes) {
             Ok(_) => Ok(String::from_utf8(bytes.bytes).expect("minijinja writes text")),
             Err(e) if e.kind() == ErrorKind::WriteFailure => {
@@ -272,14 +273,21 @@ fn urlencode(text: String) -> String {
 fn times(a: f64, b: f64) -> Filled {
     let product = a * b;
     // Whole numbers stay whole where they are exact.
-    if product.fract() == 0.0 && product.abs() < 9e15 { Filled::from(product as i64) } else { Filled::from(product) }
+    if product.fract() == 0.0 && product.abs() < 9e15 {
+        Filled::from(product as i64)
+    } else {
+        Filled::from(product)
+    }
 }
 
 /// Elements put together; a short separator only, so that the result is not much longer than the list.
 fn join(list: Filled, separator: Option<String>) -> Result<Filled, minijinja::Error> {
     let separator = separator.unwrap_or_default();
     if separator.len() > 16 {
-        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "a separator is at most 16 bytes long"));
+        return Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            "a separator is at most 16 bytes long",
+        ));
     }
     let mut out = String::new();
     for (i, item) in list.try_iter()?.enumerate() {
@@ -288,7 +296,10 @@ fn join(list: Filled, separator: Option<String>) -> Result<Filled, minijinja::Er
         }
         out.push_str(&item.to_string());
         if out.len() > MAX_BODY {
-            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "the list is too long to be joined"));
+            return Err(minijinja::Error::new(
+                ErrorKind::InvalidOperation,
+                "the list is too long to be joined",
+            ));
         }
     }
     Ok(Filled::from(out))
@@ -406,7 +417,14 @@ mod tests {
     fn unknown_names_and_broken_sources_are_told_with_their_line() {
         let error = template("a\n{{ missing }}").render(&json!({})).unwrap_err();
         assert!(error.problem.starts_with("Line 2: a name has no value"), "{error}");
-        for bad in ["{{", "{% for %}", "{{ x | nothing }}", "{% include 'x' %}", "{% extends 'x' %}", "{% import 'x' as y %}"] {
+        for bad in [
+            "{{",
+            "{% for %}",
+            "{{ x | nothing }}",
+            "{% include 'x' %}",
+            "{% extends 'x' %}",
+            "{% import 'x' as y %}",
+        ] {
             let problems = template(bad).check().unwrap_err();
             assert_eq!(problems.iter().map(|p| p.field).collect::<Vec<_>>(), ["text"], "{bad}");
         }
@@ -443,7 +461,8 @@ mod tests {
             "Hello {{ user.name | default('you') }},\n{% for line in lines -%}\n{{ loop.index }}. {{ line.what }}: {{ line.price | times(line.n) }}\n{% else %}nothing\n{% endfor %}{% if total > 100 %}thanks{% endif %}",
         );
         assert_eq!(t.check(), Ok(()));
-        let data = json!({"user": {"name": "Ann"}, "lines": [{"what": "Tea", "price": 2.5, "n": 2}], "total": 101});
+        let data =
+            json!({"user": {"name": "Ann"}, "lines": [{"what": "Tea", "price": 2.5, "n": 2}], "total": 101});
         let text = t.render(&data).unwrap().text.unwrap();
         assert_eq!(text, "Hello Ann,\n1. Tea: 5\nthanks");
     }

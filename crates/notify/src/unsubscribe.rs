@@ -97,7 +97,10 @@ mod tests {
         let (old, new) = (SigningSecret::random(), SigningSecret::random());
         let token = mint(&old, "email:ann@example.com", "news");
         let request = open(&[new.clone(), old], &token).unwrap();
-        assert_eq!((request.recipient.as_str(), request.category.as_str()), ("email:ann@example.com", "news"));
+        assert_eq!(
+            (request.recipient.as_str(), request.category.as_str()),
+            ("email:ann@example.com", "news")
+        );
         assert_eq!(open(std::slice::from_ref(&new), &token), None);
         let other = mint(&new, "email:bob@example.com", "news");
         let mixed = format!("{}.{}", token.split_once('.').unwrap().0, other.split_once('.').unwrap().1);

@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod fields;
 pub(crate) mod json;
 pub(crate) mod multipart;
+pub(crate) mod notification;
 pub(crate) mod path;
 pub(crate) mod pause;
 pub(crate) mod query;

@@ -38,11 +38,14 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
         .providers
         .iter()
         .map(|(name, p)| {
-            let url = p.url.parse::<posthaste_notify::SmtpUrl>();
-            (
-                format!("providers.{name}"),
-                url.map_or_else(|_| "(set, not readable)".into(), |u| u.to_string()),
-            )
+            let url = p.values.get("url").and_then(|u| u.parse::<posthaste_notify::SmtpUrl>().ok());
+            let shown = match url {
+                Some(url) if p.kind == "smtp" => url.to_string(),
+                _ if p.kind == "smtp" => "(set, not readable)".to_owned(),
+                // The URLs of chats are secrets as a whole.
+                _ => format!("{} (its values are secret)", p.kind),
+            };
+            (format!("providers.{name}"), shown)
         })
         .collect();
     if out.is_json() {

@@ -1,6 +1,7 @@
 //! Configuration: flags over environment over posthaste.toml over defaults.
 
 pub(crate) mod flags;
+pub(crate) mod providers;
 pub(crate) mod resolve;
 pub(crate) mod store;
 pub(crate) mod table;

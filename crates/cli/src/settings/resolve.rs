@@ -9,8 +9,6 @@ use super::table::SETTINGS;
 
 /// Variables of ours that are not settings.
 const OTHER_ENV: &[&str] = &["POSTHASTE_CONFIG"];
-/// Keys of a provider's table.
-const PROVIDER_KEYS: &[&str] = &["url", "from", "ca_file"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +43,19 @@ pub(crate) struct Value {
     pub(crate) source: Source,
 }
 
-/// A `[providers.<name>]` table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A `[providers.<name>]` table: its type and the other keys, as text.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ProviderTable {
-    /// Its secret URL.
-    pub(crate) url: String,
-    /// Its sender.
-    pub(crate) from: Option<String>,
-    /// A file with a certificate authority to trust.
-    pub(crate) ca_file: Option<PathBuf>,
+    /// What it is: one of [`super::providers::TYPES`].
+    pub(crate) kind: &'static str,
+    /// Its keys; some of them are secrets.
+    pub(crate) values: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for ProviderTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProviderTable").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// What is in force.
@@ -230,37 +232,39 @@ fn where_and_what(error: &toml::de::Error, text: &str) -> String {
 }
 
 fn read_providers(path: &str, value: &toml::Value) -> Result<BTreeMap<String, ProviderTable>, ConfigError> {
-    let wrong = |name: String, problem: &str| ConfigError::Value {
+    let wrong = |name: String, problem: String| ConfigError::Value {
         name,
         value: "…".into(),
         from: path.to_owned(),
-        problem: problem.to_owned(),
+        problem,
     };
-    let tables =
-        value.as_table().ok_or_else(|| wrong("providers".into(), "must hold tables: [providers.<name>]"))?;
+    let tables = value
+        .as_table()
+        .ok_or_else(|| wrong("providers".into(), "must hold tables: [providers.<name>]".into()))?;
     let mut out = BTreeMap::new();
     for (name, provider) in tables {
         let full = format!("providers.{name}");
-        let table = provider.as_table().ok_or_else(|| wrong(full.clone(), "must be a table"))?;
-        if let Some(key) = table.keys().find(|k| !PROVIDER_KEYS.contains(&k.as_str())) {
-            return Err(ConfigError::UnknownKey {
-                path: path.to_owned(),
-                key: format!("{full}.{key}"),
-                nearest: nearest(key, PROVIDER_KEYS.iter().copied()).map(|k| format!("{full}.{k}")),
-            });
+        let table = provider.as_table().ok_or_else(|| wrong(full.clone(), "must be a table".into()))?;
+        let text = |key: &str| table.get(key).and_then(toml::Value::as_str);
+        let kind = super::providers::kind(text("type").unwrap_or("smtp"))
+            .map_err(|problem| wrong(format!("{full}.type"), problem))?;
+        let mut values = BTreeMap::new();
+        for (key, value) in table.iter().filter(|(key, _)| *key != "type") {
+            let known = super::providers::keys(kind);
+            if !known.iter().any(|k| k == key) {
+                return Err(ConfigError::UnknownKey {
+                    path: path.to_owned(),
+                    key: format!("{full}.{key}"),
+                    nearest: nearest(key, known.iter().map(String::as_str)).map(|k| format!("{full}.{k}")),
+                });
+            }
+            let value = plain(value)
+                .ok_or_else(|| wrong(format!("{full}.{key}"), "must be text or a number".into()))?;
+            let (key, value) = super::providers::resolve(key, &value)
+                .map_err(|problem| wrong(format!("{full}.{key}"), problem))?;
+            values.insert(key, value);
         }
-        let url = table
-            .get("url")
-            .and_then(toml::Value::as_str)
-            .ok_or_else(|| wrong(format!("{full}.url"), "must be a URL: smtp://… or smtps://…"))?;
-        let text = |key: &str, problem: &str| {
-            let text = |v: &toml::Value| v.as_str().map(str::to_owned);
-            let given = table.get(key);
-            given.map(|v| text(v).ok_or_else(|| wrong(format!("{full}.{key}"), problem))).transpose()
-        };
-        let from = text("from", "must be a mailbox")?;
-        let ca_file = text("ca_file", "must be a path")?.map(PathBuf::from);
-        out.insert(name.clone(), ProviderTable { url: url.to_owned(), from, ca_file });
+        out.insert(name.clone(), ProviderTable { kind, values });
     }
     Ok(out)
 }
@@ -355,7 +359,7 @@ mod tests {
         ))
         .expect("valid");
         assert_eq!(s.text("queues"), "a=2,b");
-        assert_eq!(s.providers["news"].from.as_deref(), Some("N <n@h.test>"));
+        assert_eq!(s.providers["news"].values["from"], "N <n@h.test>");
     }
 
     #[test]

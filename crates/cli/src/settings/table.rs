@@ -167,6 +167,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Hold messages instead of sending them. auto: while no provider is configured and the server listens on loopback (of worker: its Redis is on loopback). A list such as *@example.com,qa@corp.test holds those recipients alone.",
     ),
     process(
+        "allow_cidrs",
+        "POSTHASTE_ALLOW_CIDRS",
+        "",
+        "list of ranges",
+        "Addresses that webhooks, http tasks, callbacks and chats may call although they are private or this machine's, for example 10.0.0.0/8. Unless set: public addresses only.",
+    ),
+    process(
+        "signing_secret",
+        "POSTHASTE_SIGNING_SECRET",
+        "",
+        "whsec_…",
+        "What signs http tasks, callbacks, webhooks to plain URLs and unsubscribe links. Unless set: one that is made at first use and kept in the store.",
+    )
+    .hidden(),
+    process(
         "auth",
         "POSTHASTE_AUTH",
         "on",

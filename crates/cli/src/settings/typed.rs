@@ -1,14 +1,17 @@
 //! Settings as the program uses them: parsed, checked, and with the rules that tie several together.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use posthaste_api::{ConfiguredKey, Cors, HostRule, ProxyNet};
 use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
 use posthaste_notify::config::DEFAULT_PROVIDER;
-use posthaste_notify::{EmailProvider, Mailbox, NotifyConfig, RecipientPattern, Sandbox, SmtpUrl};
+use posthaste_notify::sign::{SignError, SigningSecret};
+use posthaste_notify::{EmailProvider, Mailbox, NotifyConfig, RecipientPattern, Sandbox, Service, SmtpUrl};
 use posthaste_worker::QueueWeight;
 
 use super::resolve::{ConfigError, Settings, Source};
@@ -95,9 +98,18 @@ impl ServerConfig {
             )
         });
         let providers = providers(s)?;
+        let services = services(s)?;
         let among_ourselves = if role.serves() { local } else { store.is_local() };
-        let sandbox = sandbox(s, providers.is_empty(), among_ourselves)?;
-        let mut notify = NotifyConfig { sandbox, default_from: mailbox(s)?, ..NotifyConfig::default() };
+        let sandbox = sandbox(s, providers.is_empty() && services.is_empty(), among_ourselves)?;
+        let mut notify = NotifyConfig {
+            sandbox,
+            default_from: mailbox(s)?,
+            services,
+            allow: cidrs(s)?,
+            signing: signing(s)?,
+            public_url: Some(s.text("public_url").to_owned()).filter(|u| !u.is_empty()),
+            ..NotifyConfig::default()
+        };
         for provider in providers {
             notify = notify.with_provider(provider);
         }
@@ -132,8 +144,10 @@ impl ServerConfig {
     /// One line about what happens to messages.
     pub(crate) fn sandbox_note(&self) -> String {
         match &self.notify.sandbox {
-            Sandbox::Off => format!("off, {} e-mail provider(s)", self.notify.providers.len()),
-            Sandbox::On if self.notify.providers.is_empty() => {
+            Sandbox::Off => {
+                format!("off, {} provider(s)", self.notify.providers.len() + self.notify.services.len())
+            }
+            Sandbox::Unconfigured => {
                 "on: messages are held, because no e-mail provider is configured".to_owned()
             }
             Sandbox::On => "on: messages are held".to_owned(),
@@ -191,13 +205,46 @@ fn providers(s: &Settings) -> Result<Vec<EmailProvider>, ConfigError> {
         let name = Name::new(DEFAULT_PROVIDER).expect("a fixed, valid name");
         out.push(EmailProvider::new(name, url, from).map_err(|e| s.refuse("smtp_url", e.to_string()))?);
     }
-    for (name, table) in &s.providers {
+    for (name, table) in s.providers.iter().filter(|(_, t)| t.kind == "smtp") {
         out.push(provider(name, table, default_from.clone())?);
     }
     if s.providers.contains_key(DEFAULT_PROVIDER) && !s.text("smtp_url").is_empty() {
         return Err(s.refuse("smtp_url", "and [providers.default] name the same provider; remove one"));
     }
     Ok(out)
+}
+
+fn services(s: &Settings) -> Result<BTreeMap<Name, Service>, ConfigError> {
+    let mut out = BTreeMap::new();
+    for (name, table) in s.providers.iter().filter(|(_, t)| t.kind != "smtp") {
+        let service =
+            super::providers::service(name, table).map_err(|(key, problem)| ConfigError::Value {
+                name: format!("providers.{name}{key}"),
+                value: "…".into(),
+                from: "posthaste.toml".into(),
+                problem,
+            })?;
+        out.insert(service.name.clone(), service);
+    }
+    Ok(out)
+}
+
+/// Ranges of addresses that may be called although they are not public.
+fn cidrs(s: &Settings) -> Result<Vec<IpNet>, ConfigError> {
+    let read = |text: &str| {
+        let one = text.parse::<std::net::IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or(one).map_err(|_| {
+            s.refuse("allow_cidrs", format!("must be ranges such as 10.0.0.0/8 or fd00::/8, not {text:?}"))
+        })
+    };
+    parts(s.text("allow_cidrs")).map(read).collect()
+}
+
+fn signing(s: &Settings) -> Result<Option<SigningSecret>, ConfigError> {
+    match s.text("signing_secret") {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|e: SignError| s.refuse("signing_secret", e.to_string())),
+    }
 }
 
 fn provider(
@@ -212,16 +259,20 @@ fn provider(
         problem,
     };
     let checked = Name::new(name).map_err(|e| refuse("", format!("the name {e}")))?;
-    let url: SmtpUrl = table.url.parse().map_err(|e| refuse(".url", format!("{e}")))?;
-    let own = table.from.as_deref().map(str::parse::<Mailbox>).transpose();
+    let url = table
+        .values
+        .get("url")
+        .ok_or_else(|| refuse(".url", "must be a URL: smtp://… or smtps://…".into()))?;
+    let url: SmtpUrl = url.parse().map_err(|e| refuse(".url", format!("{e}")))?;
+    let own = table.values.get("from").map(|f| f.parse::<Mailbox>()).transpose();
     let own = own.map_err(|e| refuse(".from", e.to_string()))?;
     let from = own
         .or_else(|| sender(&url, default_from))
         .ok_or_else(|| refuse(".from", "must name the sender, for example noreply@example.com".into()))?;
     let mut provider = EmailProvider::new(checked, url, from).map_err(|e| refuse("", e.to_string()))?;
-    if let Some(path) = &table.ca_file {
+    if let Some(path) = table.values.get("ca_file") {
         let pem = std::fs::read_to_string(path)
-            .map_err(|e| refuse(".ca_file", format!("{} cannot be read: {e}", path.display())))?;
+            .map_err(|e| refuse(".ca_file", format!("{path} cannot be read: {e}")))?;
         provider.trust = Some(pem);
     }
     Ok(provider)
@@ -251,7 +302,7 @@ fn mailbox(s: &Settings) -> Result<Option<Mailbox>, ConfigError> {
 /// be an error, not a quiet success.
 fn sandbox(s: &Settings, no_provider: bool, local: bool) -> Result<Sandbox, ConfigError> {
     match s.text("sandbox") {
-        "auto" | "" if no_provider && local => Ok(Sandbox::On),
+        "auto" | "" if no_provider && local => Ok(Sandbox::Unconfigured),
         "auto" | "" | "off" | "false" => Ok(Sandbox::Off),
         "on" | "true" => Ok(Sandbox::On),
         patterns => {
@@ -412,7 +463,7 @@ mod tests {
     fn the_defaults_are_a_working_configuration() {
         let c = config(&[]).expect("valid");
         assert_eq!(c.addr.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:8000"));
-        assert_eq!(c.notify.sandbox, Sandbox::On);
+        assert_eq!(c.notify.sandbox, Sandbox::Unconfigured);
         assert_eq!((c.concurrency, c.grace), (64, Duration::from_secs(25)));
         assert_eq!(c.retention, Retention::default());
         assert_eq!(c.queues.len(), 1);
@@ -438,7 +489,7 @@ mod tests {
         let local = ("redis_url", "redis://127.0.0.1");
         let c = config_of(Role::Worker, &[local]).expect("valid");
         assert_eq!(c.addr.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:8001"));
-        assert_eq!(c.notify.sandbox, Sandbox::On);
+        assert_eq!(c.notify.sandbox, Sandbox::Unconfigured);
         let off = config_of(Role::Worker, &[local, ("worker_addr", "off")]).expect("valid");
         assert_eq!(off.addr, None);
         let far = [("redis_url", "redis://redis"), ("worker_addr", "0.0.0.0:8001")];
@@ -447,7 +498,7 @@ mod tests {
         let on = [far[0], ("sandbox", "on")];
         assert_eq!(config_of(Role::Worker, &on).expect("valid").notify.sandbox, Sandbox::On);
         // Of the API, the address that it listens on decides.
-        assert_eq!(config_of(Role::Api, &far[..1]).expect("valid").notify.sandbox, Sandbox::On);
+        assert_eq!(config_of(Role::Api, &far[..1]).expect("valid").notify.sandbox, Sandbox::Unconfigured);
         assert!(config_of(Role::Worker, &[local, ("worker_addr", "8001")]).is_err());
     }
 

@@ -37,7 +37,9 @@ impl Channel for DiscordChannel {
 
     async fn send(&self, message: &Notification, cx: &Context) -> Result<Receipt, Failure> {
         let service = self.services.of(message.provider.as_ref())?;
-        let ServiceKind::Discord { url } = &service.kind else { unreachable!("services are found by their channel") };
+        let ServiceKind::Discord { url } = &service.kind else {
+            unreachable!("services are found by their channel")
+        };
         // Nobody is mentioned by what somebody else wrote.
         let mut body = json!({"content": whole_text(message), "allowed_mentions": {"parse": []}});
         if let Some(name) = message.options.get("username") {
@@ -63,7 +65,8 @@ fn failure(answer: &Answer) -> Failure {
         (404, _) | (_, Some(10_015 | 50_027)) => Failure { class: FailureClass::Misconfigured, ..failure },
         (429, _) => {
             // In seconds with a fraction; the header is rounded.
-            let after = body.get("retry_after").and_then(Value::as_f64).filter(|s| (0.0..86_400.0).contains(s));
+            let after =
+                body.get("retry_after").and_then(Value::as_f64).filter(|s| (0.0..86_400.0).contains(s));
             match after {
                 Some(seconds) => failure.with_retry_after(Duration::from_secs_f64(seconds)),
                 None => failure,

@@ -51,10 +51,18 @@ impl Channel for GotifyChannel {
         let said = json_of(&answer);
         if answer.is_success() {
             let id = said.get("id").map(ToString::to_string).unwrap_or_default();
-            return Ok(Receipt { provider: service.name.to_string(), code: answer.status.to_string(), response: id });
+            return Ok(Receipt {
+                provider: service.name.to_string(),
+                code: answer.status.to_string(),
+                response: id,
+            });
         }
         let failure = failure_of(&answer, &text_of(&said, "/errorDescription"));
         // The server knows one path for messages: where it is not found, the address is wrong.
-        Err(if answer.status == 404 { Failure { class: FailureClass::Misconfigured, ..failure } } else { failure })
+        Err(if answer.status == 404 {
+            Failure { class: FailureClass::Misconfigured, ..failure }
+        } else {
+            failure
+        })
     }
 }

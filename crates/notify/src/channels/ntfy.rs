@@ -42,7 +42,10 @@ impl Channel for NtfyChannel {
         };
         let to = Some(message.to.as_str()).filter(|t| !t.is_empty()).or(topic.as_deref());
         let to = to.ok_or_else(|| {
-            Failure::new(FailureClass::Permanent, "The message names no topic of ntfy, nor does its provider.")
+            Failure::new(
+                FailureClass::Permanent,
+                "The message names no topic of ntfy, nor does its provider.",
+            )
         })?;
         let mut body = json!({"topic": to, "message": body_text(message)});
         if let Some(subject) = &message.subject {
@@ -60,7 +63,11 @@ impl Channel for NtfyChannel {
         let answer = post(&self.http, cx, request).await?;
         if answer.is_success() {
             let response = text_of(&json_of(&answer), "/id");
-            return Ok(Receipt { provider: service.name.to_string(), code: answer.status.to_string(), response });
+            return Ok(Receipt {
+                provider: service.name.to_string(),
+                code: answer.status.to_string(),
+                response,
+            });
         }
         Err(failure_of(&answer, &text_of(&json_of(&answer), "/error")))
     }

@@ -65,7 +65,10 @@ impl Request {
     /// With a secret header; a value that is none is a fault of the configuration.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Result<Self, Failure> {
         let mut value = HeaderValue::from_str(value).map_err(|_| {
-            Failure::new(FailureClass::Misconfigured, format!("The provider's {name} holds characters that no header can."))
+            Failure::new(
+                FailureClass::Misconfigured,
+                format!("The provider's {name} holds characters that no header can."),
+            )
         })?;
         value.set_sensitive(true);
         self.headers.insert(name, value);
@@ -77,7 +80,9 @@ impl Request {
 pub(crate) async fn post(http: &HttpClient, cx: &Context, request: Request) -> Result<Answer, Failure> {
     let Request { url, headers, body } = request;
     // Before the mark: what must not be called is known to have been sent nothing.
-    http.guard().check_url(&url).map_err(|e| Failure::new(FailureClass::Misconfigured, format!("The provider's URL: {e}")))?;
+    http.guard()
+        .check_url(&url)
+        .map_err(|e| Failure::new(FailureClass::Misconfigured, format!("The provider's URL: {e}")))?;
     cx.mark().await.map_err(|e| mark_error(&e))?;
     let ask = Ask {
         method: reqwest::Method::POST,
@@ -109,7 +114,8 @@ pub(crate) fn failure_of(answer: &Answer, said: &str) -> Failure {
     };
     let said = if said.is_empty() { answer.text() } else { said.to_owned() };
     let colon = if said.is_empty() { "" } else { ": " };
-    let failure = Failure::new(class, format!("The provider answered {status}{colon}{said}")).with_code(status.to_string());
+    let failure = Failure::new(class, format!("The provider answered {status}{colon}{said}"))
+        .with_code(status.to_string());
     match answer.retry_after {
         Some(after) => failure.with_retry_after(after),
         None => failure,

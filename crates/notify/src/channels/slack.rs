@@ -40,11 +40,17 @@ impl Channel for SlackChannel {
             ServiceKind::SlackBot { token, api, channel } => {
                 let to = Some(message.to.as_str()).filter(|t| !t.is_empty()).or(channel.as_deref());
                 let to = to.ok_or_else(|| {
-                    Failure::new(FailureClass::Permanent, "The message names no Slack channel, nor does its provider.")
+                    Failure::new(
+                        FailureClass::Permanent,
+                        "The message names no Slack channel, nor does its provider.",
+                    )
                 })?;
                 let body = json!({"channel": to, "text": text, "unfurl_links": false});
                 let url = format!("{}/chat.postMessage", api.trim_end_matches('/'));
-                (Request::json(url, &body).with("authorization", &format!("Bearer {}", token.expose()))?, true)
+                (
+                    Request::json(url, &body).with("authorization", &format!("Bearer {}", token.expose()))?,
+                    true,
+                )
             }
             ServiceKind::SlackWebhook { url } => {
                 if !message.to.as_str().is_empty() {
@@ -93,22 +99,41 @@ fn bot_failure(answer: &Answer) -> Option<Failure> {
     let word = text_of(&body, "/error");
     let failure = failure_of(answer, &word);
     // A 200 that is no success, and says nothing that is known, may pass.
-    let failure = if answer.is_success() { Failure { class: FailureClass::Transient, ..failure } } else { failure };
+    let failure =
+        if answer.is_success() { Failure { class: FailureClass::Transient, ..failure } } else { failure };
     Some(with_class(failure, &word))
 }
 
 fn with_class(failure: Failure, word: &str) -> Failure {
     let class = match word {
-        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" | "no_permission"
-        | "missing_scope" | "org_login_required" | "ekm_access_denied" | "invalid_token" | "no_service"
-        | "no_service_id" | "no_team" | "team_disabled" | "action_prohibited" | "posting_to_general_channel_denied" => {
-            FailureClass::Misconfigured
-        }
+        "invalid_auth"
+        | "not_authed"
+        | "account_inactive"
+        | "token_revoked"
+        | "token_expired"
+        | "no_permission"
+        | "missing_scope"
+        | "org_login_required"
+        | "ekm_access_denied"
+        | "invalid_token"
+        | "no_service"
+        | "no_service_id"
+        | "no_team"
+        | "team_disabled"
+        | "action_prohibited"
+        | "posting_to_general_channel_denied" => FailureClass::Misconfigured,
         "ratelimited" | "rate_limited" | "message_limit_exceeded" => FailureClass::Throttled,
-        "channel_not_found" | "is_archived" | "channel_is_archived" | "not_in_channel" | "user_not_found"
-        | "restricted_action" | "no_text" | "msg_too_long" | "invalid_payload" | "invalid_blocks" | "too_many_attachments" => {
-            FailureClass::Permanent
-        }
+        "channel_not_found"
+        | "is_archived"
+        | "channel_is_archived"
+        | "not_in_channel"
+        | "user_not_found"
+        | "restricted_action"
+        | "no_text"
+        | "msg_too_long"
+        | "invalid_payload"
+        | "invalid_blocks"
+        | "too_many_attachments" => FailureClass::Permanent,
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "rollup_error" => {
             FailureClass::Transient
         }

@@ -53,7 +53,11 @@ impl Channel for SmsChannel {
         let said = json_of(&answer);
         if answer.is_success() {
             let response = text_of(&said, "/sid");
-            return Ok(Receipt { provider: service.name.to_string(), code: answer.status.to_string(), response });
+            return Ok(Receipt {
+                provider: service.name.to_string(),
+                code: answer.status.to_string(),
+                response,
+            });
         }
         Err(failure(&answer, &said))
     }

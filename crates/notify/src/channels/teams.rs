@@ -34,7 +34,9 @@ impl Channel for TeamsChannel {
 
     async fn send(&self, message: &Notification, cx: &Context) -> Result<Receipt, Failure> {
         let service = self.services.of(message.provider.as_ref())?;
-        let ServiceKind::Teams { url } = &service.kind else { unreachable!("services are found by their channel") };
+        let ServiceKind::Teams { url } = &service.kind else {
+            unreachable!("services are found by their channel")
+        };
         let mut blocks = Vec::new();
         if let Some(subject) = message.subject.as_deref().filter(|s| !s.trim().is_empty()) {
             blocks.push(json!({"type": "TextBlock", "text": plain(subject), "weight": "bolder", "size": "medium", "wrap": true}));
@@ -77,7 +79,9 @@ fn failure(answer: &Answer) -> Option<Failure> {
     if answer.is_success() {
         let text = answer.text();
         let throttled = text.contains("HTTP error 429");
-        return throttled.then(|| Failure::new(FailureClass::Throttled, format!("The provider answered: {text}")).with_code("429"));
+        return throttled.then(|| {
+            Failure::new(FailureClass::Throttled, format!("The provider answered: {text}")).with_code("429")
+        });
     }
     let failure = failure_of(answer, &said);
     match answer.status {

@@ -44,7 +44,10 @@ impl Channel for TelegramChannel {
         };
         let to = Some(message.to.as_str()).filter(|t| !t.is_empty()).or(chat.as_deref());
         let to = to.ok_or_else(|| {
-            Failure::new(FailureClass::Permanent, "The message names no Telegram chat, nor does its provider.")
+            Failure::new(
+                FailureClass::Permanent,
+                "The message names no Telegram chat, nor does its provider.",
+            )
         })?;
         let mut body = json!({"chat_id": to, "text": whole_text(message), "link_preview_options": {"is_disabled": true}});
         if let Some(mode) = message.options.get("parse_mode") {
@@ -58,7 +61,11 @@ impl Channel for TelegramChannel {
         let said = json_of(&answer);
         if answer.is_success() && said.get("ok").and_then(Value::as_bool) == Some(true) {
             let id = said.pointer("/result/message_id").map(ToString::to_string).unwrap_or_default();
-            return Ok(Receipt { provider: service.name.to_string(), code: answer.status.to_string(), response: id });
+            return Ok(Receipt {
+                provider: service.name.to_string(),
+                code: answer.status.to_string(),
+                response: id,
+            });
         }
         Err(failure(&answer, &said))
     }

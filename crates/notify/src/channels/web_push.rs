@@ -34,7 +34,9 @@ const RECORD: u32 = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebPushError {
     /// Not what a browser's `PushSubscription` looks like.
-    #[error("Give the subscription as the browser's PushSubscription.toJSON() gives it: endpoint, keys.p256dh and keys.auth.")]
+    #[error(
+        "Give the subscription as the browser's PushSubscription.toJSON() gives it: endpoint, keys.p256dh and keys.auth."
+    )]
     Subscription,
     /// Not a pair of VAPID keys.
     #[error("VAPID keys are a public key of 65 bytes and its private key of 32 bytes, both in base64url.")]
@@ -155,7 +157,8 @@ impl Channel for WebPushChannel {
         let ServiceKind::WebPush { subject, key } = &service.kind else {
             unreachable!("services are found by their channel")
         };
-        let to: Subscription = message.to.as_str().parse().map_err(|e: WebPushError| permanent(e.to_string()))?;
+        let to: Subscription =
+            message.to.as_str().parse().map_err(|e: WebPushError| permanent(e.to_string()))?;
         // The push service is the browser's choice, not ours: what must not be called is the message's fault.
         let url = self.http.guard().check_url(&to.endpoint).map_err(|e| permanent(e.to_string()))?;
         let mut content = json!({"id": cx.task().lease.task, "body": body_text(message)});
@@ -166,7 +169,9 @@ impl Channel for WebPushChannel {
             content["url"] = link.clone();
         }
         let body = encrypt(&to, content.to_string().as_bytes()).ok_or_else(|| {
-            permanent("The subscription's key is none, or the message is too long to be encrypted for it.".into())
+            permanent(
+                "The subscription's key is none, or the message is too long to be encrypted for it.".into(),
+            )
         })?;
         let ttl = message.options.get("ttl").and_then(serde_json::Value::as_u64).unwrap_or(TTL);
         let mut request = Request { url: to.endpoint.clone(), headers: Default::default(), body }
@@ -229,7 +234,8 @@ fn encrypt(to: &Subscription, content: &[u8]) -> Option<Vec<u8>> {
     let private = agreement::EphemeralPrivateKey::generate(&agreement::ECDH_P256, &random).ok()?;
     let ours = private.compute_public_key().ok()?;
     let theirs = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, &to.public);
-    let derived = agreement::agree_ephemeral(private, &theirs, |shared| derive(shared, to, ours.as_ref(), &salt));
+    let derived =
+        agreement::agree_ephemeral(private, &theirs, |shared| derive(shared, to, ours.as_ref(), &salt));
     let (key, nonce) = derived.ok().flatten()?;
     let mut out = Vec::with_capacity(content.len() + 103);
     out.extend_from_slice(&salt);
@@ -259,10 +265,13 @@ mod tests {
     fn the_keys_of_the_standards_example_come_out() {
         let to = Subscription {
             endpoint: String::new(),
-            public: bytes("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
+            public: bytes(
+                "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            ),
             auth: bytes("BTBZMqHH6r4Tts7J_aSIgg"),
         };
-        let ours = bytes("BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8");
+        let ours =
+            bytes("BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8");
         let salt: [u8; 16] = bytes("DGv6ra1nlYgDCS1FRnbzlw").try_into().unwrap();
         let shared = bytes("kyrL1jIIOHEzg3sM2ZWRHDRB62YACZhhSlknJ672kSs");
         let (key, nonce) = derive(&shared, &to, &ours, &salt).unwrap();
@@ -282,7 +291,9 @@ mod tests {
         let ours = sent[21..86].to_vec();
         let sender = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, &ours);
         let (key, nonce) =
-            agreement::agree_ephemeral(browser, &sender, |shared| derive(shared, &to, &ours, &salt)).unwrap().unwrap();
+            agreement::agree_ephemeral(browser, &sender, |shared| derive(shared, &to, &ours, &salt))
+                .unwrap()
+                .unwrap();
         let key = aead::LessSafeKey::new(aead::UnboundKey::new(&aead::AES_128_GCM, &key).unwrap());
         let mut record = sent[86..].to_vec();
         let nonce = aead::Nonce::assume_unique_for_key(nonce);
@@ -295,10 +306,18 @@ mod tests {
     #[test]
     fn subscriptions_and_keys_are_checked() {
         let key = URL_SAFE_NO_PAD.encode([4u8; 65]);
-        let good = format!(r#"{{"endpoint":"https://push.example.com/x","expirationTime":null,"keys":{{"p256dh":"{key}","auth":"AAAAAAAAAAAAAAAAAAAAAA=="}}}}"#);
+        let good = format!(
+            r#"{{"endpoint":"https://push.example.com/x","expirationTime":null,"keys":{{"p256dh":"{key}","auth":"AAAAAAAAAAAAAAAAAAAAAA=="}}}}"#
+        );
         let subscription: Subscription = good.parse().unwrap();
         assert_eq!(subscription.endpoint, "https://push.example.com/x");
-        for bad in ["", "{}", &good.replace("https", "ftp"), &good.replace("AAAA", "A"), &good.replace("p256dh", "p")] {
+        for bad in [
+            "",
+            "{}",
+            &good.replace("https", "ftp"),
+            &good.replace("AAAA", "A"),
+            &good.replace("p256dh", "p"),
+        ] {
             assert!(bad.parse::<Subscription>().is_err(), "{bad}");
         }
         assert!(VapidKey::new("x", "y").is_err());

@@ -64,7 +64,8 @@ pub(crate) fn target(to: &str) -> String {
         return to.to_owned();
     }
     let host = net::read_url(to).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':') { c } else { '_' };
+    let plain =
+        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':') { c } else { '_' };
     let host: String = host.chars().take(MAX_TARGET).map(plain).collect();
     format!("@{host}")
 }
@@ -73,11 +74,15 @@ pub(crate) fn target(to: &str) -> String {
 pub(crate) fn signed_headers(secrets: &[SigningSecret], id: &str, body: &[u8]) -> HeaderMap {
     let seconds = now().as_millis() / 1_000;
     let mut headers = HeaderMap::with_capacity(8);
-    let value = |text: String| HeaderValue::try_from(text).expect("ids, numbers and base64 are header values");
+    let value =
+        |text: String| HeaderValue::try_from(text).expect("ids, numbers and base64 are header values");
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(HeaderName::from_static(sign::ID), value(id.to_owned()));
     headers.insert(HeaderName::from_static(sign::TIMESTAMP), value(seconds.to_string()));
-    headers.insert(HeaderName::from_static(sign::SIGNATURE), value(sign::signatures(secrets, id, seconds, body)));
+    headers.insert(
+        HeaderName::from_static(sign::SIGNATURE),
+        value(sign::signatures(secrets, id, seconds, body)),
+    );
     headers
 }
 
@@ -95,10 +100,13 @@ pub(crate) fn failure_of(answer: &Answer) -> Failure {
         300..=399 => (FailureClass::Permanent, "redirects are not followed"),
         410 => (FailureClass::Permanent, "it is gone for good"),
         429 => (FailureClass::Throttled, "it asks to be left alone for a while"),
-        503 if answer.retry_after.is_some() => (FailureClass::Throttled, "it asks to be left alone for a while"),
+        503 if answer.retry_after.is_some() => {
+            (FailureClass::Throttled, "it asks to be left alone for a while")
+        }
         _ => (FailureClass::Transient, "it did not take the message"),
     };
-    let failure = Failure::new(class, format!("The receiver answered {status}, {what}{said}")).with_code(status.to_string());
+    let failure = Failure::new(class, format!("The receiver answered {status}, {what}{said}"))
+        .with_code(status.to_string());
     match answer.retry_after {
         Some(after) => failure.with_retry_after(after),
         None => failure,
@@ -146,11 +154,17 @@ impl Channel for WebhookChannel {
         let headers = signed_headers(&secrets, &task.lease.task.to_string(), &body);
         cx.mark().await.map_err(|e| mark_error(&e))?;
         let method = reqwest::Method::POST;
-        let answer = self.http.ask(Ask { method, url, headers, body, within: within(cx), read: Read::Glance }).await;
+        let answer =
+            self.http.ask(Ask { method, url, headers, body, within: within(cx), read: Read::Glance }).await;
         let (called, outcome) = match answer {
-            Ok(answer) if answer.is_success() => {
-                (Called::Well, Ok(Receipt { provider: "webhook".into(), code: answer.status.to_string(), response: answer.text() }))
-            }
+            Ok(answer) if answer.is_success() => (
+                Called::Well,
+                Ok(Receipt {
+                    provider: "webhook".into(),
+                    code: answer.status.to_string(),
+                    response: answer.text(),
+                }),
+            ),
             Ok(answer) => {
                 let called = if answer.status == 410 { Called::Gone } else { Called::Badly };
                 (called, Err(failure_of(&answer)))

@@ -51,14 +51,20 @@ pub enum Blocked {
 /// Looks names up; a test may answer by itself.
 pub trait Lookup: Send + Sync + 'static {
     /// The addresses of a name.
-    fn lookup(&self, name: String) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
+    fn lookup(
+        &self,
+        name: String,
+    ) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
 }
 
 /// The system's resolver.
 struct System;
 
 impl Lookup for System {
-    fn lookup(&self, name: String) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>> {
+    fn lookup(
+        &self,
+        name: String,
+    ) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>> {
         Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|a| a.ip()).collect()) })
     }
 }
@@ -154,9 +160,9 @@ impl Resolve for Guard {
         let guard = self.clone();
         Box::pin(async move {
             let asked = guard.lookup.lookup(name.as_str().to_owned());
-            let found = tokio::time::timeout(LOOKUP, asked)
-                .await
-                .map_err(|_| std::io::Error::new(std::io::ErrorKind::TimedOut, "the name was not looked up in time"))??;
+            let found = tokio::time::timeout(LOOKUP, asked).await.map_err(|_| {
+                std::io::Error::new(std::io::ErrorKind::TimedOut, "the name was not looked up in time")
+            })??;
             let mut refused = None;
             let mut fine = Vec::with_capacity(found.len());
             for ip in found {
@@ -167,7 +173,9 @@ impl Resolve for Guard {
             }
             match (fine.is_empty(), refused) {
                 (true, Some(e)) => Err(e.into()),
-                (true, None) => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address").into()),
+                (true, None) => {
+                    Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address").into())
+                }
                 (false, _) => Ok(Box::new(fine.into_iter()) as Addrs),
             }
         })
@@ -184,17 +192,42 @@ mod tests {
     fn tricks_are_seen_through() {
         let guard = Guard::default();
         for bad in [
-            "http://127.0.0.1/", "http://2130706433/", "http://0177.0.0.1/", "http://0x7f.1/", "http://127.1/",
-            "http://0x7f000001/", "http://[::1]/", "http://[::]/", "http://[::ffff:10.0.0.1]/", "http://[::ffff:7f00:1]/",
-            "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:7f00:1::]/", "http://169.254.169.254/latest",
-            "http://0/", "http://0.0.0.0/", "http://127.0.0.1./", "http://１２７.0.0.1/", "http://user@example.com/",
-            "http://user:pass@example.com/", "http://@127.0.0.1/", "ftp://example.com/", "file:///etc/passwd",
-            "gopher://example.com/", "http://", "//example.com", "http://exa mple.com/", "http://example.com/\r\nX: y",
-            "http://[fe80::1%25eth0]/", "http://10.1.2.3:8080/", "javascript:alert(1)",
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0177.0.0.1/",
+            "http://0x7f.1/",
+            "http://127.1/",
+            "http://0x7f000001/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[2002:7f00:1::]/",
+            "http://169.254.169.254/latest",
+            "http://0/",
+            "http://0.0.0.0/",
+            "http://127.0.0.1./",
+            "http://１２７.0.0.1/",
+            "http://user@example.com/",
+            "http://user:pass@example.com/",
+            "http://@127.0.0.1/",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "gopher://example.com/",
+            "http://",
+            "//example.com",
+            "http://exa mple.com/",
+            "http://example.com/\r\nX: y",
+            "http://[fe80::1%25eth0]/",
+            "http://10.1.2.3:8080/",
+            "javascript:alert(1)",
         ] {
             assert!(guard.check_url(bad).is_err(), "{bad}");
         }
-        for good in ["https://example.com/hook?x=1", "http://93.184.216.34/", "https://[2606:4700:4700::1111]:8443/x"] {
+        for good in
+            ["https://example.com/hook?x=1", "http://93.184.216.34/", "https://[2606:4700:4700::1111]:8443/x"]
+        {
             assert!(guard.check_url(good).is_ok(), "{good}");
         }
     }
@@ -202,7 +235,12 @@ mod tests {
     #[test]
     fn what_is_allowed_is_allowed_in_every_form() {
         let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
-        for good in ["http://127.0.0.1:9000/", "http://[::ffff:127.0.0.1]/", "http://[fd12::1]/", "http://2130706433/"] {
+        for good in [
+            "http://127.0.0.1:9000/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[fd12::1]/",
+            "http://2130706433/",
+        ] {
             assert!(guard.check_url(good).is_ok(), "{good}");
         }
         assert!(guard.check_url("http://10.0.0.1/").is_err());

@@ -160,7 +160,10 @@ impl HttpClient {
 async fn read(mut response: Response, read: Read, deadline: Instant) -> Result<Answer, NoAnswer> {
     let mut answer = Answer {
         status: response.status().as_u16(),
-        retry_after: response.headers().get(RETRY_AFTER).and_then(|v| retry_after(v.to_str().ok()?, SystemTime::now())),
+        retry_after: response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|v| retry_after(v.to_str().ok()?, SystemTime::now())),
         content_type: response
             .headers()
             .get(header::CONTENT_TYPE)

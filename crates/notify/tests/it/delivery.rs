@@ -12,7 +12,7 @@ use posthaste_core::{
     Records, RetryPolicy, State, Store, Task, TaskId,
 };
 use posthaste_notify::{
-    HeldMessage, Notification, NotifyConfig, NotifyHandler, Sandbox, Suppression, result_sentence,
+    HeldMessage, Notification, NotifyConfig, NotifyHandler, Recipient, Sandbox, Suppression, result_sentence,
 };
 use posthaste_testkit::frozen_clock;
 use posthaste_testkit::smtp::{Action, SmtpSink, Stage};
@@ -187,9 +187,9 @@ async fn an_address_that_does_not_exist_is_remembered() {
     assert_eq!((error.reason, error.class), (Some(EndReason::Suppressed), Some(C::Suppress)));
     assert_eq!(error.code.as_deref(), Some("550 5.1.1"));
     let record = rig.store.get_record(RecordKind::Suppression, "dev@example.com").await.unwrap().unwrap();
-    assert_eq!(record.body.parse::<Suppression>().unwrap().task, id);
+    assert_eq!(record.body.parse::<Suppression>().unwrap().task, Some(id));
 
-    let again = Notification { to: "Dev@Example.com".parse().unwrap(), ..note() };
+    let again = Notification { to: Recipient::Email("Dev@Example.com".parse().unwrap()), ..note() };
     let second = rig.send(again.clone()).await;
     let error = rig.until_state(second, State::Failed).await.error.unwrap();
     assert_eq!((error.reason, error.code.as_deref()), (Some(EndReason::Suppressed), Some("550 5.1.1")));

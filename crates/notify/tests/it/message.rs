@@ -3,7 +3,7 @@
 use crate::common::*;
 use mailparse::MailHeaderMap;
 use posthaste_core::FailureClass as C;
-use posthaste_notify::{EmailAddress, Notification, NotifyHandler};
+use posthaste_notify::{EmailAddress, Notification, NotifyHandler, Recipient};
 use posthaste_testkit::smtp::{SinkOptions, SmtpSink, Stage, SunkMessage};
 
 async fn arrived(n: &Notification) -> SunkMessage {
@@ -146,7 +146,7 @@ async fn a_payload_that_is_no_notification_is_permanent() {
 
 #[tokio::test]
 async fn an_international_domain_goes_out_as_punycode() {
-    let n = Notification { to: "info@bücher.example".parse().unwrap(), ..note() };
+    let n = Notification { to: Recipient::Email("info@bücher.example".parse().unwrap()), ..note() };
     let m = arrived(&n).await;
     assert_eq!(m.to, ["info@xn--bcher-kva.example"]);
     assert_eq!(m.header("To").as_deref(), Some("info@xn--bcher-kva.example"));
@@ -155,7 +155,7 @@ async fn an_international_domain_goes_out_as_punycode() {
 
 #[tokio::test]
 async fn an_international_mailbox_needs_a_server_that_knows_it() {
-    let n = Notification { to: "用户@例え.jp".parse().unwrap(), ..note() };
+    let n = Notification { to: Recipient::Email("用户@例え.jp".parse().unwrap()), ..note() };
     let plain = SmtpSink::start().await;
     let (failure, marks) = failing(&handler(&plain), &n).await;
     assert_eq!(

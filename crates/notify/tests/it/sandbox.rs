@@ -3,7 +3,8 @@
 use crate::common::*;
 use posthaste_core::{Kept, Outcome, RecordKind};
 use posthaste_notify::{
-    HeldMessage, Notification, NotifyConfig, NotifyHandler, NotifyResult, RecipientPattern, Sandbox,
+    HeldMessage, Notification, NotifyConfig, NotifyHandler, NotifyResult, Recipient, RecipientPattern,
+    Sandbox,
 };
 use posthaste_testkit::smtp::SmtpSink;
 
@@ -52,7 +53,7 @@ async fn the_sandbox_can_hold_some_recipients_and_let_others_pass() {
     let only = Sandbox::OnlyFor(vec![RecipientPattern::new("*@example.com").unwrap()]);
     let handler = NotifyHandler::new(NotifyConfig { sandbox: only, ..config([provider("default", &sink)]) });
     held(&handler, &note()).await;
-    let other = Notification { to: "dev@example.org".parse().unwrap(), ..note() };
+    let other = Notification { to: Recipient::Email("dev@example.org".parse().unwrap()), ..note() };
     sent(&handler, &other).await;
     assert_eq!(sink.messages().len(), 1);
 }

@@ -1,6 +1,5 @@
 //! `POST /v1/tasks`: enqueue a task of any kind.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -15,9 +14,9 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::detail::json_of;
-use crate::input::fields::{Errors, Object, Refusal, id, integer, key, parsed, text, time, word};
+use crate::input::fields::{Errors, Object, id, integer, key, parsed, time, word};
 use crate::input::json::{JsonBody, unreadable};
-use crate::input::{query, retry};
+use crate::input::{notification, query, retry};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::view::EnqueuedView;
 use crate::{Api, ApiError, Caller, FieldError, schema};
@@ -286,42 +285,26 @@ fn base(kind: Option<Kind>, payload: Option<Json>, errors: &mut Errors) -> Optio
 fn read_notification(payload: &Json, errors: &mut Errors) -> Option<Notification> {
     let value: Value = payload.parse().ok()?;
     let mut found = Errors::default();
-    let mut o = match Object::new(&value, vec!["body".into(), "payload".into()], &mut found) {
-        Some(o) => o,
-        None => {
-            errors.0.append(&mut found.0);
-            return None;
-        }
+    let loc: Vec<crate::Loc> = vec!["body".into(), "payload".into()];
+    let Some(mut o) = Object::new(&value, loc.clone(), &mut found) else {
+        errors.0.append(&mut found.0);
+        return None;
     };
-    o.required(&mut found, "channel", word(&["email"], |w| w));
-    let to = o.required(&mut found, "to", |v| {
-        crate::input::fields::text(v)?
-            .parse()
-            .map_err(|e| ("value_error", format!("value is not a valid email address: {e}")))
-    });
-    let text = |v: &Value| crate::input::fields::text(v).map(str::to_owned);
-    let subject = o.optional(&mut found, "subject", text);
-    let message = o.optional(&mut found, "message", text);
-    let html = o.optional(&mut found, "html", text);
-    let provider = o.optional(&mut found, "provider", parsed);
-    let reply_to = o.optional(&mut found, "reply_to", parsed);
-    let headers = o.optional(&mut found, "headers", texts).unwrap_or_default();
-    o.finish(&mut found);
-    let notification = to.map(|to| Notification { to, subject, message, html, provider, reply_to, headers });
-    if let Some(Err(problems)) = notification.as_ref().map(Notification::check) {
-        for p in problems {
-            found.push(FieldError::new(["body", "payload", p.field], "value_error", p.problem));
-        }
+    // What is stored must say its channel: the handler does not guess.
+    if o.value("channel").is_none() {
+        found.push(FieldError::missing(o.loc("channel")));
+    }
+    let to = o.value("to");
+    let read = if found.0.is_empty() { notification::message(&mut o, to, &mut found) } else { None };
+    if o.value("channel").is_some() {
+        o.finish(&mut found);
+    }
+    if let Some(message) = &read {
+        notification::check(message, &loc, &mut found);
     }
     let good = found.0.is_empty();
     errors.0.append(&mut found.0);
-    notification.filter(|_| good)
-}
-
-/// An object of texts.
-fn texts(v: &Value) -> Result<BTreeMap<String, String>, Refusal> {
-    let object = v.as_object().ok_or_else(|| ("dict_type", "Input should be a valid object".to_owned()))?;
-    object.iter().map(|(name, v)| Ok((name.clone(), text(v)?.to_owned()))).collect()
+    read.filter(|_| good)
 }
 
 /// SHA-256 of the body in canonical form: names sorted, no white space between tokens. The payload

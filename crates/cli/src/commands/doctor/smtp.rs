@@ -17,7 +17,9 @@ const LIMIT: Duration = Duration::from_secs(15);
 pub(crate) async fn checks(config: &ServerConfig) -> Vec<Check> {
     if config.notify.providers.is_empty() {
         return vec![match config.notify.sandbox {
-            Sandbox::On => Check::ok("e-mail", format!("sandbox {}", config.sandbox_note())),
+            Sandbox::On | Sandbox::Unconfigured => {
+                Check::ok("e-mail", format!("sandbox {}", config.sandbox_note()))
+            }
             Sandbox::Off | Sandbox::OnlyFor(_) => Check::fail(
                 "e-mail",
                 "no provider is configured and the sandbox does not hold everything: notifications would wait as misconfigured",

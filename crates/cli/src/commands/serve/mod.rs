@@ -15,6 +15,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use axum::Router;
 use posthaste_api::{Api, ApiConfig, ApiError};
+use posthaste_notify::Sandbox;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -272,8 +273,8 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
         trusted_proxies: config.proxies.clone(),
         public_https: config.https,
         open_notify: config.open_notify,
-        provider_configured: !config.notify.providers.is_empty(),
-        sandbox: config.notify.sandbox == posthaste_notify::Sandbox::On,
+        provider_configured: !config.notify.sends_nothing(),
+        sandbox: matches!(config.notify.sandbox, Sandbox::On | Sandbox::Unconfigured),
         version: VERSION,
     }
 }

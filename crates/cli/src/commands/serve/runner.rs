@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use posthaste_core::{ErrorClass, Kind, Store};
-use posthaste_notify::NotifyHandler;
-use posthaste_worker::{Registry, Worker, WorkerConfig};
+use posthaste_core::{ErrorClass, Store};
+use posthaste_worker::{Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::VERSION;
@@ -23,8 +22,7 @@ impl Runner {
     pub(crate) async fn start(&self, config: &ServerConfig, store: Arc<dyn Store>) -> anyhow::Result<()> {
         let mut patience = Patience::default();
         loop {
-            let notify = NotifyHandler::new(config.notify.clone()).with_records(store.clone());
-            let registry = Registry::new().with(Kind::notify(), Arc::new(notify));
+            let registry = posthaste_notify::kinds(config.notify.clone(), store.clone());
             match Worker::start(store.clone(), registry, worker_config(config)).await {
                 Ok(worker) => {
                     *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);

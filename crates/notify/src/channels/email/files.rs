@@ -36,11 +36,16 @@ async fn one(a: &Attachment, means: &Means, most: usize) -> Result<File, Failure
     let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
     let mut content_type = a.content_type().to_owned();
     let bytes = if let Some(content) = &a.content {
-        STANDARD.decode(content).map_err(|_| permanent("The content of an attachment is not base64.".into()))?
+        STANDARD
+            .decode(content)
+            .map_err(|_| permanent("The content of an attachment is not base64.".into()))?
     } else if let Some(id) = a.id {
-        let (records, _) = means.stored.as_ref().ok_or_else(|| permanent("There is no store of attachments.".into()))?;
+        let (records, _) =
+            means.stored.as_ref().ok_or_else(|| permanent("There is no store of attachments.".into()))?;
         let (stored, bytes) = load_stored(records.as_ref(), id).await.map_err(|e| match e {
-            AttachmentError::Store(e) => Failure::new(FailureClass::Unavailable, format!("Nothing was sent: {e}.")),
+            AttachmentError::Store(e) => {
+                Failure::new(FailureClass::Unavailable, format!("Nothing was sent: {e}."))
+            }
             e => permanent(e.to_string()),
         })?;
         if a.content_type.is_none() {
@@ -67,8 +72,13 @@ async fn fetch(url: &str, means: &Means, most: usize) -> Result<Vec<u8>, Failure
     let answer = means.http.ask(ask).await.map_err(|e| {
         let failure = webhook::failure_without(&e);
         // Fetching sends nobody anything: what was lost may be asked for again.
-        let class = if failure.class == FailureClass::Ambiguous { FailureClass::Transient } else { failure.class };
-        Failure { class, message: format!("An attachment could not be fetched. {}", failure.message), ..failure }
+        let class =
+            if failure.class == FailureClass::Ambiguous { FailureClass::Transient } else { failure.class };
+        Failure {
+            class,
+            message: format!("An attachment could not be fetched. {}", failure.message),
+            ..failure
+        }
     })?;
     if answer.is_success() {
         return Ok(answer.body);
@@ -77,5 +87,8 @@ async fn fetch(url: &str, means: &Means, most: usize) -> Result<Vec<u8>, Failure
         408 | 425 | 429 | 500..=599 => FailureClass::Transient,
         _ => FailureClass::Permanent,
     };
-    Err(Failure::new(class, format!("An attachment could not be fetched: its server answered {}.", answer.status)))
+    Err(Failure::new(
+        class,
+        format!("An attachment could not be fetched: its server answered {}.", answer.status),
+    ))
 }

@@ -63,7 +63,10 @@ pub struct File {
 
 impl std::fmt::Debug for File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("File").field("name", &self.name).field("size", &self.bytes.len()).finish_non_exhaustive()
+        f.debug_struct("File")
+            .field("name", &self.name)
+            .field("size", &self.bytes.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,9 +154,10 @@ pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
     }
     if let Some(link) = &parts.unsubscribe {
         // RFC 8058 §3.1: both, so that a mail program posts without asking further.
-        for (name, value) in
-            [("List-Unsubscribe", format!("<{link}>")), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into())]
-        {
+        for (name, value) in [
+            ("List-Unsubscribe", format!("<{link}>")),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+        ] {
             builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
         }
     }
@@ -179,8 +183,8 @@ fn with_files(texts: MultiPart, files: &[File]) -> Result<MultiPart, BuildError>
     }
     let mut mixed = MultiPart::mixed().multipart(texts);
     for file in files {
-        let content_type =
-            ContentType::parse(&file.content_type).map_err(|e| BuildError::Mime(format!("a content type: {e}")))?;
+        let content_type = ContentType::parse(&file.content_type)
+            .map_err(|e| BuildError::Mime(format!("a content type: {e}")))?;
         mixed = mixed.singlepart(Attachment::new(file.name.clone()).body(file.bytes.clone(), content_type));
     }
     Ok(mixed)

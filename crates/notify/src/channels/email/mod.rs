@@ -133,9 +133,12 @@ impl EmailChannel {
         let Some(category) = &message.unsubscribe else { return Ok(None) };
         let misconfigured = |why: &str| Failure::new(FailureClass::Misconfigured, why);
         let base = self.public_url.as_deref().ok_or_else(|| {
-            misconfigured("A message that can be unsubscribed from needs POSTHASTE_PUBLIC_URL, where its link leads.")
+            misconfigured(
+                "A message that can be unsubscribed from needs POSTHASTE_PUBLIC_URL, where its link leads.",
+            )
         })?;
-        let (_, signing) = self.means.stored.as_ref().ok_or_else(|| misconfigured("Links are signed by a store."))?;
+        let (_, signing) =
+            self.means.stored.as_ref().ok_or_else(|| misconfigured("Links are signed by a store."))?;
         let secrets = signing.secrets(now()).await.map_err(|e| store_error(&e))?;
         let token = unsubscribe::mint(&secrets[0], &message.recipient_key(), category);
         Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))

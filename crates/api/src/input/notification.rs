@@ -1,0 +1,135 @@
+//! A notification field by field: the payload of a `notify` task and the body of `/v1/notifications`.
+
+use std::collections::BTreeMap;
+
+use posthaste_notify::attachment::Attachment;
+use posthaste_notify::{ChannelKind, Mailbox, Notification, Recipient};
+use serde_json::Value;
+
+use super::fields::{Errors, Object, Refusal, parsed, text};
+use crate::{FieldError, Loc};
+
+/// Most entries of a list that are looked at.
+const MAX_LISTED: usize = 100;
+
+/// Reads the fields of a message from `o`, which its caller finishes. `to` is read by the caller where it may be more
+/// than one.
+pub(crate) fn message(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Errors) -> Option<Notification> {
+    let given = o.optional(errors, "channel", channel);
+    let named = o.value("channel").is_some();
+    let wants_email = to.and_then(Value::as_str).is_some_and(|t| t.contains('@') && !t.contains("://"));
+    let channel = match (given, named) {
+        (Some(channel), _) => Some(channel),
+        (None, true) => None,
+        (None, false) if wants_email => Some(ChannelKind::Email),
+        (None, false) => {
+            errors.push(FieldError::missing(o.loc("channel")));
+            None
+        }
+    };
+    let to = channel.and_then(|c| recipient(c, to, o.loc("to"), errors));
+    let string = |v: &Value| text(v).map(str::to_owned);
+    let (channel_or, to_or) =
+        (channel.unwrap_or(ChannelKind::Gotify), to.clone().unwrap_or(Recipient::Other(String::new())));
+    let message = Notification {
+        subject: o.optional(errors, "subject", string),
+        message: o.optional(errors, "message", string),
+        html: o.optional(errors, "html", string),
+        provider: o.optional(errors, "provider", parsed),
+        reply_to: o.optional(errors, "reply_to", parsed),
+        cc: o.optional(errors, "cc", mailboxes).unwrap_or_default(),
+        headers: o.optional(errors, "headers", texts).unwrap_or_default(),
+        attachments: o.optional(errors, "attachments", attachments).unwrap_or_default(),
+        unsubscribe: o.optional(errors, "unsubscribe", string),
+        event: o.optional(errors, "event", string),
+        data: o.value("data").cloned(),
+        options: o.optional(errors, "options", object).unwrap_or_default(),
+        ..Notification::of(channel_or, to_or)
+    };
+    (channel.is_some() && to.is_some()).then_some(message)
+}
+
+/// Checks the rest of a message: what its fields cannot tell each by itself.
+pub(crate) fn check(message: &Notification, loc: &[Loc], errors: &mut Errors) {
+    let Err(problems) = message.check() else { return };
+    for p in problems {
+        let loc = loc.iter().cloned().chain([p.field.into()]);
+        errors.push(FieldError::new(loc, "value_error", p.problem));
+    }
+}
+
+fn channel(v: &Value) -> Result<ChannelKind, Refusal> {
+    let all = ChannelKind::ALL.map(ChannelKind::as_str);
+    text(v)?.parse().map_err(|_| ("enum", super::fields::one_of(all.into_iter())))
+}
+
+/// The recipient of a channel; a subscription of Web Push may be an object.
+fn recipient(
+    channel: ChannelKind,
+    to: Option<&Value>,
+    loc: Vec<Loc>,
+    errors: &mut Errors,
+) -> Option<Recipient> {
+    let read = match (channel, to) {
+        (_, None) if channel.recipient_is_optional() => return Some(Recipient::Other(String::new())),
+        (_, None) => {
+            errors.push(FieldError::missing(loc));
+            return None;
+        }
+        (ChannelKind::WebPush, Some(v @ Value::Object(_))) => Ok(Recipient::Other(v.to_string())),
+        (ChannelKind::Email, Some(v)) => text(v).and_then(|t| {
+            let address =
+                t.parse().map_err(|e| ("value_error", format!("value is not a valid email address: {e}")));
+            address.map(Recipient::Email)
+        }),
+        (_, Some(v)) => text(v).map(|t| Recipient::Other(t.to_owned())),
+    };
+    match read {
+        Ok(to) => Some(to),
+        Err((kind, msg)) => {
+            errors.push(FieldError::new(loc, kind, msg));
+            None
+        }
+    }
+}
+
+/// An object of texts.
+pub(crate) fn texts(v: &Value) -> Result<BTreeMap<String, String>, Refusal> {
+    let object = v.as_object().ok_or_else(|| ("dict_type", "Input should be a valid object".to_owned()))?;
+    object.iter().map(|(name, v)| Ok((name.clone(), text(v)?.to_owned()))).collect()
+}
+
+fn object(v: &Value) -> Result<BTreeMap<String, Value>, Refusal> {
+    let object = v.as_object().ok_or_else(|| ("dict_type", "Input should be a valid object".to_owned()))?;
+    Ok(object.iter().map(|(name, v)| (name.clone(), v.clone())).collect())
+}
+
+fn list(v: &Value) -> Result<&[Value], Refusal> {
+    let list = v.as_array().ok_or_else(|| ("list_type", "Input should be a valid list".to_owned()))?;
+    if list.len() > MAX_LISTED {
+        Err(("list_length", format!("List should have at most {MAX_LISTED} items")))
+    } else {
+        Ok(list)
+    }
+}
+
+fn mailboxes(v: &Value) -> Result<Vec<Mailbox>, Refusal> {
+    list(v)?
+        .iter()
+        .enumerate()
+        .map(|(i, v)| {
+            let read = text(v).map_err(|(kind, msg)| (kind, format!("Item {i}: {msg}")))?;
+            read.parse().map_err(|e| ("value_error", format!("Item {i}: {e}")))
+        })
+        .collect()
+}
+
+fn attachments(v: &Value) -> Result<Vec<Attachment>, Refusal> {
+    list(v)?
+        .iter()
+        .enumerate()
+        .map(|(i, v)| {
+            serde_json::from_value(v.clone()).map_err(|e| ("value_error", format!("Item {i}: {e}")))
+        })
+        .collect()
+}
