@@ -1,4 +1,4 @@
-//! The suite that every store passes: one named case per rule, written against the two traits alone.
+//! The suite that every store passes: one named case per rule, written against the three traits alone.
 //!
 //! A store's test file gives a [`Harness`] and calls [`conformance_tests!`]: one test per case. The
 //! wrong stores of [`wrong`] prove that the suite can fail: each wraps the real store, changes one

@@ -290,6 +290,18 @@ macro_rules! with_cases {
                 bodies_have_a_largest_size = "A record has at most 1 MiB and its name at most 255 bytes.";
                 writers_at_the_same_moment_see_each_other = "Of writers that expect the same version, one wins.";
             }
+            portable {
+                an_erased_task_leaves_nothing = "An erased task is gone with its bodies, attempts, held message, unique key and index entries, and the counters are right.";
+                a_running_task_is_not_erased = "A running task is not erased, and a repeated erase answers not found.";
+                an_erase_leaves_its_neighbours = "An erase answers in order and leaves all other tasks in theirs.";
+                everything_moves = "What is exported and imported elsewhere is the same: tasks in every state, keys, records, lanes, pauses, series.";
+                a_second_import_changes_nothing = "An import of the same items changes nothing.";
+                what_was_imported_goes_on = "Imported tasks, keys and times go on as they would have where they were.";
+                an_imported_end_is_pruned_in_its_time = "A finished task that was imported is kept as long as if it had ended there.";
+                what_is_there_stays = "An import leaves what is there as it is.";
+                too_many_items_are_refused = "An import has a largest size, and an export takes its own cursors only.";
+                a_random_store_moves_whole = "After any mix of operations a store moves whole.";
+            }
             restart {
                 tasks_are_as_they_were = "Tasks and counters are as they were before a restart.";
                 order_and_schedule_go_on = "Order and due times go on over a restart.";

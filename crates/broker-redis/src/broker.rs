@@ -1,4 +1,4 @@
-//! The two traits, each call checked and passed on.
+//! The three traits, each call checked and passed on.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use posthaste_core::broker::{
     ListRequest, Page, PauseRequest, QueueCounts, ReleaseReason, Retried, SeriesPoint, SeriesRequest,
     SettleReply, SettleRequest, TickReport, WorkerInfo,
 };
+use posthaste_core::portable::{Erased, Exported, Imported, PortableItem};
 use posthaste_core::{
-    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, QueueName, Record, RecordKind,
-    RecordOrder, Records, Scope, Subscription, Task, TaskId, Timestamp, Wakeups, validate,
+    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, Portable, QueueName, Record,
+    RecordKind, RecordOrder, Records, Scope, Subscription, Task, TaskId, Timestamp, Wakeups, validate,
 };
 
 use crate::store::RedisStore;
@@ -164,5 +165,22 @@ impl Records for RedisStore {
 
     async fn delete_record(&self, kind: RecordKind, name: &str, expect: Expect) -> Result<bool, BrokerError> {
         records::delete(self.inner.found().await?, kind, name, expect).await
+    }
+}
+
+#[async_trait]
+impl Portable for RedisStore {
+    async fn erase(&self, ids: &[TaskId]) -> Result<Vec<Erased>, BrokerError> {
+        validate::batch(ids.len())?;
+        self.inner.erase(ids).await
+    }
+
+    async fn export(&self, cursor: Option<&str>, limit: usize) -> Result<Exported, BrokerError> {
+        self.inner.export(cursor, limit).await
+    }
+
+    async fn import(&self, items: Vec<PortableItem>) -> Result<Imported, BrokerError> {
+        validate::import(items.len())?;
+        self.inner.import(items).await
     }
 }

@@ -166,7 +166,7 @@ impl Inner {
     }
 
     /// The route of each task, in order; those the shard does not know yet are given numbers.
-    async fn routes_of<'t>(
+    pub(crate) async fn routes_of<'t>(
         &self,
         shard: u16,
         tasks: impl Iterator<Item = &'t NewTask> + Clone,

@@ -1,4 +1,4 @@
-//! The distributed store: every rule of the two traits as Lua scripts on Redis or Valkey.
+//! The distributed store: every rule of the three traits as Lua scripts on Redis or Valkey.
 //!
 //! The layout and its reasons are in `docs/adr/0005-redis-layout.md`.
 
@@ -19,6 +19,7 @@ mod overview;
 mod pack;
 mod people;
 mod place;
+mod portable;
 mod pump;
 mod reads;
 mod record;

@@ -157,16 +157,16 @@ fn recipients(group: &[Waiting]) -> Vec<u8> {
 
 /// The name under which a recipient's tasks are found: the first digits of its SHA-1, as the scripts make it. An address
 /// itself stands in no key's name.
-fn recipient_hash(recipient: &str) -> [u8; RECIPIENT_HASH] {
+pub(crate) fn recipient_hash(recipient: &str) -> [u8; RECIPIENT_HASH] {
     let digits = sha1_smol::Sha1::from(recipient).digest().to_string();
     *digits.as_bytes().first_chunk().expect("a SHA-1 has forty digits")
 }
 
-fn put_u24(b: &mut Vec<u8>, n: u32) {
+pub(crate) fn put_u24(b: &mut Vec<u8>, n: u32) {
     b.extend_from_slice(&n.to_be_bytes()[1..]);
 }
 
-fn put_u48(b: &mut Vec<u8>, n: u64) {
+pub(crate) fn put_u48(b: &mut Vec<u8>, n: u64) {
     b.extend_from_slice(&n.to_be_bytes()[2..]);
 }
 

@@ -120,8 +120,8 @@ impl Inner {
         Ok(letters.into_iter().map(fenced).collect())
     }
 
-    /// Asks each shard to cancel or retry its tasks; one answer each, in order.
-    async fn people(
+    /// Asks each shard to cancel, retry or erase its tasks; one answer each, in order.
+    pub(crate) async fn people(
         &self,
         what: &str,
         expires_at: Option<Timestamp>,

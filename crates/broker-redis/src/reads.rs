@@ -48,19 +48,22 @@ static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
 });
 
 /// What a script tells of one task.
-struct Told {
-    key: Key,
-    state: State,
-    record: Vec<u8>,
-    run: Option<Vec<u8>>,
-    worker: Option<WorkerId>,
-    payload: Option<Vec<u8>>,
-    result: Option<Vec<u8>>,
+pub(crate) struct Told {
+    pub(crate) key: Key,
+    pub(crate) state: State,
+    pub(crate) record: Vec<u8>,
+    pub(crate) run: Option<Vec<u8>>,
+    pub(crate) worker: Option<WorkerId>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) result: Option<Vec<u8>>,
 }
 
 impl Told {
     /// Takes the six values of a task off a reply; `None` when there is no such task.
-    fn take(key: Key, values: &mut impl Iterator<Item = Value>) -> Result<Option<Self>, BrokerError> {
+    pub(crate) fn take(
+        key: Key,
+        values: &mut impl Iterator<Item = Value>,
+    ) -> Result<Option<Self>, BrokerError> {
         let mut next = || values.next().ok_or_else(|| corrupt("the store answered too little"));
         let state = next()?;
         let (record, run) = (reply::maybe_bytes(next()?)?, reply::maybe_bytes(next()?)?);
@@ -80,7 +83,7 @@ impl Told {
         }))
     }
 
-    fn route_number(&self) -> Result<u32, BrokerError> {
+    pub(crate) fn route_number(&self) -> Result<u32, BrokerError> {
         Ok(Record::parse(self.key, &self.record)?.route)
     }
 

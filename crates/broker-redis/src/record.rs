@@ -54,6 +54,8 @@ pub(crate) mod is {
 pub(crate) mod run_flag {
     /// The attempt has started (otherwise it is prefetched).
     pub(crate) const STARTED: u8 = 1;
+    /// The point of no return is behind it.
+    pub(crate) const MARKED: u8 = 2;
     /// Somebody asked to cancel it.
     pub(crate) const CANCEL: u8 = 4;
 }
@@ -158,6 +160,8 @@ pub(crate) struct Record<'a> {
     pub(crate) expires: Option<Timestamp>,
     /// When it was enqueued, where its key does not tell.
     pub(crate) created: Option<Timestamp>,
+    /// Until when it may be parked.
+    pub(crate) parked: Option<Timestamp>,
     /// Its rare fields.
     pub(crate) ext: Option<&'a str>,
     /// Its attempt log.
@@ -206,8 +210,8 @@ impl<'a> Record<'a> {
         };
         let when = |bit: u8, f: &mut Fields<'a>| if has & bit == 0 { Some(None) } else { f.time().map(Some) };
         let (expires, created) = (when(has::EXPIRES, f)?, when(has::CREATED, f)?);
+        let parked = when(has::PARKED, f)?;
         // For the scripts alone.
-        when(has::PARKED, f)?;
         if has & has::TOKEN != 0 {
             f.bytes(8)?;
         }
@@ -234,6 +238,7 @@ impl<'a> Record<'a> {
             phase,
             expires,
             created,
+            parked,
             ext,
             log,
             error,

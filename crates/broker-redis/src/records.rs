@@ -48,7 +48,7 @@ pub(crate) fn kind_code(kind: RecordKind) -> u8 {
     }
 }
 
-fn shard_of(shards: &Shards, kind: RecordKind, name: &str) -> u16 {
+pub(crate) fn shard_of(shards: &Shards, kind: RecordKind, name: &str) -> u16 {
     match (kind, name.parse::<TaskId>()) {
         (RecordKind::SandboxMessage, Ok(id)) => shards.place(id).0,
         _ => 0,

@@ -72,6 +72,7 @@ pub(crate) struct Scripts {
     pub(crate) work: Script,
     pub(crate) lease: Script,
     pub(crate) people: Script,
+    pub(crate) import: Script,
     pub(crate) tick: Script,
     pub(crate) steer: Script,
     pub(crate) share: Script,
@@ -112,6 +113,11 @@ impl Scripts {
                 "people",
                 Oom::Allow,
                 &[books, record, lanes, ending, include_str!("lua/people.lua")],
+            ),
+            import: with(
+                "import",
+                Oom::Refuse,
+                &[books, record, lanes, names, include_str!("lua/import.lua")],
             ),
             tick: with(
                 "tick",

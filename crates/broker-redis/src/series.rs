@@ -58,6 +58,30 @@ pub(crate) async fn series(
     Ok(points.into_values().take(MAX_SERIES_POINTS).collect())
 }
 
+/// The oldest hour that has points.
+///
+/// # Errors
+/// Those of the link.
+pub(crate) async fn first_hour(shards: &Shards) -> Result<Option<Timestamp>, BrokerError> {
+    next_hour(shards, Timestamp::from_millis(0)).await
+}
+
+/// The first hour that has points and does not begin before `from`.
+///
+/// # Errors
+/// Those of the link.
+pub(crate) async fn next_hour(shards: &Shards, from: Timestamp) -> Result<Option<Timestamp>, BrokerError> {
+    let first = try_join_all(shards.all().map(|shard| {
+        let mut cmd = redis::cmd("ZRANGEBYSCORE");
+        cmd.arg(shards.key(shard, "sh")).arg(from.as_millis().div_euclid(HOUR_MS)).arg("+inf");
+        cmd.arg("LIMIT").arg(0).arg(1);
+        async move { reply::list(shards.link().command(&shards.m_key(shard), cmd).await?) }
+    }))
+    .await?;
+    let hours = first.into_iter().flatten().map(reply::int).collect::<Result<Vec<_>, _>>()?;
+    Ok(hours.into_iter().min().map(|hour| Timestamp::from_millis(hour * HOUR_MS)))
+}
+
 async fn queues(shards: &Shards, shard: u16) -> Result<Queues, BrokerError> {
     let mut cmd = redis::cmd("HGETALL");
     cmd.arg(shards.key(shard, "qn"));

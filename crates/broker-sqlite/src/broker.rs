@@ -11,11 +11,12 @@ use posthaste_core::broker::{
     ListRequest, Page, PauseRequest, QueueCounts, ReleaseReason, Retried, SeriesPoint, SeriesRequest,
     SettleReply, SettleRequest, TickReport, WorkerInfo,
 };
+use posthaste_core::portable::{Erased, Exported, Imported, PortableItem};
 use posthaste_core::task::stored::Presets;
 use posthaste_core::validate;
 use posthaste_core::{
-    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, QueueName, Record, RecordKind,
-    RecordOrder, Records, Scope, Subscription, Task, TaskId, Timestamp, Wakeups,
+    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, Portable, QueueName, Record,
+    RecordKind, RecordOrder, Records, Scope, Subscription, Task, TaskId, Timestamp, Wakeups,
 };
 use tokio::sync::oneshot;
 
@@ -252,5 +253,25 @@ impl Records for SqliteStore {
 
     async fn delete_record(&self, kind: RecordKind, name: &str, expect: Expect) -> Result<bool, BrokerError> {
         self.ask(|r| Op::DeleteRecord(kind, name.to_owned(), expect, r)).await
+    }
+}
+
+#[async_trait]
+impl Portable for SqliteStore {
+    async fn erase(&self, ids: &[TaskId]) -> Result<Vec<Erased>, BrokerError> {
+        validate::batch(ids.len())?;
+        self.ask(|r| Op::Erase(ids.to_vec(), r)).await
+    }
+
+    async fn export(&self, cursor: Option<&str>, limit: usize) -> Result<Exported, BrokerError> {
+        // What the sweep has not stored yet belongs to it.
+        self.ask(Op::FlushSeries).await?;
+        let cursor = cursor.map(str::to_owned);
+        self.readers.read(move |r| r.export(cursor.as_deref(), limit)).await
+    }
+
+    async fn import(&self, items: Vec<PortableItem>) -> Result<Imported, BrokerError> {
+        validate::import(items.len())?;
+        self.ask(|r| Op::Import(items, r)).await
     }
 }

@@ -50,6 +50,11 @@ impl Minter {
         Self { last }
     }
 
+    /// Hands out nothing up to `seq` any more.
+    pub(crate) fn beyond(&mut self, seq: i64) {
+        self.last = self.last.max(seq);
+    }
+
     /// The next row number at wall time `now_ms`, and a random rest.
     pub(crate) fn mint(&mut self, now_ms: i64) -> (i64, i64) {
         self.last = (self.last + 1).max(now_ms.max(0) << COUNTER_BITS);

@@ -8,15 +8,18 @@ mod checkpoint;
 mod clock;
 mod engine;
 mod error;
+mod export;
 mod ids;
 mod live;
 mod open;
 mod read;
 mod row;
 mod schema;
+mod snapshot;
 mod writer;
 
 pub use broker::SqliteStore;
 pub use clock::SystemClock;
 pub use error::OpenError;
 pub use open::SqliteConfig;
+pub use snapshot::Snapshot;

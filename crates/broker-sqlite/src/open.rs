@@ -15,7 +15,7 @@ use crate::engine::mem::Mem;
 use crate::{OpenError, SystemClock, schema};
 
 /// Name of the store file inside the data directory.
-const FILE: &str = "posthaste.sqlite3";
+pub(crate) const FILE: &str = "posthaste.sqlite3";
 /// Name of the lock file inside the data directory.
 const LOCK: &str = "posthaste.lock";
 

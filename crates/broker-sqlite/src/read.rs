@@ -104,8 +104,8 @@ impl Readers {
 
 /// A snapshot to read from.
 pub(crate) struct Reader<'a> {
-    db: &'a Connection,
-    presets: &'a Presets,
+    pub(crate) db: &'a Connection,
+    pub(crate) presets: &'a Presets,
 }
 
 const COLUMNS: &str = "t.seq, t.rand, k.text, q.text, l.target, l.tenant, t.prio, coalesce(o.state, 0), t.gen, \
@@ -130,7 +130,7 @@ impl Reader<'_> {
         row_of(self.db, id, true)
     }
 
-    fn task(&self, seq: i64, bodies: Bodies) -> Done<Option<Task>> {
+    pub(crate) fn task(&self, seq: i64, bodies: Bodies) -> Done<Option<Task>> {
         let tail = if bodies == Bodies::Include { ", t.payload, o.result" } else { "" };
         let mut stmt = self.db.prepare_cached(&format!("SELECT {COLUMNS}{tail} {JOINS} WHERE t.seq = ?1"))?;
         let mut rows = stmt.query([seq])?;
@@ -201,6 +201,11 @@ impl Reader<'_> {
 
     pub(crate) fn attempts(&self, id: TaskId) -> Done<Option<Vec<Attempt>>> {
         let Some(seq) = self.find(id)? else { return Ok(None) };
+        self.attempts_at(seq)
+    }
+
+    /// The attempts of a row, the running one last.
+    pub(crate) fn attempts_at(&self, seq: i64) -> Done<Option<Vec<Attempt>>> {
         let mut stmt = self.db.prepare_cached(
             "SELECT coalesce(o.log, t.log), t.gen, r.attempt, r.at, r.worker, r.flags, o.attempt, o.started, o.worker, \
              o.finished, o.log IS NULL AND o.started IS NOT NULL \
@@ -325,21 +330,7 @@ impl Reader<'_> {
         let mut rows = stmt.query(params)?;
         let mut out = Vec::new();
         while let Some(r) = rows.next()? {
-            let p: Point = serde_json::from_str(&r.get::<_, String>(2)?)?;
-            out.push(SeriesPoint {
-                at: Timestamp::from_millis(r.get(0)?),
-                queue: QueueName::new(r.get::<_, String>(1)?).map_err(|e| Fail::Corrupt(e.to_string()))?,
-                enqueued: p.enqueued,
-                claimed: p.claimed,
-                succeeded: p.succeeded,
-                held: p.held,
-                failed: p.failed,
-                retried: p.retried,
-                cancelled: p.cancelled,
-                expired: p.expired,
-                wait_ms: p.wait,
-                run_ms: p.run,
-            });
+            out.push(point_of(r)?);
         }
         Ok(out)
     }
@@ -380,6 +371,25 @@ impl Reader<'_> {
         let size: i64 = self.db.query_row("PRAGMA page_size", [], |r| r.get(0))?;
         Ok(u64::try_from(pages.saturating_mul(size)).unwrap_or(0))
     }
+}
+
+/// A point of `at`, the queue's name and `data`.
+pub(crate) fn point_of(r: &Row<'_>) -> Done<SeriesPoint> {
+    let p: Point = serde_json::from_str(&r.get::<_, String>(2)?)?;
+    Ok(SeriesPoint {
+        at: Timestamp::from_millis(r.get(0)?),
+        queue: QueueName::new(r.get::<_, String>(1)?).map_err(|e| Fail::Corrupt(e.to_string()))?,
+        enqueued: p.enqueued,
+        claimed: p.claimed,
+        succeeded: p.succeeded,
+        held: p.held,
+        failed: p.failed,
+        retried: p.retried,
+        cancelled: p.cancelled,
+        expired: p.expired,
+        wait_ms: p.wait,
+        run_ms: p.run,
+    })
 }
 
 fn record_of(kind: RecordKind, r: &Row<'_>) -> rusqlite::Result<Record> {

@@ -12,6 +12,7 @@ use posthaste_core::broker::{
     ReleaseReason, Retried, SettleReply, SettleRequest, TickReport, WorkerInfo,
 };
 use posthaste_core::limits::{Retention, STORE_GAP, WORKER_KEPT};
+use posthaste_core::portable::{Erased, Imported, PortableItem};
 use posthaste_core::task::stored::Presets;
 use posthaste_core::{
     BrokerError, Claimed, Clock, Expect, IdempotencyKey, Json, LaneLimits, LeaseRef, QueueName, RecordKind,
@@ -58,6 +59,8 @@ pub(crate) enum Op {
     Workers(Reply<Vec<WorkerInfo>>),
     PutRecord(RecordKind, String, Json, Expect, Reply<u64>),
     DeleteRecord(RecordKind, String, Expect, Reply<bool>),
+    Erase(Vec<TaskId>, Reply<Vec<Erased>>),
+    Import(Vec<PortableItem>, Reply<Imported>),
     /// Writes something, to know whether writing works.
     Probe(Reply<()>),
     /// Stores what is left and ends the thread.
@@ -301,6 +304,8 @@ impl Writer {
                 answer(r, void, || self.tx(fx).put_record(k, &name, body.as_str(), e))
             }
             Op::DeleteRecord(k, name, e, r) => answer(r, void, || self.tx(fx).delete_record(k, &name, e)),
+            Op::Erase(ids, r) => answer(r, void, || self.tx(fx).erase(&ids)),
+            Op::Import(items, r) => answer(r, void, || self.tx(fx).import(&items)),
             Op::Probe(r) => answer(r, void, || {
                 let now = self.clock.wall().as_millis();
                 self.db

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::limits::DEFAULT_PAGE;
 use crate::{
     Attempt, BatchId, BrokerError, Claimed, FailureClass, IdempotencyKey, Kind, LaneKey, LaneLimits,
-    LeaseRef, Name, NewTask, Outcome, Pause, PauseReason, QueueName, Records, Scope, State, Subscription,
-    Task, TaskId, Tenant, Timestamp, Wakeups, WorkerId,
+    LeaseRef, Name, NewTask, Outcome, Pause, PauseReason, Portable, QueueName, Records, Scope, State,
+    Subscription, Task, TaskId, Tenant, Timestamp, Wakeups, WorkerId,
 };
 
 /// Tasks to be stored together.
@@ -307,7 +307,7 @@ pub struct SeriesRequest {
 pub const SERIES_BUCKETS: usize = 24;
 
 /// One minute of one queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesPoint {
     /// The start of the minute.
     pub at: Timestamp,
@@ -565,7 +565,7 @@ pub trait Broker: Send + Sync {
     async fn health(&self) -> Health;
 }
 
-/// Both halves of a store.
-pub trait Store: Broker + Records {}
+/// All of a store.
+pub trait Store: Broker + Records + Portable {}
 
-impl<T: Broker + Records + ?Sized> Store for T {}
+impl<T: Broker + Records + Portable + ?Sized> Store for T {}

@@ -1,5 +1,5 @@
 //! The domain of Posthaste: tasks, states, failure classes, the retry decision, lanes, limits, and
-//! the two traits that a store implements ([`Broker`] and [`Records`]).
+//! the three traits that a store implements ([`Broker`], [`Records`] and [`Portable`]).
 //!
 //! This crate does no I/O, reads no clock and draws no randomness: time and jitter are arguments.
 //! Everything that decides what happens to a task is here as data or as a pure function, so that
@@ -13,6 +13,7 @@ pub mod json;
 pub mod lane;
 pub mod limits;
 pub mod name;
+pub mod portable;
 pub mod records;
 pub mod task;
 pub mod time;
@@ -25,6 +26,7 @@ pub use event::{Delivery, Event, Subscription, Wakeups};
 pub use json::Json;
 pub use lane::{LaneKey, LaneLimits, Pause, PauseReason, Scope};
 pub use name::{Kind, Name, NameError, QueueName, Tenant, WorkerId};
+pub use portable::Portable;
 pub use records::{Expect, Record, RecordKind, RecordOrder, Records};
 pub use task::class::FailureClass;
 pub use task::policy::{Backoff, OnAmbiguous, RetryPolicy};

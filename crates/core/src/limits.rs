@@ -45,6 +45,10 @@ pub const MAX_LANES: usize = 1_000_000;
 pub const MAX_LANES_LISTED: usize = 500;
 /// How long a lease lasts unless extended.
 pub const LEASE: Duration = Duration::from_secs(15);
+/// Most items in one call of an export or import.
+pub const MAX_PORTABLE: usize = 500;
+/// An export ends its part once it is as large as this, in bytes of bodies.
+pub const MAX_EXPORT_BYTES: usize = 2 * 1024 * 1024;
 /// Longest lease that an extend gives: that of a task which its worker let go of and somebody else will settle.
 pub const MAX_DETACHED_LEASE: Duration = Duration::from_secs(15 * 60);
 /// How often a worker extends its leases.

@@ -2,8 +2,8 @@
 
 use crate::broker::{EnqueueRequest, PauseRequest, SettleRequest};
 use crate::limits::{
-    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAUSE, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_SETTLE,
-    MAX_UNIQUE_HOLD,
+    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAUSE, MAX_PAYLOAD_BYTES, MAX_PORTABLE, MAX_RECORD_BYTES,
+    MAX_RESULT_BYTES, MAX_SETTLE, MAX_UNIQUE_HOLD,
 };
 use crate::{BrokerError, Json, LaneLimits, NewTask, Outcome, UniqueHold};
 
@@ -82,6 +82,18 @@ pub fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
                 body(i, &k.body)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Checks the number of items of an import.
+///
+/// # Errors
+/// [`BrokerError::Invalid`] when there are too many.
+pub fn import(n: usize) -> Result<(), BrokerError> {
+    if n > MAX_PORTABLE {
+        let problem = format!("at most {MAX_PORTABLE} in one call; split them");
+        return Err(BrokerError::invalid(MAX_PORTABLE, "items", problem));
     }
     Ok(())
 }

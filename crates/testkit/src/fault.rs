@@ -10,9 +10,10 @@ use posthaste_core::broker::{
     ListRequest, Page, PauseRequest, QueueCounts, ReleaseReason, Retried, SeriesPoint, SeriesRequest,
     SettleReply, SettleRequest, TickReport, WorkerInfo,
 };
+use posthaste_core::portable::{Erased, Exported, Imported, PortableItem};
 use posthaste_core::{
-    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, QueueName, Record, RecordKind,
-    RecordOrder, Records, Scope, Store, Subscription, Task, TaskId, Timestamp, Wakeups,
+    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, Portable, QueueName, Record,
+    RecordKind, RecordOrder, Records, Scope, Store, Subscription, Task, TaskId, Timestamp, Wakeups,
 };
 use tokio::sync::watch;
 
@@ -71,9 +72,15 @@ pub enum Method {
     ListRecords,
     /// [`Records::delete_record`].
     DeleteRecord,
+    /// [`Portable::erase`].
+    Erase,
+    /// [`Portable::export`].
+    Export,
+    /// [`Portable::import`].
+    Import,
 }
 
-const METHODS: usize = Method::DeleteRecord as usize + 1;
+const METHODS: usize = Method::Import as usize + 1;
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -339,5 +346,20 @@ impl Records for FaultStore {
 
     async fn delete_record(&self, kind: RecordKind, name: &str, expect: Expect) -> Result<bool, BrokerError> {
         self.call(Method::DeleteRecord, self.inner.delete_record(kind, name, expect)).await
+    }
+}
+
+#[async_trait]
+impl Portable for FaultStore {
+    async fn erase(&self, ids: &[TaskId]) -> Result<Vec<Erased>, BrokerError> {
+        self.call(Method::Erase, self.inner.erase(ids)).await
+    }
+
+    async fn export(&self, cursor: Option<&str>, limit: usize) -> Result<Exported, BrokerError> {
+        self.call(Method::Export, self.inner.export(cursor, limit)).await
+    }
+
+    async fn import(&self, items: Vec<PortableItem>) -> Result<Imported, BrokerError> {
+        self.call(Method::Import, self.inner.import(items)).await
     }
 }

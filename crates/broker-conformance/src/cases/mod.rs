@@ -14,6 +14,7 @@ pub(crate) mod list;
 pub(crate) mod mark;
 pub(crate) mod model;
 pub(crate) mod numbers;
+pub(crate) mod portable;
 pub(crate) mod records;
 pub(crate) mod restart;
 pub(crate) mod retention;

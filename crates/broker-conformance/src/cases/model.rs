@@ -28,7 +28,7 @@ struct Expected {
     cancel: bool,
 }
 
-struct Model {
+pub(crate) struct Model {
     tasks: BTreeMap<TaskId, Expected>,
     now_ms: u64,
     random: Random,
@@ -48,7 +48,7 @@ impl Random {
 }
 
 impl Model {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { tasks: BTreeMap::new(), now_ms: 0, random: Random(seed | 1) }
     }
 
@@ -98,7 +98,7 @@ impl Expected {
     }
 }
 
-async fn step(r: &Rig, m: &mut Model) {
+pub(crate) async fn step(r: &Rig, m: &mut Model) {
     match m.random.below(12) {
         0 | 1 => enqueue(r, m).await,
         2..=4 => claim(r, m).await,

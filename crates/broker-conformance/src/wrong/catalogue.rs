@@ -6,8 +6,8 @@ use posthaste_core::Store;
 
 use super::claims::{ClaimsTwice, ForgetsHeld, LosesIdempotency, StartsEverything};
 use super::people::{
-    CutsPausesShort, DropsCancelFlags, ForgetsTheWatchedTask, IgnoresVersions, KeepsTheExpiry,
-    KeepsTheGeneration, LosesMissedWakeups, ServesAPausedLane, ShowsEveryTenant,
+    CutsPausesShort, DropsCancelFlags, ErasesTheUnknown, ForgetsTheWatchedTask, IgnoresVersions,
+    KeepsTheExpiry, KeepsTheGeneration, LosesMissedWakeups, ServesAPausedLane, ShowsEveryTenant,
 };
 use super::runs::{
     CountsUnknownKinds, DropsHeldMessages, ExtendsLostLeases, FailsTheBatch, ForgetsMarks, ForgetsRescue,
@@ -97,6 +97,8 @@ wrong_stores! {
         "events::one_task_can_be_watched";
     shows_every_tenant: ShowsEveryTenant, "list", "ignores which tenant's tasks were asked for",
         "list::tenants_are_filtered";
+    erases_the_unknown: ErasesTheUnknown, "erase", "says of a task it does not have that it was erased, among others",
+        "portable::an_erase_leaves_its_neighbours";
     ignores_versions: IgnoresVersions, "delete_record", "deletes a record that somebody else changed",
         "records::a_delete_expects_a_version";
 }

@@ -9,9 +9,10 @@ use posthaste_core::broker::{
     ListRequest, Page, PauseRequest, QueueCounts, ReleaseReason, Retried, SeriesPoint, SeriesRequest,
     SettleReply, SettleRequest, TickReport, WorkerInfo,
 };
+use posthaste_core::portable::{Erased, Exported, Imported, PortableItem};
 use posthaste_core::{
-    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, QueueName, Record, RecordKind,
-    RecordOrder, Records, Scope, Store, Subscription, Task, TaskId, Timestamp, Wakeups,
+    Attempt, Broker, BrokerError, Claimed, Expect, Json, LaneLimits, LeaseRef, Portable, QueueName, Record,
+    RecordKind, RecordOrder, Records, Scope, Store, Subscription, Task, TaskId, Timestamp, Wakeups,
 };
 
 type Result<T> = std::result::Result<T, BrokerError>;
@@ -32,6 +33,7 @@ macro_rules! operations {
     (
         Broker { $(fn $bname:ident($($barg:ident: $bty:ty),*) -> $bret:ty;)* }
         Records { $(fn $rname:ident($($rarg:ident: $rty:ty),*) -> $rret:ty;)* }
+        Portable { $(fn $pname:ident($($parg:ident: $pty:ty),*) -> $pret:ty;)* }
     ) => {
         /// What a wrong store does instead; by default what the real one does.
         #[async_trait]
@@ -41,6 +43,9 @@ macro_rules! operations {
             })*
             $(async fn $rname(&self, real: &dyn Store, $($rarg: $rty),*) -> $rret {
                 real.$rname($($rarg),*).await
+            })*
+            $(async fn $pname(&self, real: &dyn Store, $($parg: $pty),*) -> $pret {
+                real.$pname($($parg),*).await
             })*
             fn subscribe(&self, real: &dyn Store, task: Option<TaskId>) -> Box<dyn Subscription> {
                 real.subscribe(task)
@@ -67,6 +72,13 @@ macro_rules! operations {
         impl<T: Twist> Records for Twisted<T> {
             $(async fn $rname(&self, $($rarg: $rty),*) -> $rret {
                 self.twist.$rname(&*self.real, $($rarg),*).await
+            })*
+        }
+
+        #[async_trait]
+        impl<T: Twist> Portable for Twisted<T> {
+            $(async fn $pname(&self, $($parg: $pty),*) -> $pret {
+                self.twist.$pname(&*self.real, $($parg),*).await
             })*
         }
     };
@@ -102,5 +114,10 @@ operations! {
         fn put_record(kind: RecordKind, name: &str, body: Json, expect: Expect) -> Result<u64>;
         fn list_records(kind: RecordKind, order: RecordOrder, after: Option<&str>, limit: usize) -> Result<Vec<Record>>;
         fn delete_record(kind: RecordKind, name: &str, expect: Expect) -> Result<bool>;
+    }
+    Portable {
+        fn erase(ids: &[TaskId]) -> Result<Vec<Erased>>;
+        fn export(cursor: Option<&str>, limit: usize) -> Result<Exported>;
+        fn import(items: Vec<PortableItem>) -> Result<Imported>;
     }
 }

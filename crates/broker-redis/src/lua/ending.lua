@@ -1,6 +1,6 @@
 -- How a task leaves where it is: the slow, general way. Hot successes are ended in work.lua; what is here is made when it is
 -- first needed, since making it costs more than a small call does.
-local rd_run, policy, on_failure, leave, fail, snooze, end_waiting
+local rd_run, policy, on_failure, leave, fail, snooze, leave_place, end_waiting, forget
 
 local function load_ending()
   if leave then return end
@@ -233,16 +233,21 @@ local function load_ending()
     end
   end
 
+  -- Takes a task that waits out of wherever it waits. `r` is its record. Returns the state it was in.
+  function leave_place(key, r, at)
+    local from = QUEUED
+    -- One that was imported may be queued and still among the due, by way of which it comes to its lane.
+    if call('ZREM', P .. 'due', due_member(key, r, at)) == 1 then from = r.state end
+    if from == QUEUED then unlist(at, r.prio, entry(key, r.gen)) end
+    if r.exp then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\0') end
+    if r.parked then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\1') end
+    return from
+  end
+
   -- Ends a task that waits. `r` is its record.
   function end_waiting(key, r, to, why, message)
     local at = route(r.route)
-    local from = QUEUED
-    if r.state ~= QUEUED and call('ZREM', P .. 'due', due_member(key, r, at)) == 1 then from = r.state end
-    if from == QUEUED then
-      unlist(at, r.prio, entry(key, r.gen))
-    end
-    if r.exp then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\0') end
-    if r.parked then call('ZREM', P .. 'exp', entry(key, r.gen) .. '\1') end
+    local from = leave_place(key, r, at)
     free_unique(key, r, at.kind)
     -- What the last try said stays; the reason is new.
     local e = r.err and cjson.decode(r.err) or {message = ''}
@@ -255,5 +260,44 @@ local function load_ending()
     count(at.queue, from, to, 1)
     point(at.queue, ENDED[to], 1)
     if watched then event(key, r.route, to, r.att, r.gen) end
+  end
+
+  -- Removes tasks that wait nowhere any more, and all that goes with them. `states`: of each key, its
+  -- state now, where that may differ from its record.
+  function forget(keys, recs, states)
+    local elders = call('EXISTS', P .. 'old') == 1
+    local function one(key, rec)
+      local A, B, S, n = unp('>BBBI3', rec)
+      local at = route(n)
+      local state = floor(S / 4)
+      local final = state >= SUCCEEDED
+      count(at.queue, states and states[key] or state, nil, 1)
+      if final and band(B, 16) > 0 then
+        local name = call('HGET', P .. 'hm', key)
+        if name then
+          call('HDEL', P .. 'rec:7', name)
+          call('ZREM', P .. 'reci:7', name)
+          call('HDEL', P .. 'hm', key)
+        end
+        count(at.queue, 'h', nil, 1)
+      end
+      if band(A, 16) > 0 then
+        local ext = rd(rec, key).ext
+        if band(B, 8) > 0 or string.find(ext, '"recipient":', 1, true) then
+          ext = cjson.decode(ext)
+          if ext.batch then call('ZREM', P .. 'b:' .. ext.batch, key) end
+          if ext.recipient then
+            call('ZREM', P .. 'to:' .. sub(redis.sha1hex(ext.recipient), 1, RECIPIENT_HASH), key)
+          end
+        end
+      end
+      if A >= 128 then call('DEL', P .. 'p:' .. key) end
+      if final and B >= 64 then call('DEL', P .. 'o:' .. key) end
+      if final and state ~= SUCCEEDED then call('ZREM', P .. 'x:' .. state, key) end
+      if elders then call('ZREM', P .. 'old', key) end
+    end
+    -- A record that cannot be read leaves things behind, but holds up nothing.
+    for i = 1, #keys do aside(one, keys[i], recs[i]) end
+    bulk('HDEL', P .. 't', keys)
   end
 end

@@ -1,7 +1,8 @@
--- What people do to tasks: cancel and retry.
--- KEYS: P m. ARGV: clock; cancel or retry; for retry the new expiry in ms ('' is none), else ''; keys.
+-- What people do to tasks: cancel, retry and erase.
+-- KEYS: P m. ARGV: clock; cancel, retry or erase; for retry the new expiry in ms ('' is none), else ''; keys.
 -- Returns one text each. Cancel: `D` done, `R` requested, `F` and the state code it ended in, `N` unknown. Retry: `G` and
--- the generation, `S` and the state code it is in, `U` and the key of the holder of its unique key, `N`.
+-- the generation, `S` and the state code it is in, `U` and the key of the holder of its unique key, `N`. Erase: `D`
+-- gone, `R` it runs, `N`.
 load_ending()
 local what, expires = ARGV[2], tonumber(ARGV[3])
 local out = {}
@@ -63,8 +64,36 @@ local function retry(key)
   return 'G' .. r.gen
 end
 
+local function erase(key)
+  if call('HEXISTS', P .. 'run', key) == 1 then return 'R' end
+  local rec = call('HGET', P .. 't', key)
+  if not rec then return 'N' end
+  local r = rd(rec, key)
+  local at = route(r.route)
+  local state = r.state
+  if state < SUCCEEDED then
+    state = leave_place(key, r, at)
+  elseif state == SUCCEEDED then
+    -- Its place in the list of those that succeeded stays empty; one that was imported has its place by time.
+    call('ZREM', P .. 'f0', key)
+  else
+    call('ZREM', P .. (state == FAILED and 'f1' or 'f0'), key)
+  end
+  local ext = r.ext and cjson.decode(r.ext) or {}
+  if ext.unique then
+    local name = (ext.tenant or '') .. '\31' .. at.kind .. '\31' .. ext.unique
+    local holder = call('HGET', P .. 'u', name)
+    if holder and sub(holder, 7) == key then
+      call('HDEL', P .. 'u', name)
+      call('ZREM', P .. 'uz', name)
+    end
+  end
+  forget({key}, {rec}, {[key] = state})
+  return 'D'
+end
+
 for i = 4, #ARGV do
-  out[i - 3] = what == 'cancel' and cancel(ARGV[i]) or what == 'retry' and retry(ARGV[i])
+  out[i - 3] = what == 'cancel' and cancel(ARGV[i]) or what == 'retry' and retry(ARGV[i]) or what == 'erase' and erase(ARGV[i])
 end
 flush()
 return out

@@ -138,43 +138,6 @@ local function expire()
 end
 local expired = expire()
 
--- Removes finished tasks and all that goes with them.
-local function forget(keys, recs)
-  local elders = call('EXISTS', P .. 'old') == 1
-  local function one(key, rec)
-    local A, B, S, n = unp('>BBBI3', rec)
-    local at = route(n)
-    local state = floor(S / 4)
-    count(at.queue, state, nil, 1)
-    if band(B, 16) > 0 then
-      local name = call('HGET', P .. 'hm', key)
-      if name then
-        call('HDEL', P .. 'rec:7', name)
-        call('ZREM', P .. 'reci:7', name)
-        call('HDEL', P .. 'hm', key)
-      end
-      count(at.queue, 'h', nil, 1)
-    end
-    if band(A, 16) > 0 then
-      local ext = unp('>I2c0', rec, 41 + 6 * (A % 2) + 3 * band(A, 2))
-      if band(B, 8) > 0 or string.find(ext, '"recipient":', 1, true) then
-        ext = cjson.decode(ext)
-        if ext.batch then call('ZREM', P .. 'b:' .. ext.batch, key) end
-        if ext.recipient then
-          call('ZREM', P .. 'to:' .. sub(redis.sha1hex(ext.recipient), 1, RECIPIENT_HASH), key)
-        end
-      end
-    end
-    if A >= 128 then call('DEL', P .. 'p:' .. key) end
-    if B >= 64 then call('DEL', P .. 'o:' .. key) end
-    if state ~= SUCCEEDED then call('ZREM', P .. 'x:' .. state, key) end
-    if elders then call('ZREM', P .. 'old', key) end
-  end
-  -- A record that cannot be read leaves things behind, but holds up nothing.
-  for i = 1, #keys do aside(one, keys[i], recs[i]) end
-  bulk('HDEL', P .. 't', keys)
-end
-
 -- Of the heads of the succeeded list and of `f0`, by the time of their end, those too old and those too many.
 local function prune_done(age, most, short)
   local surplus = (tonumber(call('HGET', P .. 'm', 'dn')) or 0) + call('ZCARD', P .. 'f0') - most

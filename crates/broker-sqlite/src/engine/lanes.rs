@@ -90,7 +90,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn store_settings(&mut self, lane: usize, s: LaneSettings) -> Done<()> {
+    pub(crate) fn store_settings(&mut self, lane: usize, s: LaneSettings) -> Done<()> {
         let plain = s == LaneSettings::default();
         let text = if plain { None } else { Some(serde_json::to_string(&s)?) };
         self.db

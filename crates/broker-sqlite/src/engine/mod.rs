@@ -2,6 +2,8 @@
 
 pub(crate) mod claim;
 pub(crate) mod enqueue;
+pub(crate) mod erase;
+pub(crate) mod import;
 pub(crate) mod lanes;
 pub(crate) mod lease;
 pub(crate) mod mem;

@@ -99,29 +99,10 @@ impl Tx<'_> {
 
     /// Ends a task that waits.
     pub(crate) fn end_waiting(&mut self, t: &Resting, to: State, why: EndReason, message: &str) -> Done<()> {
-        match t.state {
-            State::Queued => {
-                self.db
-                    .prepare_cached(
-                        "DELETE FROM ready WHERE lane = ?1 AND prio = ?2 AND ord = ?3 AND seq = ?4",
-                    )?
-                    .execute((t.lane as i64 + 1, t.prio as i64, t.ord, t.seq))?;
-            }
-            State::Scheduled | State::Retrying => {
-                self.db
-                    .prepare_cached("DELETE FROM due WHERE at = ?1 AND seq = ?2")?
-                    .execute((t.due, t.seq))?;
-            }
-            State::Running | State::Succeeded | State::Failed | State::Cancelled | State::Expired => {
-                return Ok(());
-            }
+        if t.state.is_final() || t.state == State::Running {
+            return Ok(());
         }
-        if let Some(at) = t.expires {
-            self.delete_expiry(at, t.seq, 0)?;
-        }
-        if let Some(at) = t.parked {
-            self.delete_expiry(at, t.seq, 1)?;
-        }
+        self.leave_place(t)?;
         if t.flags & flag::UNIQUE != 0 {
             self.free_unique(t.seq, t.unique.as_deref())?;
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use posthaste_core::broker::SERIES_BUCKETS;
+use posthaste_core::broker::{SERIES_BUCKETS, SeriesPoint};
 use posthaste_core::limits::SERIES_STEP;
 use rusqlite::OptionalExtension;
 use rustc_hash::FxHashMap;
@@ -24,6 +24,23 @@ pub(crate) struct Point {
     pub(crate) expired: u64,
     pub(crate) wait: [u64; SERIES_BUCKETS],
     pub(crate) run: [u64; SERIES_BUCKETS],
+}
+
+impl From<&SeriesPoint> for Point {
+    fn from(p: &SeriesPoint) -> Self {
+        Self {
+            enqueued: p.enqueued,
+            claimed: p.claimed,
+            succeeded: p.succeeded,
+            held: p.held,
+            failed: p.failed,
+            retried: p.retried,
+            cancelled: p.cancelled,
+            expired: p.expired,
+            wait: p.wait_ms,
+            run: p.run_ms,
+        }
+    }
 }
 
 impl Point {

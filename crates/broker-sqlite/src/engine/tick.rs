@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use posthaste_core::broker::TickReport;
 use posthaste_core::limits::{IDEMPOTENCY_KEPT, LEASE, SERIES_KEPT, STORE_GAP, TICK_BATCH};
-use posthaste_core::task::stored::Ext;
 use posthaste_core::{EndReason, State, Timestamp};
 
+use super::erase::Remains;
 use super::mem::Run;
 use super::ring::Now;
 use super::{Done, Fail, Happened, Tx};
 use crate::engine::enqueue::id_of_columns;
-use crate::row::{flag, recipient_hash};
 
 /// When the sweep last came by, and until when it must not rescue.
 #[derive(Debug, Default)]
@@ -162,65 +161,28 @@ impl Tx<'_> {
         Ok(pruned)
     }
 
-    fn finished(&mut self, class: usize, until: Option<Timestamp>, limit: usize) -> Done<Vec<Finished>> {
+    fn finished(&mut self, class: usize, until: Option<Timestamp>, limit: usize) -> Done<Vec<Remains>> {
         let mut stmt = self.db.prepare_cached(
             "SELECT o.seq, t.rand, t.lane, o.state, t.flags, t.ext, o.held FROM outcome o JOIN task t ON t.seq = o.seq \
              WHERE o.keep = ?1 AND o.finished <= ?2 ORDER BY o.finished LIMIT ?3",
         )?;
         let until = until.map_or(i64::MAX, Timestamp::as_millis);
-        let rows = stmt.query_map((class as i64, until, limit as i64), |r| {
-            Ok(Finished {
-                seq: r.get(0)?,
-                rand: r.get(1)?,
-                lane: r.get(2)?,
-                state: r.get(3)?,
-                flags: r.get(4)?,
-                ext: r.get(5)?,
+        let mut rows = stmt.query((class as i64, until, limit as i64))?;
+        let mut out = Vec::new();
+        while let Some(r) = rows.next()? {
+            let (seq, flags): (i64, i64) = (r.get(0)?, r.get(4)?);
+            let ext: Option<String> = r.get(5)?;
+            out.push(Remains {
+                seq,
+                id: id_of_columns(seq, r.get(1)?, flags, ext.as_deref())?,
+                lane: usize::try_from(r.get::<_, i64>(2)? - 1)
+                    .map_err(|_| Fail::Corrupt("task.lane".into()))?,
+                state: State::from_code(r.get(3)?).ok_or_else(|| Fail::Corrupt("task.state".into()))?,
+                flags,
+                ext,
                 held: r.get(6)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+            });
+        }
+        Ok(out)
     }
-
-    /// Removes a finished task and all that goes with it.
-    fn forget(&mut self, row: &Finished) -> Done<()> {
-        let id = id_of_columns(row.seq, row.rand, row.flags, row.ext.as_deref())?;
-        let lane = usize::try_from(row.lane - 1).map_err(|_| Fail::Corrupt("task.lane".into()))?;
-        let state = State::from_code(row.state).ok_or_else(|| Fail::Corrupt("task.state".into()))?;
-        if row.held {
-            self.delete_held(id)?;
-            self.mem.count_held(lane, -1);
-        }
-        if row.flags & flag::FOREIGN != 0 {
-            self.db.prepare_cached("DELETE FROM foreign_id WHERE id = ?1")?.execute([id.as_bytes()])?;
-        }
-        if row.flags & (flag::BATCH | flag::RECIPIENT) != 0 {
-            let ext = Ext::parse(row.ext.as_deref())?;
-            if let Some(batch) = ext.batch {
-                self.db
-                    .prepare_cached("DELETE FROM batch_task WHERE batch = ?1 AND seq = ?2")?
-                    .execute((batch.as_bytes(), row.seq))?;
-            }
-            if let Some(recipient) = &ext.recipient {
-                self.db
-                    .prepare_cached("DELETE FROM recipient_task WHERE hash = ?1 AND seq = ?2")?
-                    .execute((recipient_hash(recipient), row.seq))?;
-            }
-        }
-        self.db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute([row.seq])?;
-        self.db.prepare_cached("DELETE FROM task WHERE seq = ?1")?.execute([row.seq])?;
-        self.count(lane, Some(state), None);
-        Ok(())
-    }
-}
-
-/// A finished task to be removed.
-struct Finished {
-    seq: i64,
-    rand: i64,
-    lane: i64,
-    state: u8,
-    flags: i64,
-    ext: Option<String>,
-    held: bool,
 }
