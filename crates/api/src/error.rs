@@ -135,6 +135,12 @@ pub enum ApiError {
         /// The id.
         id: TaskId,
     },
+    /// Somebody else changed it between our look and our change.
+    #[error("somebody else changed it at the same moment")]
+    Changed,
+    /// A word about a running task from somebody who does not run it.
+    #[error("the lease of this token is over, or never was")]
+    LeaseLost,
     /// A cancel of a task that has ended.
     #[error("the task is {state} already")]
     AlreadyFinal {
@@ -232,6 +238,8 @@ impl ApiError {
             Self::Forbidden { .. } => problem::FORBIDDEN,
             Self::RateLimited { .. } => problem::RATE_LIMITED,
             Self::IdExists { .. } => problem::ID_EXISTS,
+            Self::Changed => problem::CHANGED,
+            Self::LeaseLost => problem::LEASE_LOST,
             Self::AlreadyFinal { .. } => problem::ALREADY_FINAL,
             Self::NotRetryable { .. } => problem::NOT_RETRYABLE,
             Self::UniqueHeld { .. } => problem::UNIQUE_KEY_HELD,
@@ -360,11 +368,7 @@ impl From<BrokerError> for ApiError {
                 "value_error",
                 "The cursor is not one that this server gave out",
             )),
-            // No operation of the API writes with an expected version.
-            BrokerError::VersionConflict { .. } => {
-                tracing::error!("unexpected version conflict");
-                Self::Internal
-            }
+            BrokerError::VersionConflict { .. } => Self::Changed,
             BrokerError::Full { what } => {
                 rarely(|| {
                     tracing::warn!(

@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use posthaste_core::broker::{
-    Cancelled, EnqueueRequest, Enqueued, Health, ListRequest, PauseRequest, Retried,
+    Cancelled, EnqueueReply, EnqueueRequest, Enqueued, Health, ListRequest, PauseRequest, Retried,
 };
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
     Delivery, IdempotencyKey, NewTask, PauseReason, QueueName, RecordKind, Scope, State, Store, Subscription,
     Task, TaskId, Timestamp,
 };
+use posthaste_notify::callback::Callback;
 use posthaste_notify::{HeldMessage, Notification};
 use tokio_util::sync::CancellationToken;
 
@@ -166,8 +167,50 @@ impl Api {
         Ok(EnqueueAnswer { task: task.into(), replayed: reply.replayed })
     }
 
+    /// As [`Api::enqueue`]; a URL is told when the task is final.
+    ///
+    /// # Errors
+    /// As [`Api::enqueue`].
+    pub async fn enqueue_told(
+        &self,
+        caller: &Caller,
+        task: NewTask,
+        callback_url: Option<String>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<EnqueueAnswer, ApiError> {
+        let Some(url) = callback_url else { return self.enqueue(caller, task, idempotency).await };
+        // The callback names its task, so the task needs its id before it is stored.
+        let id = task.id.unwrap_or_else(|| TaskId::from_uuid(uuid::Uuid::now_v7()));
+        let callback = Callback { url, batch: None, size: None, task: Some(id) };
+        let tasks = vec![NewTask { id: Some(id), ..task }, callback.into_task()];
+        let reply = self.enqueue_many(caller, tasks, idempotency).await?;
+        let task = reply.tasks.first().copied().ok_or_else(fault("an enqueue of two tasks answered none"))?;
+        Ok(EnqueueAnswer { task: task.into(), replayed: reply.replayed })
+    }
+
+    /// Stores tasks, all or none; durable on return.
+    ///
+    /// # Errors
+    /// As [`Api::enqueue`].
+    pub(crate) async fn enqueue_many(
+        &self,
+        caller: &Caller,
+        mut tasks: Vec<NewTask>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<EnqueueReply, ApiError> {
+        for task in &mut tasks {
+            caller.claim(task)?;
+        }
+        let reply = self.inner.store.enqueue(EnqueueRequest { tasks, idempotency }).await?;
+        if !reply.replayed {
+            let stored = reply.tasks.iter().filter(|t| !t.duplicate).count();
+            self.inner.metrics.accepted(stored as u64);
+        }
+        Ok(reply)
+    }
+
     /// The task, if there is one that `caller` may see.
-    async fn find(&self, caller: &Caller, id: TaskId) -> Result<Option<Task>, ApiError> {
+    pub(crate) async fn find(&self, caller: &Caller, id: TaskId) -> Result<Option<Task>, ApiError> {
         let found = self.inner.store.get(&[id]).await?.into_iter().next().flatten();
         Ok(found.filter(|t| caller.may_see(t.tenant.as_ref())))
     }
@@ -361,6 +404,22 @@ impl Api {
         Ok(self.inner.store.workers().await?.into_iter().map(Into::into).collect())
     }
 
+    /// Sets the limits of a lane or target, or of a queue's default lane.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`], [`ApiError::Full`].
+    pub async fn set_limits(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        limits: posthaste_core::LaneLimits,
+    ) -> Result<(), ApiError> {
+        let (action, target) = audited(&scope, "limit");
+        self.inner.store.set_limits(&scope, limits).await?;
+        self.audit(caller, action, target).await;
+        Ok(())
+    }
+
     /// Keeps a queue or lane from being claimed, for a time or until [`Api::resume`].
     ///
     /// # Errors
@@ -423,6 +482,8 @@ impl Api {
 /// How the audit log names what was done to a queue or lane.
 fn audited(scope: &Scope, verb: &'static str) -> (&'static str, String) {
     match (scope, verb) {
+        (Scope::Queue(queue), "limit") => ("queues.limit", queue.to_string()),
+        (Scope::Lane(queue, lane), "limit") => ("lanes.limit", format!("{queue} {lane}")),
         (Scope::Queue(queue), "pause") => ("queues.pause", queue.to_string()),
         (Scope::Queue(queue), _) => ("queues.resume", queue.to_string()),
         (Scope::Lane(queue, lane), "pause") => ("lanes.pause", format!("{queue} {lane}")),
@@ -443,7 +504,7 @@ fn check_notification(notification: &Notification) -> Result<(), ApiError> {
 }
 
 /// A fault of the program: logged here, once, and not told to the caller.
-fn fault(what: &'static str) -> impl FnOnce() -> ApiError {
+pub(crate) fn fault(what: &'static str) -> impl FnOnce() -> ApiError {
     move || {
         tracing::error!(what, "internal error");
         ApiError::Internal

@@ -56,6 +56,12 @@ problems! {
     /// The path exists, the method does not.
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "That method is not served here",
         "Use one of the methods in the Allow header.";
+    /// Somebody else changed it at the same moment.
+    CHANGED = "changed", 409, "Somebody else changed it at the same moment",
+        "Read it again and repeat the change.";
+    /// The lease is not the caller's any more.
+    LEASE_LOST = "lease-lost", 409, "The lease is not yours any more",
+        "Stop: the task was given to somebody else, has ended, or the token is not the one of its last attempt.";
     /// The body did not arrive in time.
     REQUEST_TIMEOUT = "request-timeout", 408, "The request took too long to arrive",
         "Send the whole body within 30 seconds.";

@@ -86,6 +86,33 @@ words!(
     on_ambiguous_is_that_of_core, [posthaste_core::OnAmbiguous::Retry, posthaste_core::OnAmbiguous::Hold]
 );
 
+words!(
+    /// A way to deliver a message.
+    Channel, posthaste_notify::ChannelKind,
+    [Email, Webhook, Slack, Discord, Teams, Telegram, Ntfy, Gotify, Sms, WebPush],
+    channels_are_those_of_notify, posthaste_notify::ChannelKind::ALL
+);
+words!(
+    /// What happens to ticks that nobody noticed in time.
+    MissedPolicy, posthaste_worker::schedule::MissedPolicy,
+    [Skip, RunOnce, RunAll],
+    missed_policies_are_those_of_the_worker, {
+        use posthaste_worker::schedule::MissedPolicy as M;
+        [M::Skip, M::RunOnce, M::RunAll]
+    }
+);
+
+/// What happens to the good ones of a batch when some are not acceptable.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes words that are read by hand")]
+pub(crate) enum BatchMode {
+    /// Nothing is stored.
+    Strict,
+    /// The good ones are stored.
+    Permissive,
+}
+
 /// A delay in milliseconds, at most seven days.
 #[derive(ToSchema, serde::Serialize)]
 #[schema(value_type = u64, maximum = 604_800_000_i64)]
@@ -150,8 +177,8 @@ pub(crate) struct StateCounts {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a type of notify, is never built")]
 pub(crate) struct HeldMessage {
-    /// The channel: `email`.
-    channel: String,
+    /// The channel.
+    channel: Channel,
     /// The sender, as `Name <address>`.
     from: String,
     /// The recipient.
@@ -163,6 +190,24 @@ pub(crate) struct HeldMessage {
     /// The HTML part, if the sender gave one; otherwise it is made from the text.
     #[schema(nullable = false)]
     html: Option<String>,
+    /// What a webhook would have said.
+    #[schema(nullable = false)]
+    data: Option<serde_json::Value>,
+    /// The event of a webhook.
+    #[schema(nullable = false)]
+    event: Option<String>,
+    /// Who would have got copies.
+    #[schema(nullable = false)]
+    cc: Option<Vec<String>>,
+    /// The names of the files that would have gone with it.
+    #[schema(nullable = false)]
+    attachments: Option<Vec<String>>,
+    /// Where answers would have gone, if not to the sender.
+    #[schema(nullable = false)]
+    reply_to: Option<String>,
+    /// Headers of the caller's own.
+    #[schema(nullable = false)]
+    headers: Option<std::collections::BTreeMap<String, String>>,
     /// When it would have been sent.
     date: Time,
     /// Its `Message-ID`.

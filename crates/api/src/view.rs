@@ -232,6 +232,17 @@ pub struct List<T> {
     pub data: Vec<T>,
 }
 
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Paged<T> {
+    /// The items.
+    pub data: Vec<T>,
+    /// Send it as `cursor` to go on; left out at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next_cursor: Option<String>,
+}
+
 /// What an enqueue answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Enqueued)]

@@ -37,6 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         payload: Json::from_value("today")?,
         policy: RetryPolicy::default(),
         missed: MissedPolicy::RunOnce,
+        paused: false,
     };
     put_schedule(app.store().as_ref(), &every_second).await?;
 

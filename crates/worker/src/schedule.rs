@@ -53,6 +53,8 @@ pub struct Schedule {
     pub policy: RetryPolicy,
     /// What happens to missed ticks.
     pub missed: MissedPolicy,
+    /// Whether it stands still. Ticks that pass meanwhile are not missed: they are gone.
+    pub paused: bool,
 }
 
 /// A schedule as it is kept.
@@ -102,6 +104,8 @@ struct Body {
     payload: Json,
     policy: RetryPolicy,
     missed: MissedPolicy,
+    #[serde(default)]
+    paused: bool,
     last_run: Timestamp,
 }
 
@@ -133,7 +137,9 @@ pub async fn put_schedule_at(
     let (last_run, expect) = match before {
         None => (now, Expect::Absent),
         Some(old) => {
-            let same = old.schedule.cron == schedule.cron && old.schedule.time_zone == schedule.time_zone;
+            let same = old.schedule.cron == schedule.cron
+                && old.schedule.time_zone == schedule.time_zone
+                && !old.schedule.paused;
             (if same { old.last_run } else { now }, Expect::Version(old.version))
         }
     };
@@ -171,6 +177,28 @@ pub async fn delete_schedule(store: &dyn Store, name: &Name) -> Result<bool, Sch
     Ok(store.delete_record(RecordKind::Schedule, name.as_str(), Expect::Any).await?)
 }
 
+/// The next ticks after `now`, at most `n`; none while the schedule is paused.
+pub fn next_ticks(schedule: &Schedule, now: Timestamp, n: usize) -> Vec<Timestamp> {
+    let mut ticks = Vec::new();
+    if let (false, Ok(times)) = (schedule.paused, Times::new(&schedule.cron, &schedule.time_zone)) {
+        let mut at = now;
+        while let (true, Some(next)) = (ticks.len() < n, times.after(at)) {
+            ticks.push(next);
+            at = next;
+        }
+    }
+    ticks
+}
+
+/// The task of a tick out of turn, due now; ticks by the clock are as they were.
+pub fn extra_task(schedule: &Schedule) -> NewTask {
+    NewTask {
+        queue: schedule.queue.clone(),
+        policy: schedule.policy.clone(),
+        ..NewTask::new(schedule.kind.clone(), schedule.payload.clone())
+    }
+}
+
 /// Enqueues what is due at `now`. Safe from any number of workers at once, and after a crash at any
 /// point: a tick that was enqueued answers as a duplicate.
 ///
@@ -203,6 +231,9 @@ async fn run_one(
     now: Timestamp,
 ) -> Result<(usize, Option<Timestamp>), ScheduleError> {
     let schedule = &stored.schedule;
+    if schedule.paused {
+        return Ok((0, None));
+    }
     let times = Times::new(&schedule.cron, &schedule.time_zone)?;
     let due = times.due(stored.last_run, now, schedule.missed);
     let mut enqueued = 0;
@@ -265,6 +296,7 @@ async fn put(
         payload: schedule.payload.clone(),
         policy: schedule.policy.clone(),
         missed: schedule.missed,
+        paused: schedule.paused,
         last_run,
     };
     let body = Json::from_value(&body).map_err(|e| BrokerError::invalid(0, "payload", e.to_string()))?;
@@ -285,6 +317,7 @@ fn read(name: &str, version: u64, body: &Json) -> Result<StoredSchedule, Schedul
             payload: body.payload,
             policy: body.policy,
             missed: body.missed,
+            paused: body.paused,
         },
         last_run: body.last_run,
         version,

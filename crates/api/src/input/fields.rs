@@ -193,6 +193,11 @@ pub(crate) fn one_of(words: impl ExactSizeIterator<Item = &'static str>) -> Stri
     out
 }
 
+/// True or false.
+pub(crate) fn boolean(v: &Value) -> Result<bool, Refusal> {
+    v.as_bool().ok_or_else(|| ("bool_type", "Input should be true or false".into()))
+}
+
 /// An RFC 3339 time.
 pub(crate) fn time(v: &Value) -> Result<Timestamp, Refusal> {
     text(v)?.parse().map_err(|_| {

@@ -1,5 +1,6 @@
 //! `/v1/queues`.
 
+pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod pause;
 pub(crate) mod resume;

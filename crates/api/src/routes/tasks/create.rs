@@ -6,7 +6,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use posthaste_core::limits::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_SCHEDULE_AHEAD, MAX_UNIQUE_HOLD};
-use posthaste_core::{Due, IdempotencyKey, Json, Kind, NewTask, Priority, Timestamp, Unique, UniqueHold};
+use posthaste_core::{
+    Due, IdempotencyKey, Json, Kind, NewTask, Priority, RetryPolicy, Timestamp, Unique, UniqueHold,
+};
+use posthaste_notify::net::read_url;
+use posthaste_notify::http_task::{self, HttpTask};
 use posthaste_notify::Notification;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,7 +28,7 @@ use crate::{Api, ApiError, Caller, FieldError, schema};
 /// The header that makes repeats of a request answer as the first did.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The header of an answer that was given before.
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A task to be enqueued.
 #[derive(ToSchema, serde::Deserialize)]
@@ -75,6 +79,13 @@ pub(crate) struct NewTaskBody {
     /// Its id; minted if left out.
     #[schema(value_type = Option<schema::Id>)]
     id: Option<String>,
+    /// Whom it is for, as `channel:address`, so that it is found and erased with what else was for them; of kind
+    /// `notify` known from the payload.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
+    recipient: Option<String>,
+    /// Told by a signed POST when the task is final.
+    #[schema(max_length = 2048, pattern = "^https?://[^\\s]+$")]
+    callback_url: Option<String>,
 }
 
 /// A unique key.
@@ -148,19 +159,23 @@ pub(crate) async fn handle(
     let key = idempotency_key(&parts.headers, &mut errors);
     let (value, payload) = body.object(&mut errors, Some("payload"))?;
     let task = read_task(&value, payload, &mut errors);
-    let Some(mut task) = errors.into_result(task)? else {
+    let callback_url = callback_url(&value, vec!["body".into()], &mut errors);
+    let Some(task) = errors.into_result(task)? else {
         // A missing part was reported above, so this cannot be reached.
         return Err(ApiError::Internal);
     };
-    // Before the key is looked at: a key is its tenant's own.
-    caller.claim(&mut task)?;
     let idempotency = key.map(|key| IdempotencyKey {
-        tenant: task.tenant.clone(),
+        tenant: caller.tenant().cloned().or_else(|| task.tenant.clone()),
         operation: "tasks.create",
         key,
         fingerprint: fingerprint(&value, payload),
     });
-    let answer = api.enqueue(&caller, task, idempotency).await?;
+    let answer = api.enqueue_told(&caller, task, callback_url, idempotency).await?;
+    Ok(accepted(&answer))
+}
+
+/// The answer to an enqueue of one task.
+pub(crate) fn accepted(answer: &crate::EnqueueAnswer) -> Response {
     let status =
         if answer.task.duplicate && !answer.replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut response = json_of(status, &answer.task);
@@ -170,11 +185,26 @@ pub(crate) async fn handle(
     if answer.replayed {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok(response)
+    response
+}
+
+/// Where somebody wants to be told of the end.
+pub(crate) fn callback_url(value: &Value, mut loc: Vec<crate::Loc>, errors: &mut Errors) -> Option<String> {
+    let given = value.get("callback_url").filter(|v| !v.is_null())?;
+    loc.push("callback_url".into());
+    let read = crate::input::fields::text(given)
+        .and_then(|t| read_url(t).map(|_| t.to_owned()).map_err(|e| ("value_error", e.to_string())));
+    match read {
+        Ok(url) => Some(url),
+        Err((kind, msg)) => {
+            errors.push(FieldError::new(loc, kind, msg));
+            None
+        }
+    }
 }
 
 /// The key of the request, if it has one.
-fn idempotency_key(headers: &HeaderMap, errors: &mut Errors) -> Option<String> {
+pub(crate) fn idempotency_key(headers: &HeaderMap, errors: &mut Errors) -> Option<String> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let value = values.next()?;
     let text = value.to_str().ok().filter(|t| {
@@ -191,7 +221,7 @@ fn idempotency_key(headers: &HeaderMap, errors: &mut Errors) -> Option<String> {
 }
 
 /// The task; `None` only if something was reported.
-fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut Errors) -> Option<NewTask> {
+pub(crate) fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut Errors) -> Option<NewTask> {
     let mut o = Object::new(value, vec!["body".into()], errors)?;
     let kind: Option<Kind> = o.required(errors, "kind", parsed);
     o.value("payload");
@@ -208,20 +238,26 @@ fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut Errors) -> 
     }
     t.tenant = o.optional(errors, "tenant", parsed);
     t.priority = o.optional(errors, "priority", word(&Priority::ALL, Priority::as_str)).unwrap_or_default();
-    t.due = read_due(&mut o, errors);
+    t.due = read_due(&mut o, "due_at", errors);
     t.expires_at = o.optional(errors, "expires_at", time);
     t.unique = o.object(errors, "unique").and_then(|u| read_unique(u, errors));
     if let Some(r) = o.object(errors, "retry") {
         t.policy = retry::override_policy(t.policy.clone(), r, errors);
     }
     t.id = o.optional(errors, "id", id);
+    if let Some(recipient) = o.optional(errors, "recipient", key) {
+        t.recipient = Some(recipient);
+    }
+    o.value("callback_url");
     o.finish(errors);
     task
 }
 
-fn read_due(o: &mut Object<'_>, errors: &mut Errors) -> Due {
+/// When a task is ready, by its fields `at` and `delay_ms`.
+pub(crate) fn read_due(o: &mut Object<'_>, at: &'static str, errors: &mut Errors) -> Due {
+    let field = at;
     let ahead = u64::try_from(MAX_SCHEDULE_AHEAD.as_millis()).unwrap_or(u64::MAX);
-    let at = o.optional(errors, "due_at", time);
+    let at = o.optional(errors, field, time);
     let delay = o.optional(errors, "delay_ms", integer(0, ahead)).map(Duration::from_millis);
     match (at, delay) {
         (Some(at), delay) => {
@@ -229,7 +265,7 @@ fn read_due(o: &mut Object<'_>, errors: &mut Errors) -> Due {
             if due > wall_clock().plus(MAX_SCHEDULE_AHEAD) {
                 let days = MAX_SCHEDULE_AHEAD.as_secs() / (24 * 3600);
                 let msg = format!("It should be at most {days} days ahead");
-                errors.push(FieldError::new(o.loc("due_at"), "range_error", msg));
+                errors.push(FieldError::new(o.loc(field), "range_error", msg));
             }
             Due::At(due)
         }
@@ -239,12 +275,12 @@ fn read_due(o: &mut Object<'_>, errors: &mut Errors) -> Due {
 }
 
 /// This machine's clock, which is near enough to the store's for a bound of a year.
-fn wall_clock() -> Timestamp {
+pub(crate) fn wall_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn read_unique(mut o: Object<'_>, errors: &mut Errors) -> Option<Unique> {
+pub(crate) fn read_unique(mut o: Object<'_>, errors: &mut Errors) -> Option<Unique> {
     let most = u64::try_from(MAX_UNIQUE_HOLD.as_millis()).unwrap_or(u64::MAX);
     let key = o.required(errors, "key", key);
     let hold = o.optional(errors, "hold_ms", integer(1, most));
@@ -274,11 +310,33 @@ fn read_payload(payload: Option<&RawValue>, errors: &mut Errors) -> Option<Json>
 /// A task of the kind with its payload and every default of the kind.
 fn base(kind: Option<Kind>, payload: Option<Json>, errors: &mut Errors) -> Option<NewTask> {
     let (kind, payload) = (kind?, payload?);
+    if kind.as_str() == http_task::KIND {
+        return read_http(kind, payload, errors);
+    }
     if kind != Kind::notify() {
         return Some(NewTask::new(kind, payload));
     }
     let notification = read_notification(&payload, errors)?;
     Some(notification.into_task())
+}
+
+/// A task of kind `http`: its payload is checked, and it waits behind others for its host.
+fn read_http(kind: Kind, payload: Json, errors: &mut Errors) -> Option<NewTask> {
+    let task: HttpTask = match payload.parse() {
+        Ok(task) => task,
+        Err(e) => {
+            errors.push(FieldError::new(["body", "payload"], "value_error", format!("It is no request: {e}")));
+            return None;
+        }
+    };
+    if let Err(problems) = task.check() {
+        for p in problems {
+            errors.push(FieldError::new(["body", "payload", p.field], "value_error", p.problem));
+        }
+        return None;
+    }
+    let lane = Some(task.lane());
+    Some(NewTask { lane, policy: RetryPolicy::http(), ..NewTask::new(kind, payload) })
 }
 
 /// The payload of a `notify` task, checked field by field.
@@ -309,7 +367,7 @@ fn read_notification(payload: &Json, errors: &mut Errors) -> Option<Notification
 
 /// SHA-256 of the body in canonical form: names sorted, no white space between tokens. The payload
 /// goes in as parsed too, so that a client which writes it in another order repeats the request.
-fn fingerprint(value: &Value, payload: Option<&RawValue>) -> [u8; 32] {
+pub(crate) fn fingerprint(value: &Value, payload: Option<&RawValue>) -> [u8; 32] {
     let mut text = String::new();
     canonical(value, &mut text);
     text.push('\n');

@@ -1,6 +1,7 @@
 //! `/v1/tasks`.
 
 pub(crate) mod attempts;
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod create;
 pub(crate) mod events;

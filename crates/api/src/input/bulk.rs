@@ -1,0 +1,61 @@
+//! Many of one thing in one request: each is read by itself, and what is wrong is said with its place in the list.
+
+use posthaste_core::NewTask;
+use posthaste_core::limits::MAX_BATCH;
+use serde_json::Value;
+
+use super::fields::{Errors, Object, word};
+use crate::{FieldError, Loc};
+
+/// What happens to the good ones when some are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Mode {
+    /// Nothing is stored.
+    #[default]
+    Strict,
+    /// The good ones are stored.
+    Permissive,
+}
+
+/// `mode` of a request.
+pub(crate) fn mode(o: &mut Object<'_>, errors: &mut Errors) -> Mode {
+    let all: &[Mode] = &[Mode::Strict, Mode::Permissive];
+    let read = word(all, |m| match m {
+        Mode::Strict => "strict",
+        Mode::Permissive => "permissive",
+    });
+    o.optional(errors, "mode", read).unwrap_or_default()
+}
+
+/// The list `field`: 1 to [`MAX_BATCH`] items.
+pub(crate) fn items<'v>(o: &mut Object<'v>, field: &'static str, errors: &mut Errors) -> Option<&'v [Value]> {
+    let list = o.required(errors, field, |v| {
+        v.as_array().ok_or_else(|| ("list_type", "Input should be a valid list".to_owned()))
+    })?;
+    if list.is_empty() || list.len() > MAX_BATCH {
+        let msg = format!("List should have 1 to {MAX_BATCH} items");
+        errors.push(FieldError::new(o.loc(field), "list_length", msg));
+        return None;
+    }
+    Some(list)
+}
+
+/// One item as it came out.
+pub(crate) struct Item {
+    /// Its place in the list.
+    pub(crate) index: usize,
+    /// The task, or what is wrong.
+    pub(crate) task: Result<NewTask, Vec<FieldError>>,
+}
+
+/// Puts what is wrong with an item where the item is: `body.x` becomes `body.<field>.<index>.x`.
+pub(crate) fn relocate(errors: Vec<FieldError>, field: &'static str, index: usize) -> Vec<FieldError> {
+    errors
+        .into_iter()
+        .map(|mut e| {
+            let rest = e.loc.split_off(1.min(e.loc.len()));
+            e.loc = [Loc::from("body"), field.into(), index.into()].into_iter().chain(rest).collect();
+            e
+        })
+        .collect()
+}

@@ -1,0 +1,96 @@
+//! What endpoints of named documents share: a body that is one object, a name in the path, a page of a list.
+
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use posthaste_core::limits::{DEFAULT_PAGE, MAX_PAGE};
+use posthaste_core::{Name, Record, RecordKind, RecordOrder};
+
+use super::fields::{Errors, Object};
+use super::json::JsonBody;
+use super::query::{self, Query};
+use crate::{Api, ApiError};
+
+/// Longest name of a schedule, template or endpoint, in bytes.
+pub(crate) const MAX_NAME: usize = 80;
+
+/// Reads the body as one object; an empty body is one without fields. There may be no query.
+pub(crate) async fn body<T>(
+    request: Request,
+    read: impl FnOnce(&mut Object<'_>, &mut Errors) -> Option<T>,
+) -> Result<T, ApiError> {
+    let (parts, body) = request.into_parts();
+    query::none(&parts.uri)?;
+    let body = JsonBody::read(&parts.headers, body).await?;
+    let mut errors = Errors::default();
+    let value = body.optional_object(&mut errors)?;
+    let mut read_as = None;
+    if let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) {
+        read_as = read(&mut o, &mut errors);
+        o.finish(&mut errors);
+    }
+    // What is missing was reported, so this cannot be reached without an error.
+    errors.into_result(read_as)?.ok_or(ApiError::Internal)
+}
+
+/// The name that the path ends in or goes through: letters, digits, dots, dashes and underscores.
+pub(crate) struct Named(pub(crate) Name);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let raw = Path::<String>::from_request_parts(parts, state).await.map_err(|_| {
+            ApiError::field(["path", "name"], "string_unicode", "It should be percent-encoded UTF-8")
+        })?;
+        name(&raw.0).map(Self)
+    }
+}
+
+/// A name of the path.
+pub(crate) fn name(raw: &str) -> Result<Name, ApiError> {
+    let fine = raw.len() <= MAX_NAME && raw.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let read = if fine { Name::new(raw).ok() } else { None };
+    read.ok_or_else(|| {
+        let msg = format!("A name is 1 to {MAX_NAME} letters, digits, dots, dashes and underscores");
+        ApiError::field(["path", "name"], "value_error", msg)
+    })
+}
+
+/// Which page of a list is asked for.
+pub(crate) struct PageOf {
+    pub(crate) limit: usize,
+    pub(crate) cursor: Option<String>,
+}
+
+/// Reads `limit` and `cursor`.
+pub(crate) fn page(q: &mut Query) -> PageOf {
+    let limit = q.one("limit", |s| match s.parse::<usize>() {
+        Ok(n) if (1..=MAX_PAGE).contains(&n) => Ok(n),
+        _ => Err(("range_error", format!("Input should be 1 to {MAX_PAGE}"))),
+    });
+    let most = posthaste_core::limits::MAX_KEY_BYTES;
+    let cursor = q.one("cursor", |s| {
+        if s.len() <= most { Ok(s.to_owned()) } else { Err(("value_error", "The cursor is not one that this server gave out".into())) }
+    });
+    PageOf { limit: limit.unwrap_or(DEFAULT_PAGE), cursor }
+}
+
+/// A page of records and where the next one begins.
+pub(crate) async fn records(
+    api: &Api,
+    kind: RecordKind,
+    order: RecordOrder,
+    page: &PageOf,
+) -> Result<(Vec<Record>, Option<String>), ApiError> {
+    let records = api.store().list_records(kind, order, page.cursor.as_deref(), page.limit).await?;
+    let next = if records.len() == page.limit { records.last().map(|r| r.name.clone()) } else { None };
+    Ok((records, next))
+}
+
+/// A list's page without other conditions.
+pub(crate) fn only_page(uri: &Uri) -> Result<PageOf, ApiError> {
+    let mut q = Query::of(uri);
+    let page = page(&mut q);
+    q.finish(page)
+}

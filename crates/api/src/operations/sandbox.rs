@@ -1,0 +1,87 @@
+//! The sandbox: messages that were held, and faults on order.
+
+use posthaste_core::{Expect, Json, RecordKind, RecordOrder, TaskId};
+use posthaste_notify::HeldMessage;
+use posthaste_notify::faults::{Faults, SETTING};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::input::simple::{PageOf, records};
+use crate::{Api, ApiError, Caller, schema};
+
+/// Held messages that one call deletes.
+const CLEAR: usize = 1_000;
+
+/// A held message in a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = HeldListed)]
+pub struct HeldListed {
+    /// The task that would have sent it.
+    #[schema(value_type = schema::Id)]
+    pub task_id: TaskId,
+    /// The message.
+    #[serde(flatten)]
+    #[schema(value_type = schema::HeldMessage, inline)]
+    pub message: HeldMessage,
+}
+
+/// What a clearing did.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = Cleared, example = json!({ "deleted": 12, "more": false }))]
+pub struct Cleared {
+    /// Messages that were deleted.
+    pub deleted: usize,
+    /// Whether there are more: call again.
+    pub more: bool,
+}
+
+impl Api {
+    /// A page of held messages that `caller` may see, newest first.
+    pub(crate) async fn held_list(
+        &self,
+        caller: &Caller,
+        page: &PageOf,
+    ) -> Result<(Vec<HeldListed>, Option<String>), ApiError> {
+        let (found, next) = records(self, RecordKind::SandboxMessage, RecordOrder::Descending, page).await?;
+        let named: Vec<(TaskId, HeldMessage)> =
+            found.iter().filter_map(|r| Some((r.name.parse().ok()?, r.body.parse().ok()?))).collect();
+        let own = match caller.tenant() {
+            None => None,
+            Some(_) => Some(self.own_tasks(caller, named.iter().map(|(id, _)| *id)).await?),
+        };
+        let seen = named.into_iter().filter(|(id, _)| own.as_ref().is_none_or(|own| own.contains(id)));
+        Ok((seen.map(|(task_id, message)| HeldListed { task_id, message }).collect(), next))
+    }
+
+    /// Deletes held messages; their tasks stay.
+    pub(crate) async fn clear_held(&self, caller: &Caller) -> Result<Cleared, ApiError> {
+        let found =
+            self.store().list_records(RecordKind::SandboxMessage, RecordOrder::Ascending, None, CLEAR).await?;
+        let more = found.len() == CLEAR;
+        let mut deleted = 0;
+        for record in &found {
+            let gone = self.store().delete_record(RecordKind::SandboxMessage, &record.name, Expect::Any).await?;
+            deleted += usize::from(gone);
+        }
+        self.audit(caller, "sandbox.clear", deleted).await;
+        Ok(Cleared { deleted, more })
+    }
+
+    /// The faults on order.
+    pub(crate) async fn faults(&self) -> Result<Faults, ApiError> {
+        let found = self.store().get_record(RecordKind::Setting, SETTING).await?;
+        Ok(found.and_then(|r| r.body.parse().ok()).unwrap_or_default())
+    }
+
+    /// Orders faults in place of those that are on order.
+    pub(crate) async fn order_faults(&self, caller: &Caller, faults: &Faults) -> Result<(), ApiError> {
+        if faults.faults.is_empty() {
+            self.store().delete_record(RecordKind::Setting, SETTING, Expect::Any).await?;
+        } else {
+            let body = Json::from_value(faults).map_err(|_| ApiError::Internal)?;
+            self.store().put_record(RecordKind::Setting, SETTING, body, Expect::Any).await?;
+        }
+        self.audit(caller, "sandbox.faults", faults.faults.len()).await;
+        Ok(())
+    }
+}

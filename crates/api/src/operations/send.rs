@@ -1,0 +1,276 @@
+//! Sending notifications: what a request becomes, what it refers to, what is stored.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use posthaste_core::broker::Enqueued;
+use posthaste_core::{BatchId, Due, IdempotencyKey, NewTask, RecordKind, Timestamp};
+use posthaste_notify::attachment::{self, AttachmentError, KEPT, MAX_ATTACHMENT_BYTES};
+use posthaste_notify::callback::Callback;
+use posthaste_notify::template::{CompiledTemplate, Template, version_name};
+use posthaste_notify::{ChannelKind, Notification, endpoint};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::routes::tasks::create::wall_clock;
+use crate::{Api, ApiError, Caller, FieldError, Loc};
+
+/// How long a compiled template is believed to be the newest.
+const FRESH: Duration = Duration::from_secs(1);
+/// Compiled templates that are kept at once.
+const MAX_COMPILED: usize = 500;
+
+/// Which template a notification is made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TemplateRef {
+    pub(crate) name: String,
+    pub(crate) version: Option<u32>,
+}
+
+type Compiled = HashMap<TemplateRef, (Instant, Option<CompiledTemplate>)>;
+
+/// Templates that were compiled lately.
+#[derive(Default)]
+pub(crate) struct TemplateCache(Mutex<Compiled>);
+
+impl TemplateCache {
+    fn get(&self, wanted: &TemplateRef) -> Option<Option<CompiledTemplate>> {
+        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, found) = cache.get(wanted)?;
+        // A version never changes; what is newest does.
+        (at.elapsed() < FRESH || (wanted.version.is_some() && found.is_some())).then(|| found.clone())
+    }
+
+    fn put(&self, wanted: TemplateRef, found: Option<CompiledTemplate>) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= MAX_COMPILED {
+            cache.clear();
+        }
+        cache.insert(wanted, (Instant::now(), found));
+    }
+
+    /// Forgets what is known of a template that this process changes.
+    pub(crate) fn forget(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|k, _| k.name != name);
+    }
+}
+
+/// One notification of a request, read but not looked up.
+pub(crate) struct Draft {
+    pub(crate) message: Notification,
+    pub(crate) template: Option<(TemplateRef, Value)>,
+    /// The task that carries it, with everything but the message; its payload is not used.
+    pub(crate) envelope: NewTask,
+    /// Whether the request says how it is retried.
+    pub(crate) own_policy: Option<posthaste_core::RetryPolicy>,
+}
+
+/// What the notifications of a request refer to.
+#[derive(Default)]
+pub(crate) struct Known {
+    templates: BTreeMap<TemplateRef, Option<CompiledTemplate>>,
+    endpoints: BTreeMap<String, bool>,
+    attachments: BTreeMap<Uuid, Option<u64>>,
+}
+
+impl Api {
+    /// Looks up what these notifications refer to, each thing once; keeps the attachments long enough.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`].
+    pub(crate) async fn look_up(&self, caller: &Caller, drafts: &[&Draft]) -> Result<Known, ApiError> {
+        let mut known = Known::default();
+        for wanted in drafts.iter().filter_map(|d| d.template.as_ref().map(|t| &t.0)).collect::<BTreeSet<_>>() {
+            known.templates.insert(wanted.clone(), self.compiled(wanted).await?);
+        }
+        let named = |d: &&&Draft| d.message.channel == ChannelKind::Webhook && !d.message.to.as_str().contains("://");
+        for name in drafts.iter().filter(named).map(|d| d.message.to.as_str()).collect::<BTreeSet<_>>() {
+            let found = endpoint::find(self.store().as_ref(), name).await?;
+            let own = found.is_some_and(|(e, _)| {
+                e.tenant.is_none() || caller.tenant().is_none_or(|t| e.tenant.as_deref() == Some(t.as_str()))
+            });
+            known.endpoints.insert(name.to_owned(), own);
+        }
+        let mut files: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
+        for draft in drafts {
+            for id in draft.message.attachments.iter().filter_map(|a| a.id) {
+                let until = files.entry(id).or_insert(Timestamp::from_millis(0));
+                *until = (*until).max(needed_until(draft));
+            }
+        }
+        for (id, until) in files {
+            known.attachments.insert(id, self.claim_attachment(caller, id, until).await?);
+        }
+        Ok(known)
+    }
+
+    /// The size of an attachment that `caller` may send, kept until `until`.
+    async fn claim_attachment(&self, caller: &Caller, id: Uuid, until: Timestamp) -> Result<Option<u64>, ApiError> {
+        let records = self.store().as_ref();
+        let found = attachment::find(records, id).await.map_err(attachment_error)?;
+        let own = found.filter(|f| {
+            f.keep_until > wall_clock()
+                && caller.tenant().is_none_or(|t| f.tenant.as_deref().is_none_or(|o| o == t.as_str()))
+        });
+        let Some(found) = own else { return Ok(None) };
+        attachment::keep(records, id, until).await.map_err(attachment_error)?;
+        Ok(Some(found.size))
+    }
+
+    /// A template ready to be filled in; `None` when there is none.
+    async fn compiled(&self, wanted: &TemplateRef) -> Result<Option<CompiledTemplate>, ApiError> {
+        if let Some(found) = self.templates().get(wanted) {
+            return Ok(found);
+        }
+        let record = match wanted.version {
+            None => self.store().get_record(RecordKind::Template, &wanted.name).await?,
+            Some(version) => {
+                self.store().get_record(RecordKind::TemplateVersion, &version_name(&wanted.name, version)).await?
+            }
+        };
+        let compiled = match record {
+            None => None,
+            Some(record) => {
+                let template: Template = record.body.parse().map_err(|_| super::fault("a template has another shape")())?;
+                let compiled = template.compile();
+                Some(compiled.map_err(|_| super::fault("a stored template cannot be compiled")())?)
+            }
+        };
+        self.templates().put(wanted.clone(), compiled.clone());
+        Ok(compiled)
+    }
+
+    /// Stores tasks as one batch, and the callback about it; durable on return. The batch's id, and what became of each
+    /// task; of a repeat, as the first answered.
+    ///
+    /// # Errors
+    /// As [`Api::enqueue`].
+    pub(crate) async fn enqueue_batch(
+        &self,
+        caller: &Caller,
+        mut tasks: Vec<NewTask>,
+        callback_url: Option<String>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(BatchId, Vec<Enqueued>, bool), ApiError> {
+        let (batch, size) = (BatchId::from_uuid(Uuid::now_v7()), tasks.len());
+        for task in &mut tasks {
+            task.batch = Some(batch);
+        }
+        if let Some(url) = callback_url {
+            let callback = Callback { url, batch: Some(batch), size: Some(size as u64), task: None };
+            tasks.push(callback.into_task());
+        }
+        let reply = self.enqueue_many(caller, tasks, idempotency).await?;
+        let mut stored = reply.tasks;
+        stored.truncate(size);
+        if !reply.replayed {
+            return Ok((batch, stored, false));
+        }
+        // The first request's batch is told by its tasks, while one of them is kept.
+        let ids: Vec<_> = stored.iter().map(|t| t.id).collect();
+        let first = self.store().get(&ids[..ids.len().min(1)]).await?.into_iter().flatten().next();
+        Ok((first.and_then(|t| t.batch).unwrap_or(batch), stored, true))
+    }
+}
+
+/// Until when a message may still be tried.
+fn needed_until(draft: &Draft) -> Timestamp {
+    let due = match draft.envelope.due {
+        Due::Now => wall_clock(),
+        Due::At(at) => at.max(wall_clock()),
+        Due::After(delay) => wall_clock().plus(delay),
+    };
+    due.plus(KEPT)
+}
+
+fn attachment_error(e: AttachmentError) -> ApiError {
+    match e {
+        AttachmentError::Store(e) => e.into(),
+        AttachmentError::TooLarge => ApiError::TooLarge { limit: MAX_ATTACHMENT_BYTES },
+        AttachmentError::NotFound(_) | AttachmentError::Damaged(_) => {
+            ApiError::NotFound { what: e.to_string() }
+        }
+    }
+}
+
+impl Draft {
+    /// The task, its message filled in and checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong, under `body`.
+    pub(crate) fn into_task(mut self, known: &Known) -> Result<NewTask, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let at = |field: &str| -> Vec<Loc> { vec!["body".into(), field.into()] };
+        if let Some((wanted, data)) = self.template.take()
+            && let Err(e) = self.fill_in(&wanted, &data, known)
+        {
+            errors.push(e);
+        }
+        if let Err(problems) = self.message.check() {
+            errors.extend(problems.into_iter().map(|p| FieldError::new(at(p.field), "value_error", p.problem)));
+        }
+        let mut size = 0;
+        for id in self.message.attachments.iter().filter_map(|a| a.id) {
+            match known.attachments.get(&id).copied().flatten() {
+                Some(bytes) => size += bytes,
+                None => {
+                    let msg = format!("There is no attachment {id}: upload it first, and send it within seven days");
+                    errors.push(FieldError::new(at("attachments"), "value_error", msg));
+                }
+            }
+        }
+        let within: usize = self.message.attachments.iter().filter_map(|a| a.content.as_ref()).map(|c| c.len() / 4 * 3).sum();
+        if size + within as u64 > MAX_ATTACHMENT_BYTES as u64 {
+            let msg = format!("Attachments are at most {MAX_ATTACHMENT_BYTES} bytes together");
+            errors.push(FieldError::new(at("attachments"), "too_large", msg));
+        }
+        if known.endpoints.get(self.message.to.as_str()) == Some(&false) && self.message.channel == ChannelKind::Webhook {
+            errors.push(FieldError::new(at("to"), "value_error", "There is no endpoint of that name; register it first"));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let task = self.message.into_task();
+        if task.payload.as_str().len() > posthaste_core::limits::MAX_PAYLOAD_BYTES && size == 0 {
+            let most = posthaste_core::limits::MAX_PAYLOAD_BYTES;
+            let msg = format!("The notification is at most {most} bytes of JSON; upload larger files to /v1/attachments");
+            return Err(vec![FieldError::new(["body"], "too_large", msg)]);
+        }
+        let mut lane = task.lane;
+        if let (Some(lane), Some(tenant)) = (&mut lane, &self.envelope.tenant) {
+            // Tenants share each target fairly.
+            lane.tenant = posthaste_core::Name::new(tenant.as_str()).ok();
+        }
+        Ok(NewTask {
+            kind: task.kind,
+            payload: task.payload,
+            lane,
+            recipient: task.recipient,
+            policy: self.own_policy.unwrap_or(task.policy),
+            ..self.envelope
+        })
+    }
+
+    /// Puts what the template makes of the data into the message, where the message has nothing of its own.
+    fn fill_in(&mut self, wanted: &TemplateRef, data: &Value, known: &Known) -> Result<(), FieldError> {
+        let Some(template) = known.templates.get(wanted).and_then(Option::as_ref) else {
+            let msg = match wanted.version {
+                Some(version) => format!("There is no version {version} of a template {}", wanted.name),
+                None => format!("There is no template {}", wanted.name),
+            };
+            return Err(FieldError::new(["body", "template", "name"], "value_error", msg));
+        };
+        let rendered = template.render(data).map_err(|e| {
+            let loc = ["body", "data"];
+            FieldError::new(loc, "value_error", format!("In the {} of the template: {}", e.part, e.problem))
+        })?;
+        let message = &mut self.message;
+        message.subject = message.subject.take().or(rendered.subject);
+        message.message = message.message.take().or(rendered.text);
+        if message.channel == ChannelKind::Email {
+            message.html = message.html.take().or(rendered.html);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Suppressions and what is known of a recipient.
+
+use std::collections::BTreeMap;
+
+use posthaste_core::broker::{ListFilter, ListRequest};
+use posthaste_core::limits::MAX_PAGE;
+use posthaste_core::{Expect, Record, RecordKind, RecordOrder, State, TaskId, Timestamp};
+use posthaste_notify::suppression::{self, Source, Suppression, record_name};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::input::simple::{PageOf, records};
+use crate::routes::tasks::create::wall_clock;
+use crate::view::TaskView;
+use crate::{Api, ApiError, Caller, schema};
+
+/// A recipient that is not written to.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Suppression, example = json!({
+    "recipient": "ann@example.com", "channel": "email", "source": "bounce", "reason": "The server said 550 5.1.1 no such user",
+    "code": "550 5.1.1", "created_at": "2026-01-31T09:30:00.000Z"
+}))]
+pub struct SuppressionView {
+    /// The recipient, as it is to be named in the path.
+    pub recipient: String,
+    /// The channel.
+    pub channel: String,
+    /// `bounce`, `unsubscribe` or `manual`.
+    #[schema(value_type = schema::SuppressionSource)]
+    pub source: Source,
+    /// What was said about it.
+    pub reason: String,
+    /// A provider's answer code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub code: Option<String>,
+    /// The category of messages, if not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub category: Option<String>,
+    /// The task that found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Id>, nullable = false)]
+    pub task: Option<TaskId>,
+    /// Since when.
+    #[schema(value_type = schema::Time)]
+    pub created_at: Timestamp,
+}
+
+/// What is known of a recipient.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Recipient, example = json!({
+    "recipient": "email:ann@example.com", "got_it": true, "counts": { "succeeded": 3, "failed": 1 }, "more": false, "latest": [], "suppressions": []
+}))]
+pub struct RecipientView {
+    /// The recipient, `channel:address`.
+    pub recipient: String,
+    /// Whether the newest message that has ended reached its provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub got_it: Option<bool>,
+    /// The messages of these pages by state.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Whether there are more than were counted.
+    pub more: bool,
+    /// The newest messages, without their texts.
+    pub latest: Vec<TaskView>,
+    /// Why it is not written to, if it is not.
+    pub suppressions: Vec<SuppressionView>,
+}
+
+/// How many of the newest messages are shown.
+const LATEST: usize = 20;
+
+fn view(record: &Record) -> Option<SuppressionView> {
+    let s: Suppression = record.body.parse().ok()?;
+    Some(SuppressionView {
+        recipient: record.name.clone(),
+        channel: s.channel,
+        source: s.source,
+        reason: s.reason,
+        code: s.code,
+        category: s.category,
+        task: s.task,
+        created_at: s.created_at.unwrap_or(record.updated_at),
+    })
+}
+
+impl Api {
+    /// A page of suppressions, by recipient.
+    pub(crate) async fn suppression_list(
+        &self,
+        page: &PageOf,
+    ) -> Result<(Vec<SuppressionView>, Option<String>), ApiError> {
+        let (found, next) = records(self, RecordKind::Suppression, RecordOrder::Ascending, page).await?;
+        Ok((found.iter().filter_map(view).collect(), next))
+    }
+
+    /// Why a recipient, named as the list names it, is not written to.
+    pub(crate) async fn suppression(&self, name: &str) -> Result<SuppressionView, ApiError> {
+        let found = self.store().get_record(RecordKind::Suppression, name).await?;
+        found.as_ref().and_then(view).ok_or_else(none)
+    }
+
+    /// Lists a recipient by hand.
+    pub(crate) async fn suppress(
+        &self,
+        caller: &Caller,
+        recipient: &str,
+        reason: Option<String>,
+        category: Option<String>,
+    ) -> Result<SuppressionView, ApiError> {
+        let name = record_name(recipient, category.as_deref());
+        let body = Suppression {
+            channel: recipient.split(':').next().unwrap_or("email").to_owned(),
+            reason: reason.unwrap_or_else(|| "Listed by hand.".into()),
+            code: None,
+            task: None,
+            source: Source::Manual,
+            category,
+            created_at: Some(wall_clock()),
+        };
+        self.store().put_record(RecordKind::Suppression, &name, body.body(), Expect::Any).await?;
+        self.audit(caller, "suppressions.put", "a recipient").await;
+        self.suppression(&name).await
+    }
+
+    /// Lets a recipient be written to again.
+    pub(crate) async fn release(&self, caller: &Caller, name: &str) -> Result<(), ApiError> {
+        if !self.store().delete_record(RecordKind::Suppression, name, Expect::Any).await? {
+            return Err(none());
+        }
+        self.audit(caller, "suppressions.delete", "a recipient").await;
+        Ok(())
+    }
+
+    /// Whether somebody got what was sent to them.
+    pub(crate) async fn recipient(&self, caller: &Caller, recipient: &str) -> Result<RecipientView, ApiError> {
+        let filter = ListFilter {
+            recipient: Some(recipient.to_owned()),
+            tenant: caller.tenant_filter(None)?,
+            ..ListFilter::default()
+        };
+        let page = self.store().list(ListRequest { filter, limit: MAX_PAGE, ..ListRequest::default() }).await?;
+        let own: Vec<_> = page.tasks.into_iter().filter(|t| caller.may_see(t.tenant.as_ref())).collect();
+        let mut counts = BTreeMap::new();
+        for task in &own {
+            *counts.entry(task.state.as_str()).or_insert(0) += 1;
+        }
+        let got_it = own.iter().find(|t| t.state.is_final()).map(|t| t.state == State::Succeeded);
+        let mut suppressions = Vec::new();
+        if let Some(record) = suppression::find(self.store().as_ref(), recipient, None).await? {
+            suppressions.extend(view(&record));
+        }
+        let latest = own.into_iter().take(LATEST).map(|t| TaskView::new(t, None)).collect();
+        let more = page.next_cursor.is_some();
+        Ok(RecipientView { recipient: recipient.to_owned(), got_it, counts, more, latest, suppressions })
+    }
+}
+
+fn none() -> ApiError {
+    ApiError::NotFound { what: "that recipient is not suppressed".into() }
+}

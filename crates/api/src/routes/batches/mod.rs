@@ -1,0 +1,4 @@
+//! Batches: tasks that were enqueued together.
+
+pub(crate) mod cancel;
+pub(crate) mod get;

@@ -1,0 +1,180 @@
+//! `POST /v1/notifications/batch`: send up to 1,000 messages in one request.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use posthaste_core::broker::Enqueued;
+use posthaste_core::{BatchId, IdempotencyKey, State as TaskState, TaskId};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::body::NotificationBody;
+use crate::detail::json_of;
+use crate::input::bulk::{self, Mode, relocate};
+use crate::input::draft::draft;
+use crate::input::fields::{Errors, Object};
+use crate::input::json::JsonBody;
+use crate::input::query;
+use crate::responses::{BadHead, Common, Conflicting, WithBody};
+use crate::routes::tasks::create::{IDEMPOTENCY_REPLAYED, callback_url, fingerprint, idempotency_key};
+use crate::{Api, ApiError, Caller, FieldError, schema};
+
+/// Several messages.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewNotificationBatch, example = json!({ "mode": "permissive", "notifications": [
+    { "to": "ann@example.com", "message": "Your order 1 is on its way." },
+    { "channel": "webhook", "to": "shop", "event": "order.shipped", "data": { "order": 1 } }
+]}))]
+#[expect(dead_code, reason = "describes a body that is read by hand")]
+pub(crate) struct Body {
+    /// The messages, each to one recipient.
+    #[schema(min_items = 1, max_items = 1000)]
+    notifications: Vec<NotificationBody>,
+    /// What happens when some are not acceptable; `strict` if left out: nothing is stored.
+    #[schema(value_type = Option<schema::BatchMode>)]
+    mode: Option<String>,
+    /// Told by a signed POST when all of them are final.
+    #[schema(max_length = 2048, pattern = "^https?://[^\\s]+$")]
+    callback_url: Option<String>,
+}
+
+/// One that was stored.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = BatchItem)]
+pub(crate) struct ItemView {
+    /// Its place in the request.
+    index: usize,
+    /// Its id; of a duplicate, the id of the one that holds the unique key.
+    #[schema(value_type = schema::Id)]
+    id: TaskId,
+    /// Its state.
+    #[schema(value_type = schema::State)]
+    state: TaskState,
+    /// Whether another one holds its unique key, so that nothing was stored.
+    duplicate: bool,
+}
+
+/// One that was not stored.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = BatchItemError)]
+pub(crate) struct ItemErrors {
+    /// Its place in the request.
+    pub(crate) index: usize,
+    /// What is wrong with it.
+    pub(crate) errors: Vec<FieldError>,
+}
+
+/// What became of each.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = BatchAccepted)]
+pub(crate) struct BatchView {
+    /// The batch that was stored.
+    #[schema(value_type = schema::Id)]
+    batch_id: BatchId,
+    /// Those that were stored, in order.
+    data: Vec<ItemView>,
+    /// Those that were not, in permissive mode.
+    errors: Vec<ItemErrors>,
+}
+
+impl BatchView {
+    /// `places` are the places in the request of what was stored.
+    pub(crate) fn new(batch: BatchId, places: Vec<usize>, stored: Vec<Enqueued>, errors: Vec<ItemErrors>) -> Self {
+        let item = |(index, e): (usize, Enqueued)| ItemView { index, id: e.id, state: e.state, duplicate: e.duplicate };
+        Self { batch_id: batch, data: places.into_iter().zip(stored).map(item).collect(), errors }
+    }
+}
+
+/// The answer to a batch that was stored.
+pub(crate) fn answer(view: &BatchView, replayed: bool) -> Response {
+    let mut response = json_of(StatusCode::ACCEPTED, view);
+    let headers = response.headers_mut();
+    let location = HeaderValue::try_from(format!("/v1/batches/{}", view.batch_id));
+    headers.insert(header::LOCATION, location.expect("a UUID is plain ASCII"));
+    if replayed {
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Send a batch of notifications
+///
+/// Stores up to 1,000 messages, together and durable when it answers. In `strict` mode one that is not acceptable fails
+/// all, with 422 and every error named; in `permissive` mode the good ones are stored and `errors` says what is wrong
+/// with the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as the first did.
+#[utoipa::path(
+    post, path = "/v1/notifications/batch", tag = "notifications", operation_id = "create_notification_batch",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
+        description = "Makes repeats of this request safe: any text of at most 255 printable ASCII characters.")),
+    request_body(content = Body, content_type = "application/json"),
+    responses(
+        (status = 202, description = "Stored, now or by the first request with this key.", body = BatchView,
+            headers(
+                ("Location" = String, description = "The batch."),
+                ("Idempotency-Replayed" = Option<String>, description = "`true` when the key was used before."),
+            )),
+        Common, BadHead, WithBody, Conflicting,
+    )
+)]
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    query::none(&parts.uri)?;
+    let body = JsonBody::read(&parts.headers, body).await?;
+    let mut errors = Errors::default();
+    let key = idempotency_key(&parts.headers, &mut errors);
+    let (value, _) = body.object(&mut errors, None)?;
+    let callback = callback_url(&value, vec!["body".into()], &mut errors);
+    let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) else {
+        return Err(ApiError::Invalid(errors.0));
+    };
+    let mode = bulk::mode(&mut o, &mut errors);
+    o.value("callback_url");
+    let items = bulk::items(&mut o, "notifications", &mut errors);
+    o.finish(&mut errors);
+    let Some(items) = errors.into_result(items)? else { return Err(ApiError::Internal) };
+
+    let read: Vec<_> = items.iter().map(read_one).collect();
+    let good: Vec<_> = read.iter().filter_map(|r| r.as_ref().ok()).collect();
+    let known = api.look_up(&caller, &good).await?;
+    let (mut tasks, mut places, mut wrong) = (Vec::with_capacity(read.len()), Vec::new(), Vec::new());
+    for (index, draft) in read.into_iter().enumerate() {
+        match draft.and_then(|d| d.into_task(&known)) {
+            Ok(task) => {
+                tasks.push(task);
+                places.push(index);
+            }
+            Err(errors) => wrong.push(ItemErrors { index, errors: relocate(errors, "notifications", index) }),
+        }
+    }
+    if !wrong.is_empty() && (mode == Mode::Strict || tasks.is_empty()) {
+        return Err(ApiError::Invalid(wrong.into_iter().flat_map(|w| w.errors).collect()));
+    }
+    let idempotency = key.map(|key| IdempotencyKey {
+        tenant: caller.tenant().cloned(),
+        operation: "notifications.batch",
+        key,
+        fingerprint: fingerprint(&value, None),
+    });
+    let (batch, stored, replayed) = api.enqueue_batch(&caller, tasks, callback, idempotency).await?;
+    Ok(answer(&BatchView::new(batch, places, stored, wrong), replayed))
+}
+
+fn read_one(value: &Value) -> Result<crate::operations::send::Draft, Vec<FieldError>> {
+    let mut errors = Errors::default();
+    let mut read = None;
+    if let Some(mut o) = Object::new(value, vec!["body".into()], &mut errors) {
+        let to = o.value("to");
+        read = draft(&mut o, to, &mut errors);
+        o.finish(&mut errors);
+    }
+    match read {
+        Some(draft) if errors.0.is_empty() => Ok(draft),
+        _ => Err(errors.0),
+    }
+}

@@ -1,0 +1,129 @@
+//! `POST /v1/notifications`: send a message to one recipient, or the same to several.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use posthaste_core::IdempotencyKey;
+use posthaste_core::limits::MAX_BATCH;
+use serde_json::Value;
+
+use super::batch::{BatchView, answer};
+use super::body::NotificationBody;
+use crate::input::draft::draft;
+use crate::input::fields::{Errors, Object};
+use crate::input::json::JsonBody;
+use crate::input::query;
+use crate::operations::send::Draft;
+use crate::responses::{BadHead, Common, Conflicting, WithBody};
+use crate::routes::tasks::create::{accepted, callback_url, fingerprint, idempotency_key};
+use crate::view::EnqueuedView;
+use crate::{Api, ApiError, Caller, FieldError};
+
+/// Several recipients of one message, beside its other fields.
+#[derive(utoipa::ToSchema)]
+#[schema(as = NotificationRequest)]
+#[expect(dead_code, reason = "describes a body that is read by hand")]
+pub(crate) struct RequestBody {
+    #[schema(inline)]
+    #[serde(flatten)]
+    notification: NotificationBody,
+    /// Told by a signed POST when it is final.
+    #[schema(max_length = 2048, pattern = "^https?://[^\\s]+$")]
+    callback_url: Option<String>,
+}
+
+/// Send a notification
+///
+/// Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000: then each recipient
+/// gets a message of their own, stored together as a batch, and the answer is that of `/v1/notifications/batch`. A
+/// template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours answers as the
+/// first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
+#[utoipa::path(
+    post, path = "/v1/notifications", tag = "notifications", operation_id = "create_notification",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
+        description = "Makes repeats of this request safe: any text of at most 255 printable ASCII characters.")),
+    request_body(content = RequestBody, content_type = "application/json"),
+    responses(
+        (status = 202, description = "Stored, now or by the first request with this key.", body = EnqueuedView,
+            example = json!({ "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "queued", "duplicate": false }),
+            headers(
+                ("Location" = String, description = "The task that sends it; of several, their batch."),
+                ("Idempotency-Replayed" = Option<String>, description = "`true` when the key was used before."),
+            )),
+        (status = 200, description = "Another one holds the unique key; nothing was stored.", body = EnqueuedView,
+            headers(("Location" = String, description = "The task that holds it."))),
+        Common, BadHead, WithBody, Conflicting,
+    )
+)]
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    query::none(&parts.uri)?;
+    let body = JsonBody::read(&parts.headers, body).await?;
+    let mut errors = Errors::default();
+    let key = idempotency_key(&parts.headers, &mut errors);
+    let (value, _) = body.object(&mut errors, None)?;
+    let (drafts, several) = read(&value, &mut errors);
+    let callback = callback_url(&value, vec!["body".into()], &mut errors);
+    let drafts = errors.into_result(drafts)?;
+    let known = api.look_up(&caller, &drafts.iter().collect::<Vec<_>>()).await?;
+    let mut tasks = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        tasks.push(draft.into_task(&known).map_err(ApiError::Invalid)?);
+    }
+    let tenant = caller.tenant().cloned().or_else(|| tasks.first().and_then(|t| t.tenant.clone()));
+    let idempotency = key.map(|key| IdempotencyKey {
+        tenant,
+        operation: "notifications.create",
+        key,
+        fingerprint: fingerprint(&value, None),
+    });
+    if several {
+        let places = (0..tasks.len()).collect();
+        let (batch, stored, replayed) = api.enqueue_batch(&caller, tasks, callback, idempotency).await?;
+        return Ok(answer(&BatchView::new(batch, places, stored, Vec::new()), replayed));
+    }
+    let task = tasks.pop().ok_or(ApiError::Internal)?;
+    Ok(accepted(&api.enqueue_told(&caller, task, callback, idempotency).await?))
+}
+
+/// The notifications of a body, and whether they were asked for as several.
+fn read(value: &Value, errors: &mut Errors) -> (Vec<Draft>, bool) {
+    let Some(list) = value.get("to").and_then(Value::as_array) else {
+        return (one(value, value.get("to"), errors).into_iter().collect(), false);
+    };
+    if list.is_empty() || list.len() > MAX_BATCH {
+        errors.push(FieldError::new(["body", "to"], "list_length", format!("List should have 1 to {MAX_BATCH} items")));
+        return (Vec::new(), true);
+    }
+    if value.get("id").is_some_and(|v| !v.is_null()) {
+        errors.push(FieldError::new(["body", "id"], "value_error", "Several recipients cannot share one id"));
+    }
+    let mut drafts = Vec::with_capacity(list.len());
+    for (i, to) in list.iter().enumerate() {
+        let mut found = Errors::default();
+        drafts.extend(one(value, Some(to), &mut found));
+        if !found.0.is_empty() {
+            // What is wrong with a recipient is said with its place; what is wrong with the rest once.
+            for mut e in found.0 {
+                if e.loc.last() == Some(&"to".into()) {
+                    e.loc.push(i.into());
+                }
+                errors.push(e);
+            }
+            break;
+        }
+    }
+    (drafts, true)
+}
+
+fn one(value: &Value, to: Option<&Value>, errors: &mut Errors) -> Option<Draft> {
+    let mut o = Object::new(value, vec!["body".into()], errors)?;
+    o.value("to");
+    o.value("callback_url");
+    let draft = draft(&mut o, to.filter(|v| !v.is_null()), errors);
+    o.finish(errors);
+    draft
+}

@@ -1,0 +1,30 @@
+//! `POST /v1/providers/{name}/resume`: send through a provider again.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use crate::detail::json_of;
+use crate::input::query;
+use crate::input::simple::Named;
+use crate::operations::providers::ProviderView;
+use crate::responses::{BadHead, Common, OnOne};
+use crate::{Api, ApiError, Caller};
+
+/// Resume a provider
+///
+/// Ends whatever had paused it, also refused credentials and an open breaker: the next message tries.
+#[utoipa::path(
+    post, path = "/v1/providers/{name}/resume", tag = "providers", operation_id = "resume_provider",
+    params(("name" = String, Path, description = "Its name.", min_length = 1, max_length = 80, pattern = "^[A-Za-z0-9._-]+$")),
+    responses((status = 200, description = "The provider.", body = ProviderView), Common, BadHead, OnOne)
+)]
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(name): Named,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    query::none(&uri)?;
+    Ok(json_of(StatusCode::OK, &api.resume_provider(&caller, &name).await?))
+}

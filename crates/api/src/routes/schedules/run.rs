@@ -1,0 +1,31 @@
+//! `POST /v1/schedules/{name}/run`: enqueue a task of a schedule now.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use crate::detail::json_of;
+use crate::input::query;
+use crate::input::simple::Named;
+use crate::responses::{BadHead, Common, OnOne};
+use crate::view::EnqueuedView;
+use crate::{Api, ApiError, Caller};
+
+/// Run a schedule now
+///
+/// Enqueues one task out of turn; the ticks by the clock stay as they are.
+#[utoipa::path(
+    post, path = "/v1/schedules/{name}/run", tag = "schedules", operation_id = "run_schedule",
+    params(("name" = String, Path, description = "Its name.", min_length = 1, max_length = 80, pattern = "^[A-Za-z0-9._-]+$")),
+    responses((status = 202, description = "Enqueued.", body = EnqueuedView), Common, BadHead, OnOne)
+)]
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(name): Named,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    query::none(&uri)?;
+    let task: EnqueuedView = api.run_schedule(&caller, &name).await?.into();
+    Ok(json_of(StatusCode::ACCEPTED, &task))
+}

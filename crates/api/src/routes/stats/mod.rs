@@ -1,0 +1,3 @@
+//! Statistics.
+
+pub(crate) mod get;

@@ -1,0 +1,29 @@
+//! `DELETE /v1/suppressions/{recipient}`: write to a recipient again.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+
+use crate::input::path::RecipientPath;
+use crate::input::query;
+use crate::responses::{BadHead, Common, OnOne};
+use crate::{Api, ApiError, Caller};
+
+/// Delete a suppression
+///
+/// The recipient is written to again.
+#[utoipa::path(
+    delete, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "delete_suppression",
+    params(("recipient" = String, Path, description = "The recipient, as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    responses((status = 204, description = "Deleted."), Common, BadHead, OnOne)
+)]
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    caller: Caller,
+    RecipientPath { raw, .. }: RecipientPath,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    query::none(&uri)?;
+    api.release(&caller, &raw).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

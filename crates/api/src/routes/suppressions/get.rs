@@ -1,0 +1,29 @@
+//! `GET /v1/suppressions/{recipient}`: why a recipient is not written to.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use crate::detail::json_of;
+use crate::input::path::RecipientPath;
+use crate::input::query;
+use crate::operations::suppressions::SuppressionView;
+use crate::responses::{BadHead, Common, OnOne};
+use crate::{Api, ApiError};
+
+/// Get a suppression
+///
+/// Why a recipient is not written to; 404 when it is.
+#[utoipa::path(
+    get, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "get_suppression",
+    params(("recipient" = String, Path, description = "The recipient, as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    responses((status = 200, description = "The suppression.", body = SuppressionView), Common, BadHead, OnOne)
+)]
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    RecipientPath { raw, .. }: RecipientPath,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    query::none(&uri)?;
+    Ok(json_of(StatusCode::OK, &api.suppression(&raw).await?))
+}

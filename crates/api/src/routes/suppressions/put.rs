@@ -1,0 +1,63 @@
+//! `PUT /v1/suppressions/{recipient}`: do not write to a recipient any more.
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use utoipa::ToSchema;
+
+use crate::detail::json_of;
+use crate::input::fields::{Refusal, text};
+use crate::input::path::RecipientPath;
+use crate::input::simple;
+use crate::operations::suppressions::SuppressionView;
+use crate::responses::{BadHead, Common, WithBody};
+use crate::{Api, ApiError, Caller};
+
+/// Why.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewSuppression, example = json!({ "reason": "Asked by phone." }))]
+#[expect(dead_code, reason = "describes a body that is read by hand")]
+pub(crate) struct Body {
+    /// Why, for people.
+    #[schema(max_length = 500)]
+    reason: Option<String>,
+    /// The category of messages that it is about; all messages if left out.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._-]+$")]
+    category: Option<String>,
+}
+
+/// Put a suppression
+///
+/// The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
+#[utoipa::path(
+    put, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "put_suppression",
+    params(("recipient" = String, Path, description = "The recipient, as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    request_body(content = Option<Body>, content_type = "application/json", description = "May be left out."),
+    responses((status = 200, description = "Stored.", body = SuppressionView), Common, BadHead, WithBody)
+)]
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    caller: Caller,
+    RecipientPath { key, .. }: RecipientPath,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (reason, category) = simple::body(request, |o, errors| {
+        let reason = o.optional(errors, "reason", reason);
+        let category = o.optional(errors, "category", category);
+        Some((reason, category))
+    })
+    .await?;
+    Ok(json_of(StatusCode::OK, &api.suppress(&caller, &key, reason, category).await?))
+}
+
+fn reason(v: &serde_json::Value) -> Result<String, Refusal> {
+    let s = text(v)?;
+    if s.len() > 500 { Err(("string_length", "String should have at most 500 bytes".into())) } else { Ok(s.to_owned()) }
+}
+
+fn category(v: &serde_json::Value) -> Result<String, Refusal> {
+    let s = text(v)?;
+    let fine = (1..=128).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if fine { Ok(s.to_owned()) } else { Err(("value_error", "A category is 1 to 128 letters, digits, dots, dashes and underscores".into())) }
+}
