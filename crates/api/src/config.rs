@@ -1,5 +1,9 @@
 //! What the HTTP side is told by its host program.
 
+use posthaste_notify::sign::SigningSecret;
+
+use crate::operations::providers::ConfiguredProvider;
+
 use crate::auth::{ConfiguredKey, ProxyNet};
 
 /// Which other origins a browser page may call the three old routes from.
@@ -51,6 +55,10 @@ pub struct ApiConfig {
     pub provider_configured: bool,
     /// Whether every message is held for people to look at instead of being sent: shown on every page.
     pub sandbox: bool,
+    /// The providers that the program was configured with.
+    pub providers: Vec<ConfiguredProvider>,
+    /// What signs links, instead of a secret that the store keeps.
+    pub signing: Option<SigningSecret>,
     /// The version of the program.
     pub version: &'static str,
 }
@@ -68,6 +76,8 @@ impl Default for ApiConfig {
             open_notify: false,
             provider_configured: false,
             sandbox: true,
+            providers: Vec::new(),
+            signing: None,
             version: env!("CARGO_PKG_VERSION"),
         }
     }

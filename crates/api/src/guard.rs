@@ -25,6 +25,8 @@ use crate::auth::gate::{self, Entry, Head, Verdict};
 use crate::auth::session::From;
 use crate::config::{Cors, HostRule};
 use crate::detail::is_old_route;
+use posthaste_notify::attachment::MAX_ATTACHMENT_BYTES;
+
 use crate::input::body::{Bounded, MAX_BODY_BYTES};
 use crate::metrics::RouteIndex;
 use crate::routes::refuse;
@@ -32,6 +34,8 @@ use crate::{Api, ApiError, Caller, Pages};
 
 /// Names a request in the answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where files are uploaded.
+const UPLOADS: &str = "/v1/attachments";
 /// Longest request id that is taken over from the caller.
 const MAX_REQUEST_ID: usize = 128;
 /// What pages may load, unless a page says so itself.
@@ -278,7 +282,15 @@ fn judge(api: &Api, request: &Request) -> Option<Response> {
 }
 
 fn bound(request: Request) -> Request {
-    if request.body().is_end_stream() { request } else { request.map(|b| Body::new(Bounded::new(b))) }
+    if request.body().is_end_stream() {
+        request
+    } else {
+        {
+            // Files may be larger than what is taken apart.
+            let most = if request.uri().path() == UPLOADS { MAX_ATTACHMENT_BYTES } else { MAX_BODY_BYTES };
+            request.map(|b| Body::new(Bounded::up_to(b, most)))
+        }
+    }
 }
 
 fn check_host(api: &Api, request: &Request) -> Result<(), ApiError> {

@@ -29,6 +29,7 @@ pub use config::{ApiConfig, Cors, DEFAULT_FAILED_ATTEMPTS, HostRule};
 pub use error::{ApiError, FieldError, Loc, ProblemBody};
 pub use guard::{guard, guard_with};
 pub use openapi::openapi;
+pub use operations::providers::ConfiguredProvider;
 pub use operations::{Api, EnqueueAnswer, MAX_WAIT};
 pub use posthaste_core::broker::{Bodies, Enqueued, ListFilter, ListRequest};
 pub use serve::serve;

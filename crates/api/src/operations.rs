@@ -1,5 +1,18 @@
 //! Everything that the API and the pages can do, apart from HTTP.
 
+pub(crate) mod attachments;
+pub(crate) mod batches;
+pub(crate) mod bulk;
+pub(crate) mod endpoints;
+pub(crate) mod external;
+pub(crate) mod providers;
+pub(crate) mod sandbox;
+pub(crate) mod schedules;
+pub(crate) mod send;
+pub(crate) mod stats;
+pub(crate) mod suppressions;
+pub(crate) mod templates;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -56,6 +69,7 @@ struct Inner {
     session_secret: SessionSecret,
     audit: AuditState,
     metrics: Metrics,
+    templates: send::TemplateCache,
     closing: CancellationToken,
     store_answered: AtomicBool,
     /// What the store calls itself, once it said so.
@@ -74,6 +88,7 @@ impl Api {
                 audit: AuditState::default(),
                 config,
                 metrics: Metrics::default(),
+                templates: send::TemplateCache::default(),
                 closing: CancellationToken::new(),
                 store_answered: AtomicBool::new(false),
                 store_kind: OnceLock::new(),
@@ -110,6 +125,10 @@ impl Api {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    pub(crate) fn templates(&self) -> &send::TemplateCache {
+        &self.inner.templates
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {

@@ -60,6 +60,18 @@ problem_responses!(
 );
 
 problem_responses!(
+    /// What uploads may answer besides.
+    Upload {
+        /// The file did not arrive whole.
+        Malformed = 400,
+        /// The file took too long to arrive.
+        Timeout = 408,
+        /// The file is too large.
+        TooLarge = 413,
+    }
+);
+
+problem_responses!(
     /// What operations on one thing may answer besides.
     OnOne {
         /// There is no such thing.

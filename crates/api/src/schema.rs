@@ -105,12 +105,58 @@ words!(
 /// What happens to the good ones of a batch when some are not acceptable.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes words that are read by hand")]
 pub(crate) enum BatchMode {
     /// Nothing is stored.
     Strict,
     /// The good ones are stored.
     Permissive,
+}
+
+words!(
+    /// Where a suppression comes from.
+    SuppressionSource, posthaste_notify::suppression::Source,
+    [Bounce, Unsubscribe, Manual],
+    sources_are_those_of_notify, {
+        use posthaste_notify::suppression::Source as S;
+        [S::Bounce, S::Unsubscribe, S::Manual]
+    }
+);
+
+/// A bulk action that is asked for.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BulkWord {
+    /// Cancel them.
+    Cancel,
+    /// Retry them.
+    Retry,
+}
+
+/// How a send answers that a fault was ordered for.
+#[derive(ToSchema, serde::Deserialize)]
+pub(crate) enum FaultAnswer {
+    /// A mailbox that is busy: tried again.
+    #[serde(rename = "451")]
+    Busy,
+    /// A mailbox that does not exist: failed.
+    #[serde(rename = "550")]
+    NoSuchMailbox,
+    /// Too many at once: the provider is left alone for a while.
+    #[serde(rename = "429")]
+    Throttled,
+    /// No answer: it may have been sent.
+    #[serde(rename = "timeout")]
+    Timeout,
+}
+
+/// What kind of failure a handler elsewhere says.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExternalClass {
+    /// Tried again.
+    Transient,
+    /// Not tried again.
+    Permanent,
 }
 
 /// A delay in milliseconds, at most seven days.

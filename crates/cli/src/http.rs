@@ -57,7 +57,11 @@ impl Server {
     /// When the HTTP client cannot start.
     pub(crate) fn at(base: Url) -> anyhow::Result<Self> {
         // A proxy of the environment would be asked for loopback, too.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5)).build()?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(posthaste_notify::net::tls())
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .build()?;
         Ok(Self { base, http, verb: "up" })
     }
 

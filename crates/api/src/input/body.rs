@@ -48,13 +48,15 @@ impl std::error::Error for Cut {}
 pub(crate) struct Bounded {
     inner: Body,
     seen: usize,
+    most: usize,
     /// Made when the body first keeps us waiting: most arrive with their headers.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bounded {
-    pub(crate) fn new(inner: Body) -> Self {
-        Self { inner, seen: 0, deadline: None }
+    /// Bounded to `most` bytes.
+    pub(crate) fn up_to(inner: Body, most: usize) -> Self {
+        Self { inner, seen: 0, most, deadline: None }
     }
 }
 
@@ -73,11 +75,11 @@ impl HttpBody for Bounded {
                     if self.seen > MAX_DISCARDED_BYTES {
                         return Poll::Ready(Some(Err(Cut::TooLarge.into())));
                     }
-                    if self.seen <= MAX_BODY_BYTES {
+                    if self.seen <= self.most {
                         return Poll::Ready(Some(Ok(frame)));
                     }
                 }
-                Poll::Ready(None) if self.seen > MAX_BODY_BYTES => {
+                Poll::Ready(None) if self.seen > self.most => {
                     return Poll::Ready(Some(Err(Cut::TooLarge.into())));
                 }
                 Poll::Ready(other) => return Poll::Ready(other.map(|r| r.map_err(Into::into))),
@@ -105,14 +107,22 @@ impl HttpBody for Bounded {
 /// # Errors
 /// [`ApiError::TooLarge`], [`ApiError::RequestTimeout`], [`ApiError::MalformedBody`].
 pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
+    read_up_to(body, MAX_BODY_BYTES).await
+}
+
+/// As [`read`], with a limit of its own.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_up_to(body: Body, most: usize) -> Result<Bytes, ApiError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     // A bounded body inside another costs nothing: the outer one never sees more than the inner.
-    match Bounded::new(body).collect().await {
+    match Bounded::up_to(body, most).collect().await {
         Ok(all) => Ok(all.to_bytes()),
         Err(e) => Err(match cut(&*e) {
-            Some(Cut::TooLarge) => ApiError::TooLarge { limit: MAX_BODY_BYTES },
+            Some(Cut::TooLarge) => ApiError::TooLarge { limit: most },
             Some(Cut::TooSlow) => ApiError::RequestTimeout,
             None => ApiError::MalformedBody(FieldError::new(
                 ["body"],

@@ -1,6 +1,5 @@
 //! Many of one thing in one request: each is read by itself, and what is wrong is said with its place in the list.
 
-use posthaste_core::NewTask;
 use posthaste_core::limits::MAX_BATCH;
 use serde_json::Value;
 
@@ -38,14 +37,6 @@ pub(crate) fn items<'v>(o: &mut Object<'v>, field: &'static str, errors: &mut Er
         return None;
     }
     Some(list)
-}
-
-/// One item as it came out.
-pub(crate) struct Item {
-    /// Its place in the list.
-    pub(crate) index: usize,
-    /// The task, or what is wrong.
-    pub(crate) task: Result<NewTask, Vec<FieldError>>,
 }
 
 /// Puts what is wrong with an item where the item is: `body.x` becomes `body.<field>.<index>.x`.

@@ -32,13 +32,16 @@ pub(crate) fn draft(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Errors)
         envelope.queue = queue;
     }
     envelope.tenant = o.optional(errors, "tenant", parsed);
-    envelope.priority = o.optional(errors, "priority", word(&Priority::ALL, Priority::as_str)).unwrap_or_default();
+    envelope.priority =
+        o.optional(errors, "priority", word(&Priority::ALL, Priority::as_str)).unwrap_or_default();
     envelope.due = read_due(o, "send_at", errors);
     envelope.expires_at = o.optional(errors, "expires_at", time);
     envelope.unique = o.object(errors, "unique").and_then(|u| read_unique(u, errors));
     envelope.id = o.optional(errors, "id", id);
     let own_policy = match (o.object(errors, "retry"), &message) {
-        (Some(r), Some(m)) => Some(retry::override_policy(posthaste_notify::notification::policy_of(m.channel), r, errors)),
+        (Some(r), Some(m)) => {
+            Some(retry::override_policy(posthaste_notify::notification::policy_of(m.channel), r, errors))
+        }
         _ => None,
     };
     let template = template.map(|t| (t, data));

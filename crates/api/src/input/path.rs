@@ -71,6 +71,26 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
     }
 }
 
+/// The recipient that the path names: as it is written, and as tasks are found by it.
+pub(crate) struct RecipientPath {
+    pub(crate) raw: String,
+    pub(crate) key: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RecipientPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let raw = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|e| undecodable("recipient", &e))?
+            .0;
+        let key = crate::routes::tasks::list::recipient(&raw)
+            .map_err(|(kind, msg)| ApiError::field(["path", "recipient"], kind, msg))?;
+        Ok(Self { raw, key })
+    }
+}
+
 fn queue(raw: &str) -> Result<QueueName, ApiError> {
     raw.parse().map_err(|e| ApiError::field(["path", "queue"], "value_error", format!("A queue name {e}")))
 }

@@ -49,7 +49,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
 /// A name of the path.
 pub(crate) fn name(raw: &str) -> Result<Name, ApiError> {
-    let fine = raw.len() <= MAX_NAME && raw.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let fine = raw.len() <= MAX_NAME
+        && raw.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     let read = if fine { Name::new(raw).ok() } else { None };
     read.ok_or_else(|| {
         let msg = format!("A name is 1 to {MAX_NAME} letters, digits, dots, dashes and underscores");
@@ -71,7 +72,11 @@ pub(crate) fn page(q: &mut Query) -> PageOf {
     });
     let most = posthaste_core::limits::MAX_KEY_BYTES;
     let cursor = q.one("cursor", |s| {
-        if s.len() <= most { Ok(s.to_owned()) } else { Err(("value_error", "The cursor is not one that this server gave out".into())) }
+        if s.len() <= most {
+            Ok(s.to_owned())
+        } else {
+            Err(("value_error", "The cursor is not one that this server gave out".into()))
+        }
     });
     PageOf { limit: limit.unwrap_or(DEFAULT_PAGE), cursor }
 }

@@ -16,7 +16,7 @@ use crate::{Api, ApiError, Caller, schema};
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "created_at": "2026-01-31T09:30:00.000Z",
     "keep_until": "2026-02-07T09:30:00.000Z"
 }))]
-pub struct AttachmentView {
+pub(crate) struct AttachmentView {
     /// Its id: the `id` of a notification's attachment.
     #[schema(value_type = schema::Id)]
     pub id: Uuid,

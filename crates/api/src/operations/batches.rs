@@ -56,7 +56,8 @@ impl Api {
     pub async fn batch(&self, caller: &Caller, id: BatchId) -> Result<BatchStatus, ApiError> {
         let tasks = self.batch_tasks(caller, id).await?;
         let first = tasks.iter().map(|t| t.2).min();
-        let created_at = first.ok_or_else(|| ApiError::NotFound { what: format!("there is no batch {id}") })?;
+        let created_at =
+            first.ok_or_else(|| ApiError::NotFound { what: format!("there is no batch {id}") })?;
         let mut counts = Counts::default();
         for (_, state, _) in &tasks {
             counts.0[usize::from(state.code())] += 1;
@@ -83,7 +84,11 @@ impl Api {
         self.batch(caller, id).await
     }
 
-    async fn batch_tasks(&self, caller: &Caller, id: BatchId) -> Result<Vec<(TaskId, State, Timestamp)>, ApiError> {
+    async fn batch_tasks(
+        &self,
+        caller: &Caller,
+        id: BatchId,
+    ) -> Result<Vec<(TaskId, State, Timestamp)>, ApiError> {
         let filter = ListFilter { batch: Some(id), ..ListFilter::default() };
         let mut request = ListRequest { filter, limit: MAX_PAGE, ..ListRequest::default() };
         let mut found = Vec::new();

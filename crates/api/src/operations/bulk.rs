@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use posthaste_core::broker::{Cancelled, ListFilter, ListRequest, Retried};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
-    BatchId, Erased, Expect, FailureClass, Json, Kind, QueueName, RecordKind, RecordOrder, State, TaskId, Tenant, Timestamp,
+    BatchId, Erased, Expect, FailureClass, Json, Kind, QueueName, RecordKind, RecordOrder, State, TaskId, Tenant,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -187,8 +188,10 @@ impl Api {
 
     async fn stored_operation(&self, caller: &Caller, id: Uuid) -> Result<(Stored, u64), ApiError> {
         let none = || ApiError::NotFound { what: format!("there is no operation {id}") };
-        let record = self.store().get_record(RecordKind::Operation, &id.to_string()).await?.ok_or_else(none)?;
-        let stored: Stored = record.body.parse().map_err(|_| super::fault("an operation has another shape")())?;
+        let record =
+            self.store().get_record(RecordKind::Operation, &id.to_string()).await?.ok_or_else(none)?;
+        let stored: Stored =
+            record.body.parse().map_err(|_| super::fault("an operation has another shape")())?;
         if !caller.may_see(stored.tenant.as_ref()) {
             return Err(none());
         }
@@ -265,7 +268,8 @@ impl Api {
 
     /// Removes operations that nobody resumes any more; the oldest have the smallest names.
     async fn sweep_operations(&self) -> Result<(), ApiError> {
-        let oldest = self.store().list_records(RecordKind::Operation, RecordOrder::Ascending, None, SWEEP).await?;
+        let oldest =
+            self.store().list_records(RecordKind::Operation, RecordOrder::Ascending, None, SWEEP).await?;
         let before = wall_clock().minus(KEPT);
         for record in oldest.iter().filter(|r| r.updated_at < before) {
             self.store().delete_record(RecordKind::Operation, &record.name, Expect::Any).await?;

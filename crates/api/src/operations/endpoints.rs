@@ -102,7 +102,8 @@ fn none(name: &Name) -> ApiError {
 
 fn check(name: &str, url: &str, description: Option<&str>) -> Result<(), ApiError> {
     Endpoint::check(name, url, description).map_err(|problems| {
-        let error = |p: posthaste_notify::FieldProblem| FieldError::new(["body", p.field], "value_error", p.problem);
+        let error =
+            |p: posthaste_notify::FieldProblem| FieldError::new(["body", p.field], "value_error", p.problem);
         ApiError::Invalid(problems.into_iter().map(error).collect())
     })
 }
@@ -167,11 +168,16 @@ impl Api {
             tenant: caller.tenant().map(|t| t.as_str().to_owned()),
             created_at: now,
         };
-        let stored = self.store().put_record(RecordKind::Endpoint, name, endpoint.body(), Expect::Absent).await;
+        let stored =
+            self.store().put_record(RecordKind::Endpoint, name, endpoint.body(), Expect::Absent).await;
         match stored {
             Ok(_) => {}
             Err(BrokerError::VersionConflict { .. }) => {
-                return Err(ApiError::field(["body", "name"], "value_error", "There is an endpoint of that name already"));
+                return Err(ApiError::field(
+                    ["body", "name"],
+                    "value_error",
+                    "There is an endpoint of that name already",
+                ));
             }
             Err(e) => return Err(e.into()),
         }

@@ -13,7 +13,7 @@ use crate::{Api, ApiError, schema};
 /// What a heartbeat answers.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = Heartbeat, example = json!({ "cancel_requested": false }))]
-pub struct HeartbeatView {
+pub(crate) struct HeartbeatView {
     /// Whether somebody asked to cancel the task: stop, and say that it failed.
     pub cancel_requested: bool,
 }
@@ -21,7 +21,7 @@ pub struct HeartbeatView {
 /// What became of a task.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = SettledTask, example = json!({ "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "succeeded" }))]
-pub struct SettledView {
+pub(crate) struct SettledView {
     /// The task.
     #[schema(value_type = schema::Id)]
     pub id: TaskId,

@@ -15,7 +15,7 @@ const CLEAR: usize = 1_000;
 /// A held message in a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = HeldListed)]
-pub struct HeldListed {
+pub(crate) struct HeldListed {
     /// The task that would have sent it.
     #[schema(value_type = schema::Id)]
     pub task_id: TaskId,
@@ -28,7 +28,7 @@ pub struct HeldListed {
 /// What a clearing did.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = Cleared, example = json!({ "deleted": 12, "more": false }))]
-pub struct Cleared {
+pub(crate) struct Cleared {
     /// Messages that were deleted.
     pub deleted: usize,
     /// Whether there are more: call again.
@@ -55,12 +55,15 @@ impl Api {
 
     /// Deletes held messages; their tasks stay.
     pub(crate) async fn clear_held(&self, caller: &Caller) -> Result<Cleared, ApiError> {
-        let found =
-            self.store().list_records(RecordKind::SandboxMessage, RecordOrder::Ascending, None, CLEAR).await?;
+        let found = self
+            .store()
+            .list_records(RecordKind::SandboxMessage, RecordOrder::Ascending, None, CLEAR)
+            .await?;
         let more = found.len() == CLEAR;
         let mut deleted = 0;
         for record in &found {
-            let gone = self.store().delete_record(RecordKind::SandboxMessage, &record.name, Expect::Any).await?;
+            let gone =
+                self.store().delete_record(RecordKind::SandboxMessage, &record.name, Expect::Any).await?;
             deleted += usize::from(gone);
         }
         self.audit(caller, "sandbox.clear", deleted).await;

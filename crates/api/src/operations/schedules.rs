@@ -122,7 +122,12 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Changed`], [`ApiError::Unavailable`].
-    pub async fn hold_schedule(&self, caller: &Caller, name: &Name, paused: bool) -> Result<ScheduleView, ApiError> {
+    pub async fn hold_schedule(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        paused: bool,
+    ) -> Result<ScheduleView, ApiError> {
         let found = schedule::get_schedule(self.store().as_ref(), name).await?.ok_or_else(|| none(name))?;
         if found.schedule.paused != paused {
             let changed = Schedule { paused, ..found.schedule };

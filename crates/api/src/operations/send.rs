@@ -1,7 +1,7 @@
 //! Sending notifications: what a request becomes, what it refers to, what is stored.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use posthaste_core::broker::Enqueued;
@@ -81,10 +81,12 @@ impl Api {
     /// [`ApiError::Unavailable`].
     pub(crate) async fn look_up(&self, caller: &Caller, drafts: &[&Draft]) -> Result<Known, ApiError> {
         let mut known = Known::default();
-        for wanted in drafts.iter().filter_map(|d| d.template.as_ref().map(|t| &t.0)).collect::<BTreeSet<_>>() {
+        for wanted in drafts.iter().filter_map(|d| d.template.as_ref().map(|t| &t.0)).collect::<BTreeSet<_>>()
+        {
             known.templates.insert(wanted.clone(), self.compiled(wanted).await?);
         }
-        let named = |d: &&&Draft| d.message.channel == ChannelKind::Webhook && !d.message.to.as_str().contains("://");
+        let named =
+            |d: &&&Draft| d.message.channel == ChannelKind::Webhook && !d.message.to.as_str().contains("://");
         for name in drafts.iter().filter(named).map(|d| d.message.to.as_str()).collect::<BTreeSet<_>>() {
             let found = endpoint::find(self.store().as_ref(), name).await?;
             let own = found.is_some_and(|(e, _)| {
@@ -106,7 +108,12 @@ impl Api {
     }
 
     /// The size of an attachment that `caller` may send, kept until `until`.
-    async fn claim_attachment(&self, caller: &Caller, id: Uuid, until: Timestamp) -> Result<Option<u64>, ApiError> {
+    async fn claim_attachment(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        until: Timestamp,
+    ) -> Result<Option<u64>, ApiError> {
         let records = self.store().as_ref();
         let found = attachment::find(records, id).await.map_err(attachment_error)?;
         let own = found.filter(|f| {
@@ -126,13 +133,16 @@ impl Api {
         let record = match wanted.version {
             None => self.store().get_record(RecordKind::Template, &wanted.name).await?,
             Some(version) => {
-                self.store().get_record(RecordKind::TemplateVersion, &version_name(&wanted.name, version)).await?
+                self.store()
+                    .get_record(RecordKind::TemplateVersion, &version_name(&wanted.name, version))
+                    .await?
             }
         };
         let compiled = match record {
             None => None,
             Some(record) => {
-                let template: Template = record.body.parse().map_err(|_| super::fault("a template has another shape")())?;
+                let template: Template =
+                    record.body.parse().map_err(|_| super::fault("a template has another shape")())?;
                 let compiled = template.compile();
                 Some(compiled.map_err(|_| super::fault("a stored template cannot be compiled")())?)
             }
@@ -208,25 +218,35 @@ impl Draft {
             errors.push(e);
         }
         if let Err(problems) = self.message.check() {
-            errors.extend(problems.into_iter().map(|p| FieldError::new(at(p.field), "value_error", p.problem)));
+            errors
+                .extend(problems.into_iter().map(|p| FieldError::new(at(p.field), "value_error", p.problem)));
         }
         let mut size = 0;
         for id in self.message.attachments.iter().filter_map(|a| a.id) {
             match known.attachments.get(&id).copied().flatten() {
                 Some(bytes) => size += bytes,
                 None => {
-                    let msg = format!("There is no attachment {id}: upload it first, and send it within seven days");
+                    let msg = format!(
+                        "There is no attachment {id}: upload it first, and send it within seven days"
+                    );
                     errors.push(FieldError::new(at("attachments"), "value_error", msg));
                 }
             }
         }
-        let within: usize = self.message.attachments.iter().filter_map(|a| a.content.as_ref()).map(|c| c.len() / 4 * 3).sum();
+        let within: usize =
+            self.message.attachments.iter().filter_map(|a| a.content.as_ref()).map(|c| c.len() / 4 * 3).sum();
         if size + within as u64 > MAX_ATTACHMENT_BYTES as u64 {
             let msg = format!("Attachments are at most {MAX_ATTACHMENT_BYTES} bytes together");
             errors.push(FieldError::new(at("attachments"), "too_large", msg));
         }
-        if known.endpoints.get(self.message.to.as_str()) == Some(&false) && self.message.channel == ChannelKind::Webhook {
-            errors.push(FieldError::new(at("to"), "value_error", "There is no endpoint of that name; register it first"));
+        if known.endpoints.get(self.message.to.as_str()) == Some(&false)
+            && self.message.channel == ChannelKind::Webhook
+        {
+            errors.push(FieldError::new(
+                at("to"),
+                "value_error",
+                "There is no endpoint of that name; register it first",
+            ));
         }
         if !errors.is_empty() {
             return Err(errors);
@@ -234,7 +254,9 @@ impl Draft {
         let task = self.message.into_task();
         if task.payload.as_str().len() > posthaste_core::limits::MAX_PAYLOAD_BYTES && size == 0 {
             let most = posthaste_core::limits::MAX_PAYLOAD_BYTES;
-            let msg = format!("The notification is at most {most} bytes of JSON; upload larger files to /v1/attachments");
+            let msg = format!(
+                "The notification is at most {most} bytes of JSON; upload larger files to /v1/attachments"
+            );
             return Err(vec![FieldError::new(["body"], "too_large", msg)]);
         }
         let mut lane = task.lane;

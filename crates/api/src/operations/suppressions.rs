@@ -20,7 +20,7 @@ use crate::{Api, ApiError, Caller, schema};
     "recipient": "ann@example.com", "channel": "email", "source": "bounce", "reason": "The server said 550 5.1.1 no such user",
     "code": "550 5.1.1", "created_at": "2026-01-31T09:30:00.000Z"
 }))]
-pub struct SuppressionView {
+pub(crate) struct SuppressionView {
     /// The recipient, as it is to be named in the path.
     pub recipient: String,
     /// The channel.
@@ -52,7 +52,7 @@ pub struct SuppressionView {
 #[schema(as = Recipient, example = json!({
     "recipient": "email:ann@example.com", "got_it": true, "counts": { "succeeded": 3, "failed": 1 }, "more": false, "latest": [], "suppressions": []
 }))]
-pub struct RecipientView {
+pub(crate) struct RecipientView {
     /// The recipient, `channel:address`.
     pub recipient: String,
     /// Whether the newest message that has ended reached its provider.
@@ -135,13 +135,18 @@ impl Api {
     }
 
     /// Whether somebody got what was sent to them.
-    pub(crate) async fn recipient(&self, caller: &Caller, recipient: &str) -> Result<RecipientView, ApiError> {
+    pub(crate) async fn recipient(
+        &self,
+        caller: &Caller,
+        recipient: &str,
+    ) -> Result<RecipientView, ApiError> {
         let filter = ListFilter {
             recipient: Some(recipient.to_owned()),
             tenant: caller.tenant_filter(None)?,
             ..ListFilter::default()
         };
-        let page = self.store().list(ListRequest { filter, limit: MAX_PAGE, ..ListRequest::default() }).await?;
+        let page =
+            self.store().list(ListRequest { filter, limit: MAX_PAGE, ..ListRequest::default() }).await?;
         let own: Vec<_> = page.tasks.into_iter().filter(|t| caller.may_see(t.tenant.as_ref())).collect();
         let mut counts = BTreeMap::new();
         for task in &own {

@@ -21,7 +21,7 @@ const MAX_VERSIONS: usize = 1_000;
     "name": "welcome", "version": 3, "subject": "Welcome, {{ name }}", "text": "Hello {{ name }}!",
     "html": "<p>Hello {{ name }}!</p>", "sample": { "name": "Ann" }, "created_at": "2026-01-31T09:30:00.000Z"
 }))]
-pub struct TemplateView {
+pub(crate) struct TemplateView {
     /// Its name.
     pub name: String,
     /// Its version, from 1.
@@ -54,7 +54,7 @@ pub struct TemplateView {
 /// A template filled in.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Preview, example = json!({ "subject": "Welcome, Ann", "text": "Hello Ann!", "html": "<p>Hello Ann!</p>" }))]
-pub struct PreviewView {
+pub(crate) struct PreviewView {
     /// The subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -101,7 +101,10 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::Unavailable`].
-    pub(crate) async fn template_list(&self, page: &PageOf) -> Result<(Vec<TemplateView>, Option<String>), ApiError> {
+    pub(crate) async fn template_list(
+        &self,
+        page: &PageOf,
+    ) -> Result<(Vec<TemplateView>, Option<String>), ApiError> {
         let (found, next) = records(self, RecordKind::Template, RecordOrder::Ascending, page).await?;
         let views: Result<_, _> = found.iter().map(|r| Ok::<_, ApiError>(view(&r.name, read(r)?))).collect();
         Ok((views?, next))
@@ -111,14 +114,20 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
-    pub async fn template(&self, name: &Name, version: Option<u32>) -> Result<TemplateView, ApiError> {
+    pub(crate) async fn template(&self, name: &Name, version: Option<u32>) -> Result<TemplateView, ApiError> {
         Ok(view(name.as_str(), self.stored_template(name, version).await?))
     }
 
-    pub(crate) async fn stored_template(&self, name: &Name, version: Option<u32>) -> Result<Template, ApiError> {
+    pub(crate) async fn stored_template(
+        &self,
+        name: &Name,
+        version: Option<u32>,
+    ) -> Result<Template, ApiError> {
         let record = match version {
             None => self.store().get_record(RecordKind::Template, name.as_str()).await?,
-            Some(v) => self.store().get_record(RecordKind::TemplateVersion, &version_name(name.as_str(), v)).await?,
+            Some(v) => {
+                self.store().get_record(RecordKind::TemplateVersion, &version_name(name.as_str(), v)).await?
+            }
         };
         read(&record.ok_or_else(|| none(name))?)
     }
@@ -127,7 +136,7 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
-    pub async fn template_versions(&self, name: &Name) -> Result<Vec<TemplateView>, ApiError> {
+    pub(crate) async fn template_versions(&self, name: &Name) -> Result<Vec<TemplateView>, ApiError> {
         let found = self.version_records(name).await?;
         if found.is_empty() {
             return Err(none(name));
@@ -150,7 +159,12 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::Invalid`], [`ApiError::Changed`], [`ApiError::Unavailable`].
-    pub async fn put_template(&self, caller: &Caller, name: &Name, new: Template) -> Result<TemplateView, ApiError> {
+    pub(crate) async fn put_template(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        new: Template,
+    ) -> Result<TemplateView, ApiError> {
         check(&new)?;
         for _ in 0..TRIES {
             let before = self.store().get_record(RecordKind::Template, name.as_str()).await?;
@@ -180,7 +194,7 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
-    pub async fn delete_template(&self, caller: &Caller, name: &Name) -> Result<(), ApiError> {
+    pub(crate) async fn delete_template(&self, caller: &Caller, name: &Name) -> Result<(), ApiError> {
         let deleted = self.store().delete_record(RecordKind::Template, name.as_str(), Expect::Any).await?;
         for record in self.version_records(name).await? {
             self.store().delete_record(RecordKind::TemplateVersion, &record.name, Expect::Any).await?;
@@ -197,7 +211,8 @@ impl Api {
 /// Names the fields of a template that are not acceptable.
 pub(crate) fn check(template: &Template) -> Result<(), ApiError> {
     template.check().map_err(|problems| {
-        let error = |p: posthaste_notify::FieldProblem| FieldError::new(["body", p.field], "value_error", p.problem);
+        let error =
+            |p: posthaste_notify::FieldProblem| FieldError::new(["body", p.field], "value_error", p.problem);
         ApiError::Invalid(problems.into_iter().map(error).collect())
     })
 }
@@ -207,5 +222,7 @@ pub(crate) fn preview(template: &Template, data: &Value) -> Result<PreviewView, 
     let refuse = |field: &str, msg: String| ApiError::field(["body", field], "value_error", msg);
     posthaste_notify::template::check_data(data).map_err(|problem| refuse("data", problem))?;
     let rendered = template.render(data);
-    rendered.map(Into::into).map_err(|e| refuse("data", format!("In the {} of the template: {}", e.part, e.problem)))
+    rendered
+        .map(Into::into)
+        .map_err(|e| refuse("data", format!("In the {} of the template: {}", e.part, e.problem)))
 }

@@ -224,7 +224,10 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// TLS with the certificate authorities that browsers trust, as the other connections of this program.
-fn tls() -> rustls::ClientConfig {
+///
+/// # Panics
+/// Never: what it is built from is fixed.
+pub fn tls() -> rustls::ClientConfig {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

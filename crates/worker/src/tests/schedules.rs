@@ -26,6 +26,7 @@ fn schedule(cron: &str, missed: MissedPolicy) -> Schedule {
         payload: Json::from(json!({"for": "all"})),
         policy: RetryPolicy::default(),
         missed,
+        paused: false,
     }
 }
 

@@ -34,7 +34,8 @@ pub(crate) async fn handle(
 ) -> Result<Response, ApiError> {
     let (parts, content) = request.into_parts();
     let mut q = Query::of(&parts.uri);
-    let filename = q.one("filename", |s| check_filename(s).map(|()| s.to_owned()).map_err(|e| ("value_error", e)));
+    let filename =
+        q.one("filename", |s| check_filename(s).map(|()| s.to_owned()).map_err(|e| ("value_error", e)));
     if q.all("filename").is_empty() {
         q.refuse("filename", "missing", "Field required");
     }
@@ -51,7 +52,9 @@ pub(crate) async fn handle(
 /// What the request says that the file is; what any program sends by itself says nothing.
 fn content_type(headers: &axum::http::HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
-    let wrong = |msg: String| ApiError::Invalid(vec![FieldError::new(["header", "Content-Type"], "value_error", msg)]);
+    let wrong = |msg: String| {
+        ApiError::Invalid(vec![FieldError::new(["header", "Content-Type"], "value_error", msg)])
+    };
     let text = value.to_str().map_err(|_| wrong("It should be visible ASCII characters".into()))?;
     if matches!(text, "application/octet-stream" | "application/x-www-form-urlencoded") {
         return Ok(None);

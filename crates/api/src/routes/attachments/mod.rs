@@ -10,5 +10,7 @@ use crate::ApiError;
 
 /// The attachment that a path names.
 pub(crate) fn id(raw: &str) -> Result<Uuid, ApiError> {
-    raw.parse().map_err(|_| ApiError::field(["path", "attachment_id"], "uuid_parsing", "Input should be a valid UUID"))
+    raw.parse().map_err(|_| {
+        ApiError::field(["path", "attachment_id"], "uuid_parsing", "Input should be a valid UUID")
+    })
 }

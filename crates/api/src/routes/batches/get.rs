@@ -31,5 +31,6 @@ pub(crate) async fn handle(
 
 /// The batch that a path names.
 pub(crate) fn read(id: &str) -> Result<posthaste_core::BatchId, ApiError> {
-    id.parse().map_err(|_| ApiError::field(["path", "batch_id"], "uuid_parsing", "Input should be a valid UUID"))
+    id.parse()
+        .map_err(|_| ApiError::field(["path", "batch_id"], "uuid_parsing", "Input should be a valid UUID"))
 }

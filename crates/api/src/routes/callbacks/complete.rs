@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use crate::detail::json_of;
 use crate::FieldError;
+use crate::detail::json_of;
 use crate::input::path::TaskPath;
 use crate::input::simple;
 use crate::operations::external::SettledView;
@@ -45,7 +45,11 @@ pub(crate) async fn handle(
         let result = o.value("result").cloned().map(posthaste_core::Json::from);
         let most = posthaste_core::limits::MAX_RESULT_BYTES;
         if result.as_ref().is_some_and(|r| r.as_str().len() > most) {
-            errors.push(FieldError::new(o.loc("result"), "too_large", format!("The result should be at most {most} bytes of JSON")));
+            errors.push(FieldError::new(
+                o.loc("result"),
+                "too_large",
+                format!("The result should be at most {most} bytes of JSON"),
+            ));
         }
         Some((token?, result))
     })

@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 
 use crate::detail::json_of;
 use crate::input::fields::{text, word};
-use posthaste_core::{Failure, FailureClass};
 use crate::input::path::TaskPath;
 use crate::input::simple;
 use crate::operations::external::SettledView;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::{Api, ApiError, schema};
+use posthaste_core::{Failure, FailureClass};
 
 /// What is said.
 #[derive(ToSchema, serde::Deserialize)]
@@ -49,8 +49,13 @@ pub(crate) async fn handle(
         let token = o.required(errors, "lease_token", super::token);
         let message = o.optional(errors, "message", |v| text(v).map(str::to_owned));
         let classes: &[FailureClass] = &[FailureClass::Transient, FailureClass::Permanent];
-        let class = o.optional(errors, "class", word(classes, FailureClass::as_str)).unwrap_or(FailureClass::Transient);
-        Some((token?, Failure::new(class, message.unwrap_or_else(|| "The handler said that it failed.".into()))))
+        let class = o
+            .optional(errors, "class", word(classes, FailureClass::as_str))
+            .unwrap_or(FailureClass::Transient);
+        Some((
+            token?,
+            Failure::new(class, message.unwrap_or_else(|| "The handler said that it failed.".into())),
+        ))
     })
     .await?;
     Ok(json_of(StatusCode::OK, &api.external_settle(id, token, Err(failure)).await?))

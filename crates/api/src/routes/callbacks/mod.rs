@@ -12,5 +12,7 @@ use crate::input::fields::{Refusal, text};
 
 /// A lease token of a body.
 pub(crate) fn token(v: &Value) -> Result<LeaseToken, Refusal> {
-    read_token(text(v)?).ok_or_else(|| ("value_error", "It should be the Posthaste-Lease-Token that came with the task".into()))
+    read_token(text(v)?).ok_or_else(|| {
+        ("value_error", "It should be the Posthaste-Lease-Token that came with the task".into())
+    })
 }

@@ -7,8 +7,8 @@ use axum::response::Response;
 use crate::detail::json_of;
 use crate::input::query;
 use crate::input::simple::Named;
-use crate::view::EnqueuedView;
 use crate::responses::{BadHead, Common, OnOne};
+use crate::view::EnqueuedView;
 use crate::{Api, ApiError, Caller};
 
 /// Test an endpoint

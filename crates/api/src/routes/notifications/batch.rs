@@ -81,8 +81,18 @@ pub(crate) struct BatchView {
 
 impl BatchView {
     /// `places` are the places in the request of what was stored.
-    pub(crate) fn new(batch: BatchId, places: Vec<usize>, stored: Vec<Enqueued>, errors: Vec<ItemErrors>) -> Self {
-        let item = |(index, e): (usize, Enqueued)| ItemView { index, id: e.id, state: e.state, duplicate: e.duplicate };
+    pub(crate) fn new(
+        batch: BatchId,
+        places: Vec<usize>,
+        stored: Vec<Enqueued>,
+        errors: Vec<ItemErrors>,
+    ) -> Self {
+        let item = |(index, e): (usize, Enqueued)| ItemView {
+            index,
+            id: e.id,
+            state: e.state,
+            duplicate: e.duplicate,
+        };
         Self { batch_id: batch, data: places.into_iter().zip(stored).map(item).collect(), errors }
     }
 }

@@ -44,7 +44,6 @@ pub(crate) struct RequestBody {
     request_body(content = RequestBody, content_type = "application/json"),
     responses(
         (status = 202, description = "Stored, now or by the first request with this key.", body = EnqueuedView,
-            example = json!({ "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "queued", "duplicate": false }),
             headers(
                 ("Location" = String, description = "The task that sends it; of several, their batch."),
                 ("Idempotency-Replayed" = Option<String>, description = "`true` when the key was used before."),
@@ -95,7 +94,11 @@ fn read(value: &Value, errors: &mut Errors) -> (Vec<Draft>, bool) {
         return (one(value, value.get("to"), errors).into_iter().collect(), false);
     };
     if list.is_empty() || list.len() > MAX_BATCH {
-        errors.push(FieldError::new(["body", "to"], "list_length", format!("List should have 1 to {MAX_BATCH} items")));
+        errors.push(FieldError::new(
+            ["body", "to"],
+            "list_length",
+            format!("List should have 1 to {MAX_BATCH} items"),
+        ));
         return (Vec::new(), true);
     }
     if value.get("id").is_some_and(|v| !v.is_null()) {

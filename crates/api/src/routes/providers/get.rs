@@ -19,7 +19,11 @@ use crate::{Api, ApiError};
     params(("name" = String, Path, description = "Its name.", min_length = 1, max_length = 80, pattern = "^[A-Za-z0-9._-]+$")),
     responses((status = 200, description = "The provider.", body = ProviderView), Common, BadHead, OnOne)
 )]
-pub(crate) async fn handle(State(api): State<Api>, Named(name): Named, uri: Uri) -> Result<Response, ApiError> {
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    Named(name): Named,
+    uri: Uri,
+) -> Result<Response, ApiError> {
     query::none(&uri)?;
     Ok(json_of(StatusCode::OK, &api.provider(&name).await?))
 }

@@ -3,8 +3,8 @@
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use posthaste_notify::faults::{Fault, Faults, Kind, MAX_FAULTS, MAX_SENDS};
 use posthaste_notify::ChannelKind;
+use posthaste_notify::faults::{Fault, Faults, Kind, MAX_FAULTS, MAX_SENDS};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -67,7 +67,11 @@ pub(crate) async fn get(State(api): State<Api>, uri: Uri) -> Result<Response, Ap
     request_body(content = FaultsBody, content_type = "application/json"),
     responses((status = 200, description = "On order.", body = FaultsBody), Common, BadHead, WithBody)
 )]
-pub(crate) async fn put(State(api): State<Api>, caller: Caller, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn put(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
     let faults = simple::body(request, |o, errors| {
         let list = o.required(errors, "faults", |v| {
             v.as_array().ok_or_else(|| ("list_type", "Input should be a valid list".to_owned()))
@@ -104,12 +108,16 @@ pub(crate) async fn delete(State(api): State<Api>, caller: Caller, uri: Uri) -> 
 
 fn read(mut o: Object<'_>, errors: &mut Errors) -> Option<Fault> {
     let kinds: &[Kind] = &[Kind::Busy, Kind::NoSuchMailbox, Kind::Throttled, Kind::Timeout];
-    let answer = o.required(errors, "answer", word(kinds, |k| match k {
-        Kind::Busy => "451",
-        Kind::NoSuchMailbox => "550",
-        Kind::Throttled => "429",
-        Kind::Timeout => "timeout",
-    }));
+    let answer = o.required(
+        errors,
+        "answer",
+        word(kinds, |k| match k {
+            Kind::Busy => "451",
+            Kind::NoSuchMailbox => "550",
+            Kind::Throttled => "429",
+            Kind::Timeout => "timeout",
+        }),
+    );
     let sends = o.required(errors, "sends", integer(1, MAX_SENDS.into())).and_then(|n| u32::try_from(n).ok());
     let channel = o.optional(errors, "channel", word(&ChannelKind::ALL, ChannelKind::as_str));
     let retry_after = o.optional(errors, "retry_after", integer(0, 86_400));

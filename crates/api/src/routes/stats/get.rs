@@ -34,7 +34,8 @@ const MAX_PERIOD: std::time::Duration = std::time::Duration::from_secs(31 * 24 *
 pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
     let mut q = Query::of(&uri);
     let until = q.one("until", parsed).unwrap_or_else(wall_clock);
-    let from: Timestamp = q.one("from", parsed).unwrap_or_else(|| until.minus(std::time::Duration::from_secs(3600)));
+    let from: Timestamp =
+        q.one("from", parsed).unwrap_or_else(|| until.minus(std::time::Duration::from_secs(3600)));
     let step = q.one("step", |s| match s.parse::<u64>() {
         Ok(n) if (60..=86_400).contains(&n) && n % 60 == 0 => Ok(n),
         _ => Err(("range_error", "Input should be whole minutes, 60 to 86400 seconds".into())),

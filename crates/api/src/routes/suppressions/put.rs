@@ -53,11 +53,20 @@ pub(crate) async fn handle(
 
 fn reason(v: &serde_json::Value) -> Result<String, Refusal> {
     let s = text(v)?;
-    if s.len() > 500 { Err(("string_length", "String should have at most 500 bytes".into())) } else { Ok(s.to_owned()) }
+    if s.len() > 500 {
+        Err(("string_length", "String should have at most 500 bytes".into()))
+    } else {
+        Ok(s.to_owned())
+    }
 }
 
 fn category(v: &serde_json::Value) -> Result<String, Refusal> {
     let s = text(v)?;
-    let fine = (1..=128).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    if fine { Ok(s.to_owned()) } else { Err(("value_error", "A category is 1 to 128 letters, digits, dots, dashes and underscores".into())) }
+    let fine = (1..=128).contains(&s.len())
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if fine {
+        Ok(s.to_owned())
+    } else {
+        Err(("value_error", "A category is 1 to 128 letters, digits, dots, dashes and underscores".into()))
+    }
 }

@@ -9,9 +9,9 @@ use posthaste_core::limits::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_SCHEDULE_AHEA
 use posthaste_core::{
     Due, IdempotencyKey, Json, Kind, NewTask, Priority, RetryPolicy, Timestamp, Unique, UniqueHold,
 };
-use posthaste_notify::net::read_url;
-use posthaste_notify::http_task::{self, HttpTask};
 use posthaste_notify::Notification;
+use posthaste_notify::http_task::{self, HttpTask};
+use posthaste_notify::net::read_url;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -325,7 +325,11 @@ fn read_http(kind: Kind, payload: Json, errors: &mut Errors) -> Option<NewTask> 
     let task: HttpTask = match payload.parse() {
         Ok(task) => task,
         Err(e) => {
-            errors.push(FieldError::new(["body", "payload"], "value_error", format!("It is no request: {e}")));
+            errors.push(FieldError::new(
+                ["body", "payload"],
+                "value_error",
+                format!("It is no request: {e}"),
+            ));
             return None;
         }
     };

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use posthaste_core::{FailureClass, Kind, State as TaskState};
 use posthaste_core::broker::{Bodies, ListFilter, ListRequest};
 use posthaste_core::limits::{DEFAULT_PAGE, MAX_PAGE};
+use posthaste_core::{FailureClass, Kind, State as TaskState};
 use posthaste_notify::{ChannelKind, Recipient};
 
 use crate::detail::json_of;
@@ -75,12 +75,17 @@ pub(crate) fn read(uri: &Uri, kind: Option<Kind>) -> Result<ListRequest, ApiErro
 pub(crate) fn recipient(s: &str) -> Result<String, Refusal> {
     let most = posthaste_core::limits::MAX_KEY_BYTES;
     if s.is_empty() || s.len() > most || s.chars().any(char::is_control) {
-        return Err(("string_length", format!("String should have 1 to {most} bytes and no control characters")));
+        return Err((
+            "string_length",
+            format!("String should have 1 to {most} bytes and no control characters"),
+        ));
     }
     let known = s.split_once(':').and_then(|(channel, to)| Some((channel.parse::<ChannelKind>().ok()?, to)));
     let key = |channel, to| posthaste_notify::notification::recipient_key(channel, &to);
     match known {
-        Some((ChannelKind::Email, to)) => Ok(email(to).map_or_else(|| s.to_owned(), |a| key(ChannelKind::Email, a))),
+        Some((ChannelKind::Email, to)) => {
+            Ok(email(to).map_or_else(|| s.to_owned(), |a| key(ChannelKind::Email, a)))
+        }
         Some((channel, to)) => Ok(key(channel, Recipient::Other(to.to_owned()))),
         None => Ok(email(s).map_or_else(|| s.to_owned(), |a| key(ChannelKind::Email, a))),
     }
@@ -92,5 +97,7 @@ fn email(s: &str) -> Option<Recipient> {
 
 fn class(s: &str) -> Result<FailureClass, Refusal> {
     let found = FailureClass::ALL.into_iter().find(|c| c.as_str() == s);
-    found.ok_or_else(|| ("enum", crate::input::fields::one_of(FailureClass::ALL.map(FailureClass::as_str).into_iter())))
+    found.ok_or_else(|| {
+        ("enum", crate::input::fields::one_of(FailureClass::ALL.map(FailureClass::as_str).into_iter()))
+    })
 }

@@ -20,7 +20,11 @@ use crate::{Api, ApiError};
         ("version" = Option<u32>, Query, description = "Which version; the newest if left out.", minimum = 1, maximum = 999_999)),
     responses((status = 200, description = "The template.", body = TemplateView), Common, BadHead, OnOne)
 )]
-pub(crate) async fn handle(State(api): State<Api>, Named(name): Named, uri: Uri) -> Result<Response, ApiError> {
+pub(crate) async fn handle(
+    State(api): State<Api>,
+    Named(name): Named,
+    uri: Uri,
+) -> Result<Response, ApiError> {
     let mut q = Query::of(&uri);
     let version = q.one("version", version);
     let version = q.finish(version)?;

@@ -74,7 +74,11 @@ pub(crate) async fn unsaved(request: Request) -> Result<Response, ApiError> {
     request_body(content = Option<DataBody>, content_type = "application/json", description = "May be left out."),
     responses((status = 200, description = "What its recipient would see.", body = PreviewView), Common, BadHead, WithBody, OnOne)
 )]
-pub(crate) async fn stored(State(api): State<Api>, Named(name): Named, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn stored(
+    State(api): State<Api>,
+    Named(name): Named,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (data, version) = simple::body(request, |o, errors| {
         let data = o.value("data").cloned();
         let version = o.optional(errors, "version", integer(1, 999_999)).and_then(|v| u32::try_from(v).ok());

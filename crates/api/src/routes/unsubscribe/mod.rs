@@ -18,7 +18,10 @@ pub(crate) async fn show(State(api): State<Api>, Path(token): Path<String>) -> R
         Ok(Some(request)) => page(
             StatusCode::OK,
             "Unsubscribe",
-            &format!("Do you no longer want to receive messages of the kind <b>{}</b>?", escape(&request.category)),
+            &format!(
+                "Do you no longer want to receive messages of the kind <b>{}</b>?",
+                escape(&request.category)
+            ),
             true,
         ),
         Ok(None) => unknown(),
@@ -37,7 +40,10 @@ pub(crate) async fn act(State(api): State<Api>, Path(token): Path<String>) -> Re
         Ok(()) => page(
             StatusCode::OK,
             "You are unsubscribed",
-            &format!("You will not receive messages of the kind <b>{}</b> any more.", escape(&request.category)),
+            &format!(
+                "You will not receive messages of the kind <b>{}</b> any more.",
+                escape(&request.category)
+            ),
             false,
         ),
         Err(_) => away(),

@@ -262,6 +262,21 @@ fn announce(out: Out, role: Role, address: Option<SocketAddr>) -> anyhow::Result
     }
 }
 
+/// What the API tells of the configured providers.
+fn providers(config: &ServerConfig) -> Vec<posthaste_api::ConfiguredProvider> {
+    let email = config.notify.providers.keys().map(|name| posthaste_api::ConfiguredProvider {
+        name: name.clone(),
+        channel: posthaste_notify::ChannelKind::Email,
+        kind: "smtp",
+    });
+    let services = config.notify.services.values().map(|s| posthaste_api::ConfiguredProvider {
+        name: s.name.clone(),
+        channel: s.kind.channel(),
+        kind: s.kind.channel().as_str(),
+    });
+    email.chain(services).collect()
+}
+
 fn api_config(config: &ServerConfig) -> ApiConfig {
     ApiConfig {
         cors_origins: config.cors.clone(),
@@ -275,6 +290,8 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
         open_notify: config.open_notify,
         provider_configured: !config.notify.sends_nothing(),
         sandbox: matches!(config.notify.sandbox, Sandbox::On | Sandbox::Unconfigured),
+        providers: providers(config),
+        signing: config.notify.signing.clone(),
         version: VERSION,
     }
 }
