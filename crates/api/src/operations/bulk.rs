@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use posthaste_core::broker::{Cancelled, ListFilter, ListRequest, Retried};
 use posthaste_core::limits::MAX_PAGE;
+use posthaste_core::portable::Erased;
 use posthaste_core::{
-    BatchId, Erased, Expect, FailureClass, Json, Kind, QueueName, RecordKind, RecordOrder, State, TaskId, Tenant,
+    BatchId, Expect, FailureClass, Json, Kind, QueueName, RecordKind, RecordOrder, State, TaskId, Tenant,
     Timestamp,
 };
 use serde::{Deserialize, Serialize};
