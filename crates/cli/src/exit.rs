@@ -16,6 +16,9 @@ pub(crate) enum Stop {
     /// The task ended without success: 4. What happened was printed already.
     #[error("{0}")]
     TaskEnded(String),
+    /// Part of it was done, and part was refused: 5. What was refused was printed or written down already.
+    #[error("{0}")]
+    Partly(String),
     /// The data directory cannot be used now; trying again later may help: 75 (EX_TEMPFAIL).
     #[error("{0}")]
     StoreBusy(String),
@@ -33,6 +36,7 @@ impl Stop {
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::TaskEnded(_) => 4,
+            Self::Partly(_) => 5,
             Self::StoreBusy(_) => 75,
             Self::StoreUnfit(_) => 78,
             Self::Quiet => 1,

@@ -1,9 +1,11 @@
 //! The `posthaste` binary: one process that accepts, keeps, runs and shows, or several that share the
 //! work; and the verbs that talk to them.
 
+mod args;
 mod commands;
 mod exit;
 mod http;
+mod listing;
 mod logs;
 mod output;
 mod settings;
@@ -13,7 +15,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{api, bench, completions, config, doctor, health, openapi, send, tasks, up, worker, workers};
+use commands::{
+    api, audit, batches, bench, completions, config, doctor, endpoints, health, import, keys, lanes, openapi,
+    providers, queues, recipients, sandbox, schedules, send, stats, suppressions, tasks, templates, up,
+    whoami, worker, workers,
+};
 use output::Out;
 
 /// A request is mostly small allocations on several threads, which glibc serves slowly.
@@ -26,7 +32,8 @@ const EXIT_CODES: &str = "Exit codes:
   1   failed
   2   wrong usage or configuration
   3   the server cannot be reached
-  4   the task ended without success (send --wait, tasks watch)
+  4   a task ended without success (send --wait, tasks create --wait, tasks watch, batches watch)
+  5   part was done and part refused (import, suppressions import)
   75  the data directory is locked or cannot be used now (up)
   78  Redis is not fit for this configuration: version, eviction, number of shards (up, api, worker)";
 
@@ -55,8 +62,38 @@ enum Verb {
     Worker(worker::Args),
     /// Send a notification through a running server
     Send(send::Args),
-    /// List, show, cancel, retry or watch tasks of a running server
+    /// List, show, enqueue, cancel, retry or watch tasks
     Tasks(tasks::Args),
+    /// Enqueue every row of a file: NDJSON or CSV, resumable
+    Import(import::Args),
+    /// Show, follow or cancel batches: tasks that were enqueued together
+    Batches(batches::Args),
+    /// List, pause, resume or limit queues
+    Queues(queues::Args),
+    /// List, pause, resume or limit lanes: a provider, an endpoint, a customer
+    Lanes(lanes::Args),
+    /// List, make, run or pause schedules
+    Schedules(schedules::Args),
+    /// List, store, preview or delete templates
+    Templates(templates::Args),
+    /// List, register, test or delete webhook endpoints
+    Endpoints(endpoints::Args),
+    /// List, pause, resume or test providers
+    Providers(providers::Args),
+    /// List, add, remove or import recipients that get nothing
+    Suppressions(suppressions::Args),
+    /// Show what a recipient was sent, or erase it
+    Recipients(recipients::Args),
+    /// List, make or revoke API keys
+    Keys(keys::Args),
+    /// List who changed what
+    Audit(audit::Args),
+    /// List, show or clear held messages; make the sandbox answer with faults
+    Sandbox(sandbox::Args),
+    /// Show what happened over time
+    Stats(stats::Args),
+    /// Show what the server takes the key for
+    Whoami(whoami::Args),
     /// List the workers that a running server hears of
     Workers(workers::Args),
     /// Ask a running server or worker how it is; for health checks of containers
@@ -83,6 +120,21 @@ fn main() -> ExitCode {
         Verb::Worker(args) => worker::run(args, file, out),
         Verb::Send(args) => send::run(args, file, out),
         Verb::Tasks(args) => tasks::run(args, file, out),
+        Verb::Import(args) => import::run(args, file, out),
+        Verb::Batches(args) => batches::run(args, file, out),
+        Verb::Queues(args) => queues::run(args, file, out),
+        Verb::Lanes(args) => lanes::run(args, file, out),
+        Verb::Schedules(args) => schedules::run(args, file, out),
+        Verb::Templates(args) => templates::run(args, file, out),
+        Verb::Endpoints(args) => endpoints::run(args, file, out),
+        Verb::Providers(args) => providers::run(args, file, out),
+        Verb::Suppressions(args) => suppressions::run(args, file, out),
+        Verb::Recipients(args) => recipients::run(args, file, out),
+        Verb::Keys(args) => keys::run(args, file, out),
+        Verb::Audit(args) => audit::run(args, file, out),
+        Verb::Sandbox(args) => sandbox::run(args, file, out),
+        Verb::Stats(args) => stats::run(args, file, out),
+        Verb::Whoami(args) => whoami::run(args, file, out),
         Verb::Workers(args) => workers::run(args, file, out),
         Verb::Health(args) => health::run(args, file, out),
         Verb::Doctor(args) => doctor::run(args, file, out),
@@ -110,10 +162,13 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         insta::assert_snapshot!("help", command.render_long_help().to_string());
-        let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        for name in names.iter().filter(|n| *n != "help") {
-            let sub = command.find_subcommand_mut(name).expect("just listed");
-            insta::assert_snapshot!(format!("help_{name}"), sub.render_long_help().to_string());
+        for sub in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+            let mut text = sub.render_long_help().to_string();
+            for inner in sub.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+                let help = inner.render_long_help();
+                text.push_str(&format!("\n——— {} ———\n\n{help}", inner.get_name()));
+            }
+            insta::assert_snapshot!(format!("help_{}", sub.get_name()), text);
         }
     }
 }

@@ -75,7 +75,7 @@ fn list(out: Out) -> anyhow::Result<()> {
         let all: Vec<_> = SETTINGS
             .iter()
             .map(|s| {
-                json!({"key": s.key, "env": s.env, "flag": format!("--{}", s.flag()), "default": s.default,
+                json!({"key": s.key, "env": s.env, "flag": s.shown_flag(), "default": s.default,
                        "unit": s.unit, "secret": s.secret, "doc": s.doc})
             })
             .collect();
@@ -85,10 +85,10 @@ fn list(out: Out) -> anyhow::Result<()> {
     for s in SETTINGS {
         let default = if s.default.is_empty() { "not set" } else { s.default };
         text.push_str(&format!(
-            "{}  ({}, --{})\n    {} [{}] default: {default}\n",
+            "{}  ({}, {})\n    {} [{}] default: {default}\n",
             s.key,
             s.env,
-            s.flag(),
+            s.shown_flag(),
             s.doc,
             s.unit
         ));

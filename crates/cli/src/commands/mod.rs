@@ -1,15 +1,31 @@
 //! One file per verb.
 
 pub(crate) mod api;
+pub(crate) mod audit;
+pub(crate) mod batches;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod endpoints;
 pub(crate) mod health;
+pub(crate) mod import;
+pub(crate) mod keys;
+pub(crate) mod lanes;
 pub(crate) mod openapi;
+mod pause;
+pub(crate) mod providers;
+pub(crate) mod queues;
+pub(crate) mod recipients;
+pub(crate) mod sandbox;
+pub(crate) mod schedules;
 pub(crate) mod send;
 mod serve;
+pub(crate) mod stats;
+pub(crate) mod suppressions;
 pub(crate) mod tasks;
+pub(crate) mod templates;
 pub(crate) mod up;
+pub(crate) mod whoami;
 pub(crate) mod worker;
 pub(crate) mod workers;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::tasks::view::text;
 use crate::http::{Server, ServerArg, block_on};
-use crate::output::{Out, plain, table};
+use crate::listing::{data, text};
+use crate::output::Out;
 
 const COLUMNS: &[&str] = &["host", "pid", "version", "queues", "busy", "state", "started", "last heartbeat"];
 
@@ -23,8 +23,7 @@ pub(crate) struct Args {
 /// The server (1, 3).
 pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<()> {
     let server = Server::find(&args.server, file)?;
-    let answer = block_on(server.get("v1/workers", &[]))?;
-    let workers = answer.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+    let workers = data(&block_on(server.get("v1/workers", &[]))?);
     if out.is_json() {
         return out.value(&workers);
     }
@@ -33,23 +32,21 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
             "no workers: accepted tasks wait until one is started, with `posthaste worker` or `posthaste up`",
         );
     }
-    out.line(table(COLUMNS, &workers.iter().map(row).collect::<Vec<_>>()))
+    out.line(out.table(COLUMNS, &workers.iter().map(|w| row(out, w)).collect::<Vec<_>>()))
 }
 
-fn row(worker: &Value) -> Vec<String> {
+fn row(out: Out, worker: &Value) -> Vec<String> {
     let of = |field| text(worker, field);
-    let queues = worker.get("queues").and_then(Value::as_array).into_iter().flatten();
-    let queues: Vec<String> = queues.filter_map(Value::as_str).map(plain).collect();
     let stopping = worker.get("stopping").and_then(Value::as_bool) == Some(true);
     vec![
         of("host"),
         of("pid"),
         of("version"),
-        queues.join(","),
+        of("queues"),
         format!("{}/{}", of("running"), of("slots")),
-        if stopping { "stopping" } else { "serving" }.to_owned(),
-        of("started_at"),
-        of("seen_at"),
+        out.state(if stopping { "stopping" } else { "serving" }),
+        out.time(&of("started_at")),
+        out.time(&of("seen_at")),
     ]
 }
 
@@ -63,6 +60,8 @@ mod tests {
     fn a_worker_is_one_row_without_what_a_terminal_acts_on() {
         let worker = json!({"id": "a:1:2", "host": "mail-1\u{1b}[31m", "pid": 7, "version": "0.1.0", "queues": ["a", "b"],
             "kinds": ["notify"], "slots": 64, "running": 3, "started_at": "S", "seen_at": "H", "stopping": true});
-        assert_eq!(row(&worker), ["mail-1\u{fffd}[31m", "7", "0.1.0", "a,b", "3/64", "stopping", "S", "H"]);
+        // Not a terminal for certain: JSON is never coloured.
+        let row = row(Out::new(true), &worker);
+        assert_eq!(row, ["mail-1\u{fffd}[31m", "7", "0.1.0", "a,b", "3/64", "stopping", "S", "H"]);
     }
 }

@@ -304,7 +304,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_SERVER",
         "",
         "URL",
-        "The server that send, tasks, workers and health talk to. Unless set: http:// and addr.",
+        "The server that the verbs talk to. Unless set: http:// and addr.",
+    )
+    .of(Group::Client),
+    process(
+        "key",
+        "POSTHASTE_KEY",
+        "",
+        "API key",
+        "The key that these verbs send, once the server asks for one. It has no flag: the arguments of a process are seen by everybody on its machine.",
+    )
+    .of(Group::Client)
+    .hidden(),
+    process(
+        "key_file",
+        "POSTHASTE_KEY_FILE",
+        "",
+        "file",
+        "A file that holds the key instead. Named by its flag, it comes before key; else after it.",
     )
     .of(Group::Client),
 ];
@@ -318,6 +335,11 @@ impl Setting {
     /// Its flag, without the dashes.
     pub(crate) fn flag(&self) -> String {
         self.key.replace('_', "-")
+    }
+
+    /// Its flag as it is typed, or a dash for a setting that must not be an argument.
+    pub(crate) fn shown_flag(&self) -> String {
+        if self.key == "key" { "–".to_owned() } else { format!("--{}", self.flag()) }
     }
 }
 
@@ -341,10 +363,10 @@ pub(crate) fn markdown() -> String {
     for s in SETTINGS {
         let default = if s.default.is_empty() { "–".to_owned() } else { format!("`{}`", s.default) };
         let secret = if s.secret { " Secret: never printed." } else { "" };
-        let (key, env, flag, unit, users) = (s.key, s.env, s.flag(), s.unit, s.group.users());
+        let (key, env, flag, unit, users) = (s.key, s.env, s.shown_flag(), s.unit, s.group.users());
         let _ = writeln!(
             out,
-            "| `{key}` | `{env}` | `--{flag}` | {default} | {unit} | {users} | {}{secret} |",
+            "| `{key}` | `{env}` | `{flag}` | {default} | {unit} | {users} | {}{secret} |",
             s.doc.replace('|', "\\|").replace('<', "&lt;")
         );
     }

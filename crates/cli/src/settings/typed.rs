@@ -430,6 +430,7 @@ fn masked(key: &str, text: &str) -> Option<String> {
     match key {
         "store" if text.starts_with("sqlite:") => Some(text.to_owned()),
         "api_keys" => Some(parts(text).map(masked_key).collect::<Vec<_>>().join(",")),
+        "key" => Some("…".to_owned()),
         "store" | "redis_url" => RedisUrl::parse(text).ok().map(|u| u.to_string()),
         _ => text.parse::<SmtpUrl>().ok().map(|u| u.to_string()),
     }

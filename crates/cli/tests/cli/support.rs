@@ -43,7 +43,12 @@ pub(crate) struct Up {
 impl Up {
     /// Starts one on a free port with its store in `dir`, and waits for its ready line.
     pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
-        let mut command = posthaste(dir, &["up", "--addr", "127.0.0.1:0"]);
+        Self::start_at(dir, "127.0.0.1:0", args)
+    }
+
+    /// The same at an address of one's own.
+    pub(crate) fn start_at(dir: &Path, addr: &str, args: &[&str]) -> Self {
+        let mut command = posthaste(dir, &["up", "--addr", addr]);
         command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let lines = lines(child.stdout.take().expect("piped"));

@@ -2,41 +2,43 @@
 
 use std::time::{Duration, Instant};
 
+use posthaste_core::State;
 use serde_json::Value;
 
+use crate::exit::Stop;
 use crate::http::Server;
-use crate::output::{plain, table};
+use crate::listing::{self, Column, text};
+use crate::output::{Out, plain, shorten};
 
 /// The longest that the API waits in one request.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The columns of a list.
-pub(crate) const COLUMNS: &[&str] = &["id", "kind", "queue", "state", "attempt", "created", "error"];
+pub(crate) const COLUMNS: &[Column] = &[
+    Column::text("id", "id"),
+    Column::text("kind", "kind"),
+    Column::text("queue", "queue"),
+    Column::state("state", "state"),
+    Column::text("attempt", "attempt"),
+    Column::time("created", "created_at"),
+    Column::short("error", "error.message", 60),
+];
 
-/// A field as text; empty when it is not there.
-pub(crate) fn text(task: &Value, field: &str) -> String {
-    match task.get(field) {
-        Some(Value::String(s)) => plain(s),
-        None | Some(Value::Null) => String::new(),
-        Some(other) => other.to_string(),
-    }
-}
+/// The columns of a log of attempts.
+pub(crate) const ATTEMPTS: &[Column] = &[
+    Column::text("generation", "generation"),
+    Column::text("attempt", "attempt"),
+    Column::time("started", "started_at"),
+    Column::time("ended", "ended_at"),
+    Column::state("outcome", "outcome"),
+    Column::text("class", "class"),
+    Column::text("code", "code"),
+    Column::text("message", "message"),
+];
 
-/// A row of a list.
-pub(crate) fn row(task: &Value) -> Vec<String> {
-    let error = task.get("error").map(|e| text(e, "message")).unwrap_or_default();
-    let mut row: Vec<String> =
-        ["id", "kind", "queue", "state", "attempt", "created_at"].iter().map(|f| text(task, f)).collect();
-    row.push(shorten(&error, 60));
-    row
-}
-
-fn shorten(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    let cut: String = text.chars().take(max - 1).collect();
-    format!("{cut}…")
+/// Whether nothing happens to it any more by itself.
+pub(crate) fn is_final(task: &Value) -> bool {
+    text(task, "state").parse::<State>().is_ok_and(State::is_final)
 }
 
 /// One line on how it stands: the result's sentence, or the reason of failure.
@@ -56,8 +58,7 @@ pub(crate) fn sentence(task: &Value) -> String {
 }
 
 /// Everything about a task.
-pub(crate) fn page(task: &Value) -> String {
-    let mut lines = Vec::new();
+pub(crate) fn page(out: Out, task: &Value) -> String {
     let fields = [
         "id",
         "kind",
@@ -77,12 +78,18 @@ pub(crate) fn page(task: &Value) -> String {
         "worker",
         "unique_key",
         "batch",
+        "recipient",
     ];
+    let mut lines = Vec::new();
     for field in fields {
         let value = text(task, field);
-        if !value.is_empty() {
-            lines.push(format!("{field:<12} {value}"));
-        }
+        let shown = match field {
+            _ if value.is_empty() => continue,
+            "state" => out.state(&value),
+            _ if field.ends_with("_at") => out.full_time(&value),
+            _ => value,
+        };
+        lines.push(format!("{field:<12} {shown}"));
     }
     if let Some(error) = task.get("error").filter(|e| !e.is_null()) {
         let parts: Vec<String> = ["reason", "class", "code", "message"]
@@ -100,19 +107,32 @@ pub(crate) fn page(task: &Value) -> String {
     }
     let attempts = task.get("attempts").and_then(Value::as_array).cloned().unwrap_or_default();
     if !attempts.is_empty() {
-        let head = ["attempt", "started", "ended", "outcome", "class", "code", "message"];
-        let rows: Vec<Vec<String>> = attempts
-            .iter()
-            .map(|a| {
-                let number = format!("{}.{}", text(a, "generation"), text(a, "attempt"));
-                let rest = ["started_at", "ended_at", "outcome", "class", "code", "message"];
-                std::iter::once(number).chain(rest.iter().map(|f| text(a, f))).collect()
-            })
-            .collect();
         lines.push(String::new());
-        lines.push(table(&head, &rows));
+        lines.push(listing::table(out, ATTEMPTS, &attempts));
     }
     lines.join("\n")
+}
+
+/// Waits for the end of a task, tells how it stands, and fails unless it succeeded.
+///
+/// # Errors
+/// The server (1, 3), the end of the task (4), none within `limit` (1).
+pub(crate) async fn wait_and_tell(
+    server: &Server,
+    id: &str,
+    limit: Duration,
+    out: Out,
+) -> anyhow::Result<()> {
+    let task = wait_final(server, id, limit).await?;
+    let state = text(&task, "state");
+    out.either(&task, sentence(&task))?;
+    match state.as_str() {
+        "succeeded" => Ok(()),
+        "failed" | "cancelled" | "expired" => Err(Stop::TaskEnded(format!("task {id} {state}")).into()),
+        _ => Err(anyhow::anyhow!(
+            "task {id} is still {state} after {limit:?}; it goes on. `posthaste tasks watch {id}` follows it"
+        )),
+    }
 }
 
 /// The task once it is final, or as it stands when `limit` is over.
@@ -128,9 +148,7 @@ pub(crate) async fn wait_final(server: &Server, id: &str, limit: Duration) -> an
         let query = [("wait", format!("{ask}s"))];
         let path = format!("v1/tasks/{id}");
         let task = server.get_within(&path, &query, Duration::from_secs(ask + 10)).await?;
-        let state = text(&task, "state");
-        let is_final = state.parse::<posthaste_core::State>().is_ok_and(posthaste_core::State::is_final);
-        if is_final || Instant::now() >= deadline {
+        if is_final(&task) || Instant::now() >= deadline {
             return Ok(task);
         }
     }
