@@ -193,7 +193,8 @@ pub struct Upload<'a> {
     pub now: Timestamp,
 }
 
-/// Stores a file under an id; what is known of it is stored last, so that half a file is none.
+/// Stores a file under an id. What is known of it is stored first, so that [`sweep`] finds what a crash left half
+/// stored; half a file does not load, and nobody knows its id before this returns.
 ///
 /// # Errors
 /// [`AttachmentError`].
@@ -201,24 +202,22 @@ pub async fn put(records: &dyn Records, id: Uuid, file: Upload<'_>) -> Result<St
     if file.bytes.len() > MAX_ATTACHMENT_BYTES {
         return Err(AttachmentError::TooLarge);
     }
-    let mut parts = 0;
-    for chunk in file.bytes.chunks(PART) {
-        let text = Json::from_value(&STANDARD.encode(chunk)).expect("text is JSON");
-        records.put_record(RecordKind::AttachmentPart, &part_name(id, parts), text, Expect::Any).await?;
-        parts += 1;
-    }
     let stored = Stored {
         size: file.bytes.len() as u64,
         content_type: file.content_type.unwrap_or_else(|| guess(file.filename)).to_owned(),
         filename: file.filename.to_owned(),
         sha256: digest(file.bytes),
-        parts,
+        parts: u32::try_from(file.bytes.chunks(PART).len()).unwrap_or(u32::MAX),
         created_at: file.now,
         keep_until: file.now.plus(KEPT),
         tenant: file.tenant,
     };
     let body = Json::from_value(&stored).expect("strings and numbers are JSON");
     records.put_record(RecordKind::Attachment, &id.to_string(), body, Expect::Any).await?;
+    for (n, chunk) in (0..).zip(file.bytes.chunks(PART)) {
+        let text = Json::from_value(&STANDARD.encode(chunk)).expect("text is JSON");
+        records.put_record(RecordKind::AttachmentPart, &part_name(id, n), text, Expect::Any).await?;
+    }
     Ok(stored)
 }
 
@@ -272,12 +271,12 @@ pub async fn load(records: &dyn Records, id: Uuid) -> Result<(Stored, Vec<u8>), 
 /// [`AttachmentError::Store`].
 pub async fn delete(records: &dyn Records, id: Uuid) -> Result<bool, AttachmentError> {
     let found = find(records, id).await?;
-    // First what says that there is a file, so that nobody reads one that is half gone.
-    let deleted = records.delete_record(RecordKind::Attachment, &id.to_string(), Expect::Any).await?;
+    // Last what says that there is a file: a deletion that was cut short is found again. What is half gone does not
+    // load.
     for n in 0..found.map_or(0, |f| f.parts) {
         records.delete_record(RecordKind::AttachmentPart, &part_name(id, n), Expect::Any).await?;
     }
-    Ok(deleted)
+    Ok(records.delete_record(RecordKind::Attachment, &id.to_string(), Expect::Any).await?)
 }
 
 /// Deletes the files that are not kept any more; how many.

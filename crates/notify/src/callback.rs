@@ -11,6 +11,7 @@ use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
     BatchId, Failure, FailureClass, Json, Kind, NewTask, Outcome, RetryPolicy, State, Store, TaskId,
+    Timestamp,
 };
 use posthaste_worker::{Context, Handler};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub const KIND: &str = "callback";
 const LOOK: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 /// Pages that one look reads: a batch has at most 1,000 tasks.
 const MAX_PAGES: usize = 50;
+/// How young a callback may be for what is not there to be still on its way; later, retention has removed it.
+const ON_ITS_WAY: Duration = Duration::from_secs(60);
 /// A batch that is not final by then is not waited for any longer.
 const MAX_WAIT: Duration = Duration::from_secs(28 * 24 * 3600);
 
@@ -63,6 +66,18 @@ impl Callback {
     }
 }
 
+/// What is told, the same at every attempt.
+struct News {
+    event: &'static str,
+    /// When it came to be.
+    at: Timestamp,
+    data: Value,
+}
+
+fn age(cx: &Context) -> Duration {
+    now().since(cx.task().created_at)
+}
+
 /// Runs tasks of kind `callback`.
 pub struct CallbackHandler {
     store: Arc<dyn Store>,
@@ -92,19 +107,20 @@ impl CallbackHandler {
             .parse()
             .map_err(|e| permanent(format!("The payload is not a callback: {e}.")))?;
         let told = match (callback.batch, callback.task) {
-            (Some(batch), None) => self.batch(batch, callback.size).await?,
-            (None, Some(task)) => self.task(task).await?,
+            (Some(batch), None) => self.batch(cx, batch, callback.size).await?,
+            (None, Some(task)) => self.task(cx, task).await?,
             _ => return Err(permanent("A callback is about a batch or about a task.".into())),
         };
-        let Some((event, data)) = told else {
-            let age = now().since(cx.task().created_at);
-            return Ok(Outcome::Snooze { delay: (age / 10).clamp(LOOK.0, LOOK.1) });
+        let Some(news) = told else {
+            return Ok(Outcome::Snooze { delay: (age(cx) / 10).clamp(LOOK.0, LOOK.1) });
         };
-        self.tell(cx, &callback.url, event, &data).await
+        self.tell(cx, &callback.url, &news).await
     }
 
     /// What is to be told of a batch, once all of it is final.
-    async fn batch(&self, id: BatchId, size: Option<u64>) -> Result<Option<(&'static str, Value)>, Failure> {
+    async fn batch(&self, cx: &Context, id: BatchId, size: Option<u64>) -> Result<Option<News>, Failure> {
+        let mut at = cx.task().created_at;
+        let mut whole = false;
         let mut counts = [0u64; State::ALL.len()];
         let filter = ListFilter { batch: Some(id), ..ListFilter::default() };
         let mut request = ListRequest { filter, limit: MAX_PAGE, ..ListRequest::default() };
@@ -115,52 +131,64 @@ impl CallbackHandler {
                     return Ok(None);
                 }
                 counts[usize::from(task.state.code())] += 1;
+                at = at.max(task.finished_at.unwrap_or(at));
             }
             if page.next_cursor.is_none() {
+                whole = true;
                 break;
             }
             request.cursor = page.next_cursor;
         }
         let known: u64 = counts.iter().sum();
+        let missing = size.unwrap_or(known).saturating_sub(known);
+        // A page may end early on a busy store; what was not seen is not known to be final.
+        if !whole || (missing > 0 && age(cx) < ON_ITS_WAY) {
+            return Ok(None);
+        }
         let of = |s: State| counts[usize::from(s.code())];
-        Ok(Some((
-            "batch.finished",
-            json!({
+        Ok(Some(News {
+            event: "batch.finished",
+            at,
+            data: json!({
                 "batch_id": id,
                 "size": size.unwrap_or(known),
                 "counts": {
                     "succeeded": of(State::Succeeded), "failed": of(State::Failed),
                     "cancelled": of(State::Cancelled), "expired": of(State::Expired),
                     // Final so long ago that retention has removed them.
-                    "removed": size.unwrap_or(known).saturating_sub(known),
+                    "removed": missing,
                 },
             }),
-        )))
+        }))
     }
 
     /// What is to be told of a task, once it is final.
-    async fn task(&self, id: TaskId) -> Result<Option<(&'static str, Value)>, Failure> {
+    async fn task(&self, cx: &Context, id: TaskId) -> Result<Option<News>, Failure> {
+        let event = "task.finished";
         let found = self.store.get(&[id]).await.map_err(|e| store_error(&e))?.into_iter().next().flatten();
         let Some(task) = found else {
-            return Ok(Some(("task.finished", json!({"id": id, "state": Value::Null}))));
+            let gone = News { event, at: cx.task().created_at, data: json!({"id": id, "state": Value::Null}) };
+            return Ok((age(cx) >= ON_ITS_WAY).then_some(gone));
         };
         if !task.state.is_final() {
             return Ok(None);
         }
         let result = task.result.as_ref().and_then(|r| r.parse::<Value>().ok());
-        Ok(Some((
-            "task.finished",
-            json!({
+        Ok(Some(News {
+            event,
+            at: task.finished_at.unwrap_or(cx.task().created_at),
+            data: json!({
                 "id": id, "kind": task.kind.as_str(), "state": task.state, "attempt": task.attempt,
                 "finished_at": task.finished_at, "result": result, "error": task.error,
             }),
-        )))
+        }))
     }
 
-    async fn tell(&self, cx: &Context, url: &str, event: &str, data: &Value) -> Result<Outcome, Failure> {
+    async fn tell(&self, cx: &Context, url: &str, news: &News) -> Result<Outcome, Failure> {
+        let News { event, at, data } = news;
         self.http.guard().check_url(url).map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
         let secrets = self.signing.secrets(now()).await.map_err(|e| store_error(&e))?;
-        let body = webhook::body_of(event, data, cx.task().created_at);
+        let body = webhook::body_of(event, data, *at);
         let headers = webhook::signed_headers(&secrets, &cx.task().lease.task.to_string(), &body);
         cx.mark().await.map_err(|e| mark_error(&e))?;
         let method = reqwest::Method::POST;

@@ -345,6 +345,10 @@ impl Notification {
         if let Err(problem) = check_attachments(&self.attachments) {
             problems.refuse("attachments", problem);
         }
+        if self.unsubscribe.is_some() && !self.cc.is_empty() {
+            // One message, one link: whoever got a copy would unsubscribe the recipient with it.
+            problems.refuse("unsubscribe", "A message with copies cannot be unsubscribed from: send it to each.");
+        }
         if let Some(category) = &self.unsubscribe {
             let good = |c: &str| !c.is_empty() && c.len() <= MAX_EVENT && c.bytes().all(is_word_byte);
             if !good(category) {

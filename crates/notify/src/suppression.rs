@@ -77,6 +77,8 @@ pub async fn find(
     category: Option<&str>,
 ) -> Result<Option<Record>, BrokerError> {
     let all = records.get_record(RecordKind::Suppression, &record_name(recipient, None)).await?;
+    // `news/ann@example.com` is an address, too: what Ann unsubscribed from says nothing about whoever has it.
+    let all = all.filter(|r| !r.body.parse::<Suppression>().is_ok_and(|s| s.category.is_some()));
     match (all, category) {
         (None, Some(_)) => {
             records.get_record(RecordKind::Suppression, &record_name(recipient, category)).await

@@ -305,6 +305,9 @@ fn join(list: Filled, separator: Option<String>) -> Result<Filled, minijinja::Er
     Ok(Filled::from(out))
 }
 
+/// Most `{{` and `{%` of a part: each is looked at up to the end of the part.
+const MAX_TAGS: usize = 2_000;
+
 /// Statements that exist; what else minijinja knows collects text where no bound sees it.
 const STATEMENTS: [&str; 12] =
     ["if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith", "raw", "endraw", "autoescape"];
@@ -316,6 +319,7 @@ fn check_source(part: &'static str, source: &str) -> Result<(), TemplateError> {
         return refuse(format!("The {part} of a template is at most {MAX_SOURCE} bytes long."));
     }
     let mut concatenations = 0;
+    let mut tags = 0;
     let mut rest = source;
     while let Some(at) = rest.find('{') {
         rest = &rest[at + 1..];
@@ -324,7 +328,12 @@ fn check_source(part: &'static str, source: &str) -> Result<(), TemplateError> {
             Some(b'{') => ("}}", false),
             _ => continue,
         };
-        let code = &rest[1..rest[1..].find(end).map_or(rest.len(), |e| e + 1)];
+        tags += 1;
+        if tags > MAX_TAGS {
+            return refuse(format!("The {part} may hold at most {MAX_TAGS} of {{{{ and {{%."));
+        }
+        let code = &rest[1..];
+        let code = &code[..code_end(code, end)];
         let code = code.trim_start_matches(['-', '+']).trim_start();
         concatenations += code.bytes().filter(|b| matches!(b, b'~' | b'+')).count();
         if code.contains('*') {
@@ -339,6 +348,12 @@ fn check_source(part: &'static str, source: &str) -> Result<(), TemplateError> {
             let line = line_of(source, rest);
             return refuse(format!("Line {line}: there is no statement {word:?} in templates."));
         }
+        // What a loop over itself writes is collected before any bound sees it.
+        if word == "for" && code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == "recursive")
+        {
+            let line = line_of(source, rest);
+            return refuse(format!("Line {line}: a loop cannot be recursive."));
+        }
         if word == "set" && !code.contains('=') {
             let line = line_of(source, rest);
             return refuse(format!("Line {line}: write set with a value: {{% set name = value %}}."));
@@ -348,6 +363,28 @@ fn check_source(part: &'static str, source: &str) -> Result<(), TemplateError> {
         return refuse(format!("The {part} may use ~ and + at most {MAX_CONCATENATIONS} times."));
     }
     Ok(())
+}
+
+/// Where code ends that begins with `code`, as minijinja reads it: within quotes and brackets is no end. Where it reads
+/// otherwise, this must find a later end, never an earlier one: what is not looked at is not refused.
+fn code_end(code: &str, end: &str) -> usize {
+    let mut quote = None;
+    let mut escaped = false;
+    let mut depth = 0i32;
+    for (at, byte) in code.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(q), b) if b == q => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, _) if depth == 0 && code.as_bytes()[at..].starts_with(end.as_bytes()) => return at,
+            (None, b'(' | b'[' | b'{') => depth += 1,
+            (None, b')' | b']' | b'}') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    code.len()
 }
 
 fn line_of(source: &str, rest: &str) -> usize {
@@ -446,6 +483,12 @@ mod tests {
             "{% filter upper %}{% for a in list %}{{ long }}{% endfor %}{% endfilter %}",
             "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
             "{{ range(100000000) | length }}",
+            "{{ '}}' * 1000000000 }}",
+            "{{ \"}}\" * 1000000000 }}",
+            "{{ {'a': {'b': 'x'}}.a.b * 1000000000 }}",
+            "{% set a = '%}' * 1000000000 %}{{ a }}",
+            "{% raw %}{{ ' {% endraw %}{{ 'x' * 1000000000 }}",
+            "{% for a in list recursive %}{{ long }}{{ loop(list) }}{% endfor %}",
             "{{ long | replace('', long) }}",
             "{{ list | join(long) }}",
             "{% set ns = namespace(s='x') %}",

@@ -56,7 +56,7 @@ pub enum Read {
     Glance,
     /// At most this many bytes of its beginning; as [`Read::Glance`], the first line decides.
     Beginning(usize),
-    /// All of it, at most this many bytes.
+    /// All of it, at most this many bytes, of a success other than 202; of anything else its beginning.
     Whole(usize),
 }
 
@@ -173,6 +173,14 @@ async fn read(mut response: Response, read: Read, deadline: Instant) -> Result<A
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned),
         body: Vec::new(),
+    };
+    // Only what succeeds has a body that matters whole: a page of an error may be cut, and a 202 says that nothing
+    // more is to be read here.
+    let read = match read {
+        Read::Whole(most) if !answer.is_success() || answer.status == 202 => {
+            Read::Beginning(most.min(KEPT_ANSWER))
+        }
+        other => other,
     };
     let (most, deadline) = match read {
         Read::Glance => (KEPT_ANSWER, deadline.min(Instant::now() + REST)),

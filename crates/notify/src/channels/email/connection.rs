@@ -153,6 +153,11 @@ impl Budget {
         Self { until: Instant::now() + before }
     }
 
+    /// Waits until it is spent.
+    pub(super) async fn spent(self) {
+        tokio::time::sleep_until(self.until).await;
+    }
+
     pub(super) async fn run<T>(
         self,
         phase: Phase,
@@ -368,7 +373,8 @@ impl Connection {
                 Ok(_) => {}
                 // Whether the message goes out is the recipient's matter alone: a copy that is refused is left out.
                 Err(refusal) if !refusal.is_gone() => {
-                    tracing::warn!(?refusal, "the server refused a recipient of a copy");
+                    // Not its text: servers repeat the address in it.
+                    tracing::warn!(answer = ?refusal.answer, "the server refused a recipient of a copy");
                     self.state = State::Dirty;
                 }
                 Err(refusal) => return Err(refusal),

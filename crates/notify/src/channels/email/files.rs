@@ -16,11 +16,17 @@ use crate::net::{Ask, Read};
 const FETCH: Duration = Duration::from_secs(60);
 
 /// Every file, or why one cannot be had. Nothing was sent by then.
-pub(super) async fn load(list: &[Attachment], means: &Means) -> Result<Vec<File>, Failure> {
+///
+/// An uploaded file of a tenant goes only with messages of that tenant.
+pub(super) async fn load(
+    list: &[Attachment],
+    means: &Means,
+    tenant: Option<&str>,
+) -> Result<Vec<File>, Failure> {
     let mut files = Vec::with_capacity(list.len());
     let mut left = MAX_ATTACHMENT_BYTES;
     for attachment in list {
-        let file = one(attachment, means, left).await?;
+        let file = one(attachment, means, tenant, left).await?;
         left = left.checked_sub(file.bytes.len()).ok_or_else(too_large)?;
         files.push(file);
     }
@@ -32,7 +38,12 @@ fn too_large() -> Failure {
     Failure::new(FailureClass::Permanent, why)
 }
 
-async fn one(a: &Attachment, means: &Means, most: usize) -> Result<File, Failure> {
+async fn one(
+    a: &Attachment,
+    means: &Means,
+    tenant: Option<&str>,
+    most: usize,
+) -> Result<File, Failure> {
     let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
     let mut content_type = a.content_type().to_owned();
     let bytes = if let Some(content) = &a.content {
@@ -48,6 +59,9 @@ async fn one(a: &Attachment, means: &Means, most: usize) -> Result<File, Failure
             }
             e => permanent(e.to_string()),
         })?;
+        if stored.tenant.is_some() && stored.tenant.as_deref() != tenant {
+            return Err(permanent(AttachmentError::NotFound(id).to_string()));
+        }
         if a.content_type.is_none() {
             content_type = stored.content_type;
         }
@@ -71,16 +85,19 @@ async fn fetch(url: &str, means: &Means, most: usize) -> Result<Vec<u8>, Failure
     };
     let answer = means.http.ask(ask).await.map_err(|e| {
         let failure = webhook::failure_without(&e);
-        // Fetching sends nobody anything: what was lost may be asked for again.
-        let class =
-            if failure.class == FailureClass::Ambiguous { FailureClass::Transient } else { failure.class };
+        // Fetching sends nobody anything: what was lost may be asked for again. And a host of files that cannot be
+        // reached says nothing about the mail server, whose breaker must not open for it.
+        let class = match failure.class {
+            FailureClass::Ambiguous | FailureClass::Unavailable => FailureClass::Transient,
+            class => class,
+        };
         Failure {
             class,
             message: format!("An attachment could not be fetched. {}", failure.message),
             ..failure
         }
     })?;
-    if answer.is_success() {
+    if answer.status == 200 {
         return Ok(answer.body);
     }
     let class = match answer.status {

@@ -93,9 +93,11 @@ impl Channel for EmailChannel {
         let Provider { name, from, pool } = provider;
         let task = attempt.task();
         let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
+        // From here, so that fetching files takes from the time before the final dot, not from the wait after it.
+        let budget = Budget::of_attempt(task.policy.timeout, &pool.server.timeouts);
         let to = message.to.email().ok_or_else(|| permanent("The recipient is no e-mail address.".into()))?;
         let mut parts = Parts::of(message);
-        parts.files = files::load(&message.attachments, &self.means).await?;
+        parts.files = self.files(message, attempt, budget).await?;
         parts.unsubscribe = self.unsubscribe_link(message).await?;
         let draft = Draft { task: task.lease.task, from, to, parts: &parts, date: SystemTime::now() };
         let content = build(draft).map_err(|e| permanent(e.to_string()))?;
@@ -108,7 +110,6 @@ impl Channel for EmailChannel {
             eight_bit: !content.is_ascii(),
         };
         let server = &pool.server;
-        let budget = Budget::of_attempt(task.policy.timeout, &server.timeouts);
         let mut lent = tokio::select! {
             biased;
             () = attempt.cancellation().cancelled() => return Err(cancelled()),
@@ -128,19 +129,38 @@ impl Channel for EmailChannel {
 }
 
 impl EmailChannel {
+    /// The files of a message. Cancelled, nothing was sent.
+    async fn files(
+        &self,
+        message: &Notification,
+        attempt: &Context,
+        budget: Budget,
+    ) -> Result<Vec<message::File>, Failure> {
+        let tenant = attempt.task().tenant.as_ref().map(|t| t.as_str());
+        let slow = "An attachment could not be fetched in the time of an attempt.";
+        tokio::select! {
+            biased;
+            () = attempt.cancellation().cancelled() => Err(cancelled()),
+            files = files::load(&message.attachments, &self.means, tenant) => files,
+            () = budget.spent() => Err(Failure::new(FailureClass::Transient, slow)),
+        }
+    }
+
     /// The link by which its recipient unsubscribes from the category of the message, if it has one.
     async fn unsubscribe_link(&self, message: &Notification) -> Result<Option<String>, Failure> {
         let Some(category) = &message.unsubscribe else { return Ok(None) };
-        let misconfigured = |why: &str| Failure::new(FailureClass::Misconfigured, why);
+        // Not misconfigured: that would pause the provider for everybody who needs no such link.
+        let permanent = |why: &str| Failure::new(FailureClass::Permanent, why);
         let base = self.public_url.as_deref().ok_or_else(|| {
-            misconfigured(
+            permanent(
                 "A message that can be unsubscribed from needs POSTHASTE_PUBLIC_URL, where its link leads.",
             )
         })?;
         let (_, signing) =
-            self.means.stored.as_ref().ok_or_else(|| misconfigured("Links are signed by a store."))?;
+            self.means.stored.as_ref().ok_or_else(|| permanent("Links are signed by a store."))?;
         let secrets = signing.secrets(now()).await.map_err(|e| store_error(&e))?;
-        let token = unsubscribe::mint(&secrets[0], &message.recipient_key(), category);
+        let newest = secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
+        let token = unsubscribe::mint(newest, &message.recipient_key(), category);
         Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
     }
 }

@@ -1,0 +1,309 @@
+//! E-mail with files, copies and a way to unsubscribe: read back from a real SMTP server by a parser
+//! that did not build it; files from a real HTTP server and a real store.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mailparse::MailHeaderMap;
+use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
+use posthaste_core::{Claimed, Failure, FailureClass as C, Outcome, RecordKind, RecordOrder, Records, Timestamp};
+use posthaste_notify::attachment::{self, MAX_ATTACHMENT_BYTES, Upload};
+use posthaste_notify::sign::SigningSecret;
+use posthaste_notify::{Notification, NotifyConfig, NotifyHandler, unsubscribe};
+use posthaste_testkit::smtp::{Action, SmtpSink, Stage, SunkMessage};
+use posthaste_testkit::{HttpAction, HttpReply, HttpSink};
+use posthaste_worker::{Context, Handler, Marker};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::common::*;
+
+const ID: Uuid = Uuid::from_u128(7);
+
+struct Rig {
+    smtp: SmtpSink,
+    http: HttpSink,
+    store: Arc<SqliteStore>,
+    handler: NotifyHandler,
+    secret: SigningSecret,
+    _dir: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::with_public_url(Some("https://post.example/".into())).await
+    }
+
+    async fn with_public_url(public_url: Option<String>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteConfig::new(dir.path())).await.unwrap();
+        let (smtp, secret) = (SmtpSink::start().await, SigningSecret::random());
+        let config = NotifyConfig {
+            allow: vec!["127.0.0.0/8".parse().unwrap()],
+            signing: Some(secret.clone()),
+            public_url,
+            ..config([provider("default", &smtp)])
+        };
+        let handler = NotifyHandler::new(config).with_records(Arc::clone(&store) as Arc<dyn Records>);
+        Self { smtp, http: HttpSink::start().await, store, handler, secret, _dir: dir }
+    }
+
+    async fn upload(&self, bytes: &[u8], tenant: Option<&str>) {
+        let file = Upload {
+            bytes,
+            filename: "stored.pdf",
+            content_type: None,
+            tenant: tenant.map(str::to_owned),
+            now: Timestamp::from_millis(0),
+        };
+        attachment::put(self.store.as_ref(), ID, file).await.unwrap();
+    }
+
+    /// One attempt at an e-mail with these fields; marks only when something was sent.
+    async fn send(&self, fields: Value, tenant: Option<&str>) -> Result<SunkMessage, Failure> {
+        let mut wire = json!({"channel": "email", "to": "dev@example.com", "subject": "Hi", "message": "Text"});
+        wire.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let n: Notification = serde_json::from_value(wire).unwrap();
+        let tenant = tenant.map(|t| t.parse().unwrap());
+        let task = Claimed { tenant, ..claimed(n.into_task().payload) };
+        let marks = Arc::new(Marks::default());
+        let marker = Arc::clone(&marks) as Arc<dyn Marker>;
+        let before = self.smtp.messages().len();
+        let outcome = self.handler.run(Context::new(Arc::new(task), CancellationToken::new(), marker)).await;
+        let marked = marks.granted.load(std::sync::atomic::Ordering::SeqCst);
+        match outcome {
+            Outcome::Success { .. } => {
+                assert_eq!((marked, self.smtp.messages().len()), (1, before + 1));
+                Ok(self.smtp.messages().pop().unwrap())
+            }
+            Outcome::Failure(failure) => {
+                assert_eq!((marked, self.smtp.messages().len()), (0, before), "{failure:?}");
+                Err(failure)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The files of a message that was sent: name, type, bytes.
+    async fn files(&self, attachments: Value) -> Vec<(String, String, Vec<u8>)> {
+        let sunk = self.send(json!({"attachments": attachments}), None).await.unwrap();
+        let mail = mailparse::parse_mail(&sunk.raw).unwrap();
+        assert_eq!(mail.ctype.mimetype, "multipart/mixed");
+        assert_eq!(mail.subparts[0].ctype.mimetype, "multipart/alternative");
+        assert_eq!(mail.subparts[0].subparts[0].get_body().unwrap().trim_end(), "Text");
+        let file = |part: &mailparse::ParsedMail<'_>| {
+            let disposition = part.get_content_disposition();
+            assert_eq!(disposition.disposition, mailparse::DispositionType::Attachment);
+            let name = disposition.params.get("filename").cloned().unwrap_or_default();
+            (name, part.ctype.mimetype.clone(), part.get_body_raw().unwrap())
+        };
+        mail.subparts[1..].iter().map(file).collect()
+    }
+
+    async fn failing(&self, attachment: Value) -> Failure {
+        self.send(json!({"attachments": [attachment]}), None).await.unwrap_err()
+    }
+}
+
+fn every_byte() -> Vec<u8> {
+    (0..=255).cycle().take(3_000).chain(*b"\r\n.\r\n..x\n\r").collect()
+}
+
+#[tokio::test]
+async fn files_arrive_byte_for_byte_from_all_three_sources() {
+    let rig = Rig::new().await;
+    let bytes = every_byte();
+    // More than one record of the store holds this one.
+    let large: Vec<u8> = bytes.iter().copied().cycle().take(1_400_000).collect();
+    rig.upload(&large, None).await;
+    rig.http.then_at("/file", HttpReply { body: bytes.clone(), ..HttpReply::status(200) });
+    let files = rig
+        .files(json!([
+            {"filename": "Größe €.csv", "content": STANDARD.encode(&bytes)},
+            {"filename": "a.bin", "id": ID},
+            {"filename": "b.txt", "content_type": "image/png", "url": rig.http.url("/file")},
+        ]))
+        .await;
+    assert_eq!(files[0], ("Größe €.csv".into(), "text/csv".into(), bytes.clone()));
+    // What the upload said it is, not what the name here suggests.
+    assert_eq!(files[1], ("a.bin".into(), "application/pdf".into(), large));
+    assert_eq!(files[2], ("b.txt".into(), "image/png".into(), bytes));
+    assert_eq!(files.len(), 3);
+}
+
+#[tokio::test]
+async fn ten_mebibytes_go_and_one_byte_more_does_not() {
+    let rig = Rig::new().await;
+    let ten = vec![b'x'; MAX_ATTACHMENT_BYTES];
+    rig.upload(&ten, None).await;
+    assert_eq!(rig.files(json!([{"filename": "a", "id": ID}])).await[0].2.len(), MAX_ATTACHMENT_BYTES);
+    let both = json!({"attachments": [{"filename": "a", "id": ID}, {"filename": "b", "content": "eA=="}]});
+    let failure = rig.send(both, None).await.unwrap_err();
+    assert_eq!(failure.class, C::Permanent, "{}", failure.message);
+    let over = [ten, vec![b'x']].concat();
+    let file = Upload {
+        bytes: &over,
+        filename: "a",
+        content_type: None,
+        tenant: None,
+        now: Timestamp::from_millis(0),
+    };
+    assert!(attachment::put(rig.store.as_ref(), Uuid::from_u128(8), file).await.is_err());
+    rig.http.always(HttpAction::Flood(200, MAX_ATTACHMENT_BYTES as u64 + 1));
+    let failure = rig.failing(json!({"filename": "a", "url": rig.http.url("/big")})).await;
+    assert_eq!(failure.class, C::Permanent, "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_had_has_a_class_that_leaves_the_mail_server_alone() {
+    let rig = Rig::new().await;
+    let url = |path: &str| json!({"filename": "a", "url": rig.http.url(path)});
+    for (action, class) in [
+        (HttpAction::from(HttpReply::status(404)), C::Permanent),
+        (HttpReply::status(500).into(), C::Transient),
+        (HttpReply::status(429).into(), C::Transient),
+        // Neither a redirect nor half an answer is a file.
+        (HttpReply::status(302).header("location", "http://169.254.169.254/").into(), C::Permanent),
+        (HttpReply::text(202, "soon").into(), C::Permanent),
+        (HttpAction::Cut, C::Transient),
+    ] {
+        let what = format!("{action:?}");
+        rig.http.then(action);
+        assert_eq!(rig.failing(url("/x")).await.class, class, "{what}");
+    }
+    let gone = rig.failing(json!({"filename": "a", "id": Uuid::from_u128(9)})).await;
+    assert_eq!(gone.class, C::Permanent);
+    let metadata = rig.failing(json!({"filename": "a", "url": "http://169.254.169.254/latest"})).await;
+    assert_eq!(metadata.class, C::Permanent, "{}", metadata.message);
+    let unreachable = rig.http.url("/x");
+    rig.http.stop().await;
+    let task = json!({"channel": "email", "to": "dev@example.com",
+        "attachments": [{"filename": "a", "url": unreachable}]});
+    let n: Notification = serde_json::from_value(task).unwrap();
+    assert_eq!(class_of(&rig.handler, &n).await, C::Transient);
+}
+
+#[tokio::test]
+async fn a_tenants_file_goes_with_its_messages_alone() {
+    let rig = Rig::new().await;
+    rig.upload(b"secret", Some("acme")).await;
+    let with = json!({"attachments": [{"filename": "a", "id": ID}]});
+    assert!(rig.send(with.clone(), Some("acme")).await.is_ok());
+    for other in [None, Some("rival")] {
+        let failure = rig.send(with.clone(), other).await.unwrap_err();
+        assert_eq!(failure.class, C::Permanent);
+        assert!(failure.message.contains("There is no attachment"), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_any_more_is_swept_with_its_parts() {
+    let rig = Rig::new().await;
+    rig.upload(&vec![b'x'; 700 * 1024], None).await;
+    let records = Arc::clone(&rig.store) as Arc<dyn Records>;
+    let parts = || records.list_records(RecordKind::AttachmentPart, RecordOrder::Ascending, None, 10);
+    let (last, over) = (Timestamp::from_millis(0).plus(attachment::KEPT), 1);
+    assert_eq!(attachment::sweep(&records, last).await.unwrap(), 0);
+    assert_eq!(parts().await.unwrap().len(), 2);
+    // As a crash in the middle of an upload would leave it.
+    records
+        .delete_record(RecordKind::AttachmentPart, &format!("{ID}/001"), posthaste_core::Expect::Any)
+        .await
+        .unwrap();
+    let damaged = rig.failing(json!({"filename": "a", "id": ID})).await;
+    assert_eq!(damaged.class, C::Permanent, "{}", damaged.message);
+    let later = Timestamp::from_millis(last.as_millis() + over);
+    assert_eq!(attachment::sweep(&records, later).await.unwrap(), 1);
+    assert!(parts().await.unwrap().is_empty());
+    assert!(attachment::find(records.as_ref(), ID).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn copies_are_seen_and_delivered_and_a_refused_one_stops_nothing() {
+    let rig = Rig::new().await;
+    let cc = json!({"cc": ["Änne <anne@example.org>", "bob@example.org"]});
+    let sunk = rig.send(cc.clone(), None).await.unwrap();
+    assert_eq!(sunk.to, ["dev@example.com", "anne@example.org", "bob@example.org"]);
+    let mail = mailparse::parse_mail(&sunk.raw).unwrap();
+    let seen = mail.headers.get_first_value("Cc").unwrap();
+    assert!(seen.contains("Änne") && seen.contains("bob@example.org"), "{seen}");
+
+    rig.smtp.then(Stage::Rcpt, Action::Accept);
+    rig.smtp.then(Stage::Rcpt, Action::reply("550 5.1.1 no such user"));
+    let sunk = rig.send(cc.clone(), None).await.unwrap();
+    assert_eq!(sunk.to, ["dev@example.com", "bob@example.org"]);
+
+    rig.smtp.then(Stage::Rcpt, Action::reply("550 5.7.1 no"));
+    assert_eq!(rig.send(cc, None).await.unwrap_err().class, C::Permanent);
+    let plain = rig.send(json!({}), None).await.unwrap();
+    assert_eq!(plain.to, ["dev@example.com"], "the connection starts anew");
+    assert_eq!(plain.header("Cc"), None);
+}
+
+#[tokio::test]
+async fn one_click_unsubscribes_from_its_category_and_from_nothing_else() {
+    let rig = Rig::new().await;
+    let news = json!({"unsubscribe": "news", "headers": {"List-Unsubscribe": "<https://evil.example/>"}});
+    let sunk = rig.send(news.clone(), None).await.unwrap();
+    let all = sunk.headers();
+    let of = |name: &str| {
+        let values = all.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        values.map(|(_, v)| v.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("List-Unsubscribe-Post"), ["List-Unsubscribe=One-Click"]);
+    let links = of("List-Unsubscribe");
+    assert_eq!(links.len(), 1, "{links:?}");
+    let token = links[0].strip_prefix("<https://post.example/unsubscribe/").unwrap();
+    let token = token.strip_suffix('>').unwrap();
+    let request = unsubscribe::open(std::slice::from_ref(&rig.secret), token).unwrap();
+    let now = Timestamp::from_millis(1);
+    unsubscribe::apply(rig.store.as_ref(), &request, now).await.unwrap();
+    // A mail program may post twice.
+    unsubscribe::apply(rig.store.as_ref(), &request, now).await.unwrap();
+
+    let failure = rig.send(news, None).await.unwrap_err();
+    assert_eq!(failure.class, C::Suppress);
+    assert!(failure.message.contains("unsubscribed"), "{}", failure.message);
+    assert!(rig.send(json!({"unsubscribe": "invoices"}), None).await.is_ok());
+    assert!(rig.send(json!({}), None).await.is_ok());
+    let twin = json!({"to": "news/dev@example.com"});
+    assert!(rig.send(twin, None).await.is_ok(), "an address that only looks like the record of another");
+    let upper = json!({"to": "dev@EXAMPLE.com", "unsubscribe": "news"});
+    assert_eq!(rig.send(upper, None).await.unwrap_err().class, C::Suppress);
+}
+
+#[tokio::test]
+async fn a_link_that_leads_nowhere_or_acts_for_others_is_not_sent() {
+    let rig = Rig::with_public_url(None).await;
+    let failure = rig.send(json!({"unsubscribe": "news"}), None).await.unwrap_err();
+    // Of the message alone: the provider goes on for everybody else.
+    assert_eq!(failure.class, C::Permanent);
+    assert!(failure.message.contains("POSTHASTE_PUBLIC_URL"), "{}", failure.message);
+    let rig = Rig::new().await;
+    let copies = json!({"unsubscribe": "news", "cc": ["bob@example.org"]});
+    let failure = rig.send(copies, None).await.unwrap_err();
+    assert_eq!(failure.class, C::Permanent);
+    assert!(failure.message.contains("send it to each"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn nothing_that_a_caller_writes_becomes_a_header() {
+    let rig = Rig::new().await;
+    for fields in [
+        json!({"attachments": [{"filename": "a\r\nBcc: x@example.org", "content": "eA=="}]}),
+        json!({"attachments": [{"filename": "a", "content_type": "text/plain\r\nBcc: x@example.org", "content": "eA=="}]}),
+        json!({"attachments": [{"filename": "a\"; x=\"b", "content": "eA=="}]}),
+        json!({"headers": {"X-A": "1\r\nBcc: x@example.org"}}),
+        json!({"headers": {"X-A\r\nBcc": "x@example.org"}}),
+        json!({"headers": {"Bcc": "x@example.org"}}),
+        json!({"unsubscribe": "news\r\nBcc: x@example.org"}),
+        json!({"subject": "Hi\nBcc: x@example.org"}),
+    ] {
+        let failure = rig.send(fields.clone(), None).await.unwrap_err();
+        assert_eq!(failure.class, C::Permanent, "{fields}");
+    }
+    let wire = json!({"channel": "email", "to": "dev@example.com", "cc": ["A\r\nBcc: x@example.org <b@example.org>"]});
+    assert!(serde_json::from_value::<Notification>(wire).is_err());
+}
