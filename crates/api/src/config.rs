@@ -1,5 +1,7 @@
 //! What the HTTP side is told by its host program.
 
+use posthaste_telemetry::Tracer;
+
 use crate::auth::{ConfiguredKey, ProxyNet};
 
 /// Which other origins a browser page may call the three old routes from.
@@ -51,6 +53,8 @@ pub struct ApiConfig {
     pub provider_configured: bool,
     /// Whether every message is held for people to look at instead of being sent: shown on every page.
     pub sandbox: bool,
+    /// Records a span of each request; off unless said.
+    pub tracer: Tracer,
     /// The version of the program.
     pub version: &'static str,
 }
@@ -68,6 +72,7 @@ impl Default for ApiConfig {
             open_notify: false,
             provider_configured: false,
             sandbox: true,
+            tracer: Tracer::off(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

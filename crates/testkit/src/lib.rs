@@ -3,6 +3,7 @@
 pub mod build;
 pub mod clock;
 pub mod fault;
+pub mod otlp;
 pub mod redis;
 pub mod smtp;
 

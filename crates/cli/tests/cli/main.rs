@@ -3,5 +3,6 @@
 
 mod apart;
 mod support;
+mod traces;
 mod up;
 mod verbs;
