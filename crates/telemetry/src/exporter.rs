@@ -12,6 +12,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_rustls::rustls;
 use tokio_util::sync::CancellationToken;
 
 use crate::otlp::{self, Resource};
@@ -141,6 +142,7 @@ impl Exporter {
     /// The HTTP client could not be made.
     pub fn start(tracer: &Tracer, spans: Spans, config: ExporterConfig) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls())
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(1)
@@ -289,6 +291,17 @@ fn reason(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// TLS with the certificate authorities that browsers trust, as the other connections of this program. Said here, because
+/// nobody installs a provider of cryptography for the whole process.
+fn tls() -> rustls::ClientConfig {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 async fn until(deadline: Option<Instant>) {
