@@ -3,6 +3,7 @@
 use posthaste_notify::sign::SigningSecret;
 
 use crate::operations::providers::ConfiguredProvider;
+use posthaste_telemetry::Tracer;
 
 use crate::auth::{ConfiguredKey, ProxyNet};
 
@@ -59,6 +60,8 @@ pub struct ApiConfig {
     pub providers: Vec<ConfiguredProvider>,
     /// What signs links, instead of a secret that the store keeps.
     pub signing: Option<SigningSecret>,
+    /// Records a span of each request; off unless said.
+    pub tracer: Tracer,
     /// The version of the program.
     pub version: &'static str,
 }
@@ -78,6 +81,7 @@ impl Default for ApiConfig {
             sandbox: true,
             providers: Vec::new(),
             signing: None,
+            tracer: Tracer::off(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

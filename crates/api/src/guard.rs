@@ -30,6 +30,7 @@ use posthaste_notify::attachment::MAX_ATTACHMENT_BYTES;
 use crate::input::body::{Bounded, MAX_BODY_BYTES};
 use crate::metrics::RouteIndex;
 use crate::routes::refuse;
+use crate::traced::Traced;
 use crate::{Api, ApiError, Caller, Pages};
 
 /// Names a request in the answer and in the log.
@@ -95,18 +96,31 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request) -> GuardFuture<S> {
+    fn call(&mut self, request: Request) -> GuardFuture<S> {
         let api = &self.rules.api;
         let pattern = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let asked = self.rules.table.of(request.method(), pattern);
-        let finish = Finish {
-            route: RouteIndex::of(pattern),
-            request_id: request_id(request.headers()),
-            cors: cors(api, &request),
-            api: api.clone(),
-        };
+        let route = RouteIndex::of(pattern);
+        let request_id = request_id(request.headers());
+        let traced = Traced::begin(&api.config().tracer, &request, route, request_id.clone());
+        let cors = cors(api, &request);
+        let mut finish = Finish { route, request_id, traced, cors, api: api.clone() };
+        let entered = finish.traced.scope.enter();
+        let step = self.first_step(request, asked, &finish.request_id);
+        drop(entered);
+        GuardFuture { step, finish }
+    }
+}
+
+impl<S> Guard<S>
+where
+    S: Service<Request, Response = Response> + Clone,
+{
+    /// Lets the request in, refuses it, or asks the store who it is.
+    fn first_step(&mut self, mut request: Request, asked: Asked, request_id: &HeaderValue) -> Step<S> {
+        let api = &self.rules.api;
         if let Some(response) = judge(api, &request) {
-            return GuardFuture { step: Step::Refused { response: Some(response) }, finish };
+            return Step::Refused { response: Some(response) };
         }
         let from = match request.headers().get(header::ORIGIN) {
             None => From::Unsaid,
@@ -121,9 +135,9 @@ where
             peer: gate::peer(request.extensions()),
         };
         let entry = Entry::of(api, asked, &head);
-        let step = match gate::quickly(api, &entry) {
+        match gate::quickly(api, &entry) {
             Verdict::Now(Ok(caller)) => {
-                let caller = Caller { ip: entry.ip, request_id: Some(finish.request_id.clone()), ..caller };
+                let caller = Caller { ip: entry.ip, request_id: Some(request_id.clone()), ..caller };
                 request.extensions_mut().insert(caller);
                 Step::Inner { future: self.inner.call(bound(request)) }
             }
@@ -139,8 +153,7 @@ where
                     rest: Some((self.inner.clone(), self.rules.clone(), request)),
                 }
             }
-        };
-        GuardFuture { step, finish }
+        }
     }
 }
 
@@ -190,6 +203,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let entered = this.finish.traced.scope.enter();
         loop {
             let response = match this.step.as_mut().project() {
                 StepProjection::Refused { response } => match response.take() {
@@ -215,6 +229,7 @@ where
                     continue;
                 }
             };
+            drop(entered);
             return Poll::Ready(Ok(this.finish.put_on(response)));
         }
     }
@@ -225,12 +240,15 @@ struct Finish {
     api: Api,
     route: RouteIndex,
     request_id: HeaderValue,
+    traced: Traced,
     cors: Option<HeaderValue>,
 }
 
 impl Finish {
     fn put_on(&mut self, mut response: Response) -> Response {
-        self.api.metrics().answered(self.route, response.status().as_u16());
+        let status = response.status().as_u16();
+        let took = self.traced.end(status);
+        self.api.metrics().answered(self.route, status, took);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.request_id.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

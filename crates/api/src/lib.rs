@@ -19,6 +19,7 @@ mod routes;
 mod schema;
 mod serve;
 mod sse;
+mod traced;
 pub mod view;
 
 pub use auth::{

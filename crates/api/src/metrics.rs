@@ -1,13 +1,17 @@
 //! Counters of this process, and the table of every metric that `/metrics` shows.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use posthaste_core::State;
+use posthaste_core::{LaneKey, State};
+use posthaste_telemetry::{Counted, Histogram, TraceStats};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -21,6 +25,8 @@ pub enum Kind {
     Counter,
     /// Rises and falls.
     Gauge,
+    /// Counts durations by size, in seconds.
+    Histogram,
 }
 
 /// A row of the metrics table.
@@ -57,6 +63,14 @@ pub const METRICS: &[Metric] = &[
     ),
     metric("posthaste_queue_paused", Kind::Gauge, &["queue"], "1 while the queue is paused"),
     metric("posthaste_lanes_paused", Kind::Gauge, &["queue", "reason"], "Paused lanes and targets"),
+    metric(
+        "posthaste_target_paused",
+        Kind::Gauge,
+        &["queue", "target", "reason"],
+        "1 for each paused target (a provider, an endpoint), at most 100 by name; `posthaste_lanes_paused` counts all. \
+         Reason `breaker`: five tries in a row did not reach it",
+    ),
+    metric("posthaste_queue_workers", Kind::Gauge, &["queue"], "Workers that serve the queue"),
     metric("posthaste_accepted_total", Kind::Counter, &[], "Tasks accepted over HTTP by this process"),
     metric(
         "posthaste_http_requests_total",
@@ -64,6 +78,13 @@ pub const METRICS: &[Metric] = &[
         &["route", "status"],
         "Requests answered by this process, by class of status",
     ),
+    metric(
+        "posthaste_http_request_seconds",
+        Kind::Histogram,
+        &["route"],
+        "From the head of a request until the head of its answer; what waits (`?wait=`, `/events`) is in it",
+    ),
+    metric("posthaste_sse_watchers", Kind::Gauge, &[], "Event streams that are open at this process"),
     metric("posthaste_store_up", Kind::Gauge, &[], "1 when the store answers and takes writes"),
     metric(
         "posthaste_store_latency_seconds",
@@ -83,9 +104,39 @@ pub const METRICS: &[Metric] = &[
         &["outcome"],
         "How attempts ended: succeeded, failed, retried, cancelled, expired, lease_lost, unknown_kind, released, detached",
     ),
+    metric(
+        "posthaste_worker_failures_total",
+        Kind::Counter,
+        &["class"],
+        "Attempts that failed, by class: transient, unavailable, throttled, misconfigured, permanent, suppress, ambiguous",
+    ),
+    metric(
+        "posthaste_worker_wait_seconds",
+        Kind::Histogram,
+        &["queue"],
+        "From when a try was due until it was claimed, by the clock of this machine",
+    ),
+    metric(
+        "posthaste_worker_run_seconds",
+        Kind::Histogram,
+        &["kind"],
+        "From the start of a handler until its end",
+    ),
+    metric(
+        "posthaste_worker_store_seconds",
+        Kind::Histogram,
+        &["call"],
+        "Calls of the store: settle (often with a claim), claim, mark, extend",
+    ),
     metric("posthaste_worker_panics_total", Kind::Counter, &[], "Handlers that panicked"),
     metric("posthaste_worker_timeouts_total", Kind::Counter, &[], "Handlers that ran into their timeout"),
     metric("posthaste_worker_store_errors_total", Kind::Counter, &[], "Calls of the store that failed"),
+    metric(
+        "posthaste_trace_spans_total",
+        Kind::Counter,
+        &["outcome"],
+        "Spans: exported, dropped (too many waited), failed (the collector did not take them)",
+    ),
     metric("posthaste_process_resident_memory_bytes", Kind::Gauge, &[], "Resident memory of this process"),
     metric("posthaste_process_cpu_seconds_total", Kind::Counter, &[], "Processor time of this process"),
     metric("posthaste_process_open_fds", Kind::Gauge, &[], "Open file descriptors of this process"),
@@ -99,14 +150,21 @@ pub struct Sample {
     pub name: &'static str,
     /// Its labels, those that the table names.
     pub labels: Vec<(&'static str, String)>,
-    /// Its value.
+    /// Its value; of a histogram, of no meaning.
     pub value: f64,
+    /// Of a histogram, what it holds.
+    pub counted: Option<Counted>,
 }
 
 impl Sample {
     /// A value without labels.
     pub fn new(name: &'static str, value: f64) -> Self {
-        Self { name, labels: Vec::new(), value }
+        Self { name, labels: Vec::new(), value, counted: None }
+    }
+
+    /// What a histogram holds.
+    pub fn histogram(name: &'static str, counted: Counted) -> Self {
+        Self { name, labels: Vec::new(), value: 0.0, counted: Some(counted) }
     }
 
     /// With a label.
@@ -158,6 +216,8 @@ const ROUTES: &[&str] = &[
     "/sign-in",
     "other",
 ];
+/// So many paused targets are shown by name.
+const MAX_TARGETS: usize = 100;
 const OTHER: usize = ROUTES.len() - 1;
 /// The classes of status, by their first digit less one.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -171,12 +231,24 @@ impl RouteIndex {
     pub(crate) fn of(pattern: Option<&str>) -> Self {
         Self(pattern.and_then(|p| ROUTES.iter().position(|r| *r == p)).unwrap_or(OTHER))
     }
+
+    /// As it is shown.
+    pub(crate) fn as_str(self) -> &'static str {
+        ROUTES[self.0]
+    }
+
+    /// Whether machines ask it over and over.
+    pub(crate) fn is_probe(self) -> bool {
+        matches!(self.as_str(), "/metrics" | "/healthz" | "/readyz" | "/health")
+    }
 }
 
 /// Counters of this process.
 pub(crate) struct Metrics {
     accepted: AtomicU64,
     requests: [[AtomicU64; CLASSES.len()]; ROUTES.len()],
+    took: [Histogram; ROUTES.len()],
+    watchers: Arc<AtomicU64>,
     sources: Mutex<Vec<Source>>,
     started: std::time::Instant,
 }
@@ -186,6 +258,8 @@ impl Default for Metrics {
         Self {
             accepted: AtomicU64::new(0),
             requests: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
+            took: std::array::from_fn(|_| Histogram::default()),
+            watchers: Arc::default(),
             sources: Mutex::default(),
             started: std::time::Instant::now(),
         }
@@ -201,7 +275,14 @@ impl Metrics {
         self.accepted.fetch_add(n, Ordering::Relaxed);
     }
 
-    pub(crate) fn answered(&self, route: RouteIndex, status: u16) {
+    /// Counts a watcher for as long as the guard lives.
+    pub(crate) fn watcher(&self) -> Watching {
+        self.watchers.fetch_add(1, Ordering::Relaxed);
+        Watching(Arc::clone(&self.watchers))
+    }
+
+    pub(crate) fn answered(&self, route: RouteIndex, status: u16, took: Duration) {
+        self.took[route.0].observe(took);
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
         self.requests[route.0][class].fetch_add(1, Ordering::Relaxed);
     }
@@ -217,6 +298,13 @@ impl Metrics {
                 }
             }
         }
+        for (route, took) in ROUTES.iter().zip(&self.took) {
+            let counted = took.counted();
+            if counted.count > 0 {
+                out.push(Sample::histogram("posthaste_http_request_seconds", counted).with("route", *route));
+            }
+        }
+        out.push(Sample::new("posthaste_sse_watchers", self.watchers.load(Ordering::Relaxed) as f64));
         for source in &*self.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             source(out);
         }
@@ -225,16 +313,35 @@ impl Metrics {
     }
 }
 
+/// An event stream that is open.
+pub(crate) struct Watching(Arc<AtomicU64>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The page for one scrape.
 pub(crate) async fn render(api: &Api) -> String {
     let mut samples = Vec::new();
     store_samples(api, &mut samples).await;
     api.metrics().own_samples(&mut samples);
+    trace_samples(&api.config().tracer.stats(), &mut samples);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape(samples)));
     let mut out = String::new();
     encode(&mut out, &registry).expect("writing to a string does not fail");
     out
+}
+
+fn trace_samples(stats: &TraceStats, out: &mut Vec<Sample>) {
+    let outcomes = [("exported", stats.exported), ("dropped", stats.dropped), ("failed", stats.failed)];
+    out.extend(
+        outcomes.map(|(outcome, n)| {
+            Sample::new("posthaste_trace_spans_total", n as f64).with("outcome", outcome)
+        }),
+    );
 }
 
 async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
@@ -258,16 +365,28 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
         out.push(Sample::new("posthaste_tasks_held", q.held as f64).with("queue", queue));
         let paused = f64::from(u8::from(q.paused.is_some()));
         out.push(Sample::new("posthaste_queue_paused", paused).with("queue", queue));
+        out.push(Sample::new("posthaste_queue_workers", f64::from(q.workers)).with("queue", queue));
     }
-    let mut paused = std::collections::BTreeMap::new();
+    let mut paused = BTreeMap::new();
+    let mut targets = BTreeMap::new();
     for lane in api.lanes(None).await.unwrap_or_default() {
         if let Some(pause) = lane.paused {
+            if let Some(key) = &lane.lane
+                && (targets.len() < MAX_TARGETS
+                    || targets.contains_key(&(lane.queue.to_string(), target(key))))
+            {
+                targets.insert((lane.queue.to_string(), target(key)), reason(pause.reason));
+            }
             *paused.entry((lane.queue.to_string(), reason(pause.reason))).or_insert(0_u32) += 1;
         }
     }
     for ((queue, reason), n) in paused {
         let sample = Sample::new("posthaste_lanes_paused", f64::from(n));
         out.push(sample.with("queue", queue).with("reason", reason));
+    }
+    for ((queue, target), reason) in targets {
+        let sample = Sample::new("posthaste_target_paused", 1.0);
+        out.push(sample.with("queue", queue).with("target", target).with("reason", reason));
     }
 }
 
@@ -279,6 +398,10 @@ fn reason(reason: posthaste_core::PauseReason) -> &'static str {
         R::Misconfigured => "misconfigured",
         R::Breaker => "breaker",
     }
+}
+
+fn target(lane: &LaneKey) -> String {
+    lane.target.to_string()
 }
 
 /// From `/proc`, where there is one.
@@ -319,28 +442,33 @@ impl Collector for Scrape {
             let kind = match m.kind {
                 Kind::Counter => ConstCounter::new(0.0).metric_type(),
                 Kind::Gauge => ConstGauge::new(0.0).metric_type(),
+                Kind::Histogram => MetricType::Histogram,
             };
             let mut family = encoder.encode_descriptor(name, m.help, None, kind)?;
             if m.labels.is_empty() {
                 // An empty set of labels would be written as `{}`.
                 if let Some(s) = samples.next() {
-                    encode_value(m.kind, s.value, family)?;
+                    encode_value(m.kind, s, family)?;
                 }
                 continue;
             }
             for s in samples {
                 let labels: Vec<(&str, &str)> = s.labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
-                encode_value(m.kind, s.value, family.encode_family(&labels)?)?;
+                encode_value(m.kind, s, family.encode_family(&labels)?)?;
             }
         }
         Ok(())
     }
 }
 
-fn encode_value(kind: Kind, value: f64, to: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+fn encode_value(kind: Kind, sample: &Sample, mut to: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
     match kind {
-        Kind::Counter => ConstCounter::new(value).encode(to),
-        Kind::Gauge => ConstGauge::new(value).encode(to),
+        Kind::Counter => ConstCounter::new(sample.value).encode(to),
+        Kind::Gauge => ConstGauge::new(sample.value).encode(to),
+        Kind::Histogram => match &sample.counted {
+            Some(c) => to.encode_histogram::<NoLabelSet>(c.sum, c.count, &c.buckets, None),
+            None => Ok(()),
+        },
     }
 }
 
@@ -357,6 +485,7 @@ pub fn markdown() -> String {
         let kind = match m.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         let labels = m.labels.iter().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
         let _ = writeln!(out, "| `{}` | {kind} | {labels} | {} |", m.name, m.help);
@@ -383,6 +512,22 @@ mod tests {
     }
 
     #[test]
+    fn alarms_are_on_metrics_that_exist() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/alarms.md");
+        let page = std::fs::read_to_string(path).expect("the page is there");
+        let words = page.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let mut named = 0;
+        for word in words.filter(|w| w.starts_with("posthaste_")) {
+            named += 1;
+            let bare = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| word.strip_suffix(suffix));
+            let known =
+                METRICS.iter().any(|m| m.name == word || (m.kind == Kind::Histogram && bare == Some(m.name)));
+            assert!(known, "docs/operate/alarms.md asks for {word}, which is no metric");
+        }
+        assert!(named > 20, "the page names metrics: {named}");
+    }
+
+    #[test]
     fn counters_end_in_total_and_gauges_do_not() {
         for m in METRICS {
             assert_eq!(m.name.ends_with("_total"), m.kind == Kind::Counter, "{}", m.name);
@@ -402,5 +547,26 @@ mod tests {
         assert!(out.contains("posthaste_accepted_total 3.0\n"), "{out}");
         assert!(out.contains("posthaste_tasks{queue=\"a\\\"b\",state=\"queued\"} 2.0\n"), "{out}");
         assert!(!out.contains("no_such_metric"), "{out}");
+    }
+
+    #[test]
+    fn a_histogram_is_cumulative_and_ends_in_infinity() {
+        let took = Histogram::default();
+        for ms in [1, 3, 400_000] {
+            took.observe(Duration::from_millis(ms));
+        }
+        let sample = Sample::histogram("posthaste_worker_run_seconds", took.counted()).with("kind", "notify");
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Scrape(vec![sample])));
+        let mut out = String::new();
+        encode(&mut out, &registry).expect("writes");
+        let line = |le: &str| {
+            let start =
+                out.lines().find(|l| l.starts_with("posthaste_worker_run_seconds_bucket") && l.contains(le));
+            start.and_then(|l| l.rsplit(' ').next()).map(str::to_owned)
+        };
+        assert_eq!(line("le=\"0.005\"").as_deref(), Some("2"), "{out}");
+        assert_eq!(line("le=\"+Inf\"").as_deref(), Some("3"), "{out}");
+        assert!(out.contains("posthaste_worker_run_seconds_sum{kind=\"notify\"} 400.004"), "{out}");
     }
 }

@@ -23,11 +23,12 @@ use posthaste_core::broker::{
 };
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
-    Delivery, IdempotencyKey, NewTask, PauseReason, QueueName, RecordKind, Scope, State, Store, Subscription,
-    Task, TaskId, Timestamp,
+    BrokerError, Delivery, IdempotencyKey, NewTask, PauseReason, QueueName, RecordKind, Scope, State, Store,
+    Subscription, Task, TaskId, Timestamp,
 };
 use posthaste_notify::callback::Callback;
 use posthaste_notify::{HeldMessage, Notification};
+use posthaste_telemetry::publish;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Caller;
@@ -161,7 +162,7 @@ impl Api {
         let mut task = notification.into_task();
         caller.claim(&mut task)?;
         let request = EnqueueRequest { tasks: vec![task], idempotency: None };
-        let reply = self.inner.store.enqueue(request).await?;
+        let reply = self.store_tasks(request).await?;
         self.inner.metrics.accepted(1);
         reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))
     }
@@ -178,7 +179,7 @@ impl Api {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<EnqueueAnswer, ApiError> {
         caller.claim(&mut task)?;
-        let reply = self.inner.store.enqueue(EnqueueRequest { tasks: vec![task], idempotency }).await?;
+        let reply = self.store_tasks(EnqueueRequest { tasks: vec![task], idempotency }).await?;
         let task = reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))?;
         if !reply.replayed && !task.duplicate {
             self.inner.metrics.accepted(1);
@@ -220,12 +221,30 @@ impl Api {
         for task in &mut tasks {
             caller.claim(task)?;
         }
-        let reply = self.inner.store.enqueue(EnqueueRequest { tasks, idempotency }).await?;
+        let reply = self.store_tasks(EnqueueRequest { tasks, idempotency }).await?;
         if !reply.replayed {
             let stored = reply.tasks.iter().filter(|t| !t.duplicate).count();
             self.inner.metrics.accepted(stored as u64);
         }
         Ok(reply)
+    }
+
+    /// Stores tasks within the trace of the request. Every enqueue of the API goes through here.
+    pub(crate) async fn store_tasks(&self, mut request: EnqueueRequest) -> Result<EnqueueReply, BrokerError> {
+        let mut span = publish(&self.inner.config.tracer, &mut request.tasks);
+        let reply = self.inner.store.enqueue(request).await;
+        match &reply {
+            Ok(reply) => {
+                for task in &reply.tasks {
+                    tracing::debug!(task_id = %task.id, state = %task.state, replayed = reply.replayed, "a task was accepted");
+                }
+                if let [one] = &*reply.tasks {
+                    span.set("messaging.message.id", || one.id.to_string());
+                }
+            }
+            Err(_) => span.fail("the store"),
+        }
+        reply
     }
 
     /// The task, if there is one that `caller` may see.

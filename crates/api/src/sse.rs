@@ -11,6 +11,7 @@ use futures_util::stream;
 use posthaste_core::{Delivery, Event, Subscription, TaskId};
 
 use crate::auth::gate;
+use crate::metrics::Watching;
 use crate::view::TaskView;
 use crate::{Api, ApiError, Caller};
 
@@ -26,8 +27,14 @@ const MISSED: &str = "event: missed\ndata: {}\n\n";
 
 /// A stream that goes on until the reader leaves or the server stops.
 pub(crate) fn all(api: &Api, caller: Caller) -> Response {
-    let source =
-        Source { api: api.clone(), caller, events: api.events(None), task: None, checked: Instant::now() };
+    let source = Source {
+        _watching: api.metrics().watcher(),
+        api: api.clone(),
+        caller,
+        events: api.events(None),
+        task: None,
+        checked: Instant::now(),
+    };
     respond(source, String::from(": every change of every task\n\n"))
 }
 
@@ -42,7 +49,14 @@ pub(crate) async fn of_task(api: &Api, caller: Caller, id: TaskId) -> Result<Res
     let mut first = String::new();
     let watched = Watched::show(&task, &mut first);
     Ok(respond(
-        Source { api: api.clone(), caller, events, task: Some(watched), checked: Instant::now() },
+        Source {
+            _watching: api.metrics().watcher(),
+            api: api.clone(),
+            caller,
+            events,
+            task: Some(watched),
+            checked: Instant::now(),
+        },
         first,
     ))
 }
@@ -54,6 +68,8 @@ struct Source {
     task: Option<Watched>,
     /// When it was last asked whether the key is still good.
     checked: Instant,
+    /// Counted while it lives.
+    _watching: Watching,
 }
 
 /// The newest state of the watched task that its reader knows.

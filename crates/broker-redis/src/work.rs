@@ -500,7 +500,7 @@ fn settled(letter: u8, task: TaskId) -> Result<Settled, BrokerError> {
         b'L' => Ok(Settled::LeaseLost),
         b'X' => {
             // It alone stays as it is: an error would have its whole batch sent again, for ever.
-            tracing::error!(%task, "the outcome of a task is lost: its record in Redis cannot be read");
+            tracing::error!(task_id = %task, "the outcome of a task is lost: its record in Redis cannot be read");
             Ok(Settled::LeaseLost)
         }
         code => State::from_code(code.wrapping_sub(b'0'))

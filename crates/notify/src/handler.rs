@@ -75,7 +75,15 @@ impl NotifyHandler {
             Failure::new(FailureClass::Misconfigured, why)
         })?;
         let lifted = self.refuse_suppressed(&notification, task).await?;
-        match channel.send(&notification, cx).await {
+        let mut span = cx.span("send");
+        span.set("posthaste.channel", || notification.channel.as_str());
+        let sent = channel.send(&notification, cx).await;
+        match &sent {
+            Ok(receipt) => span.set("posthaste.provider", || receipt.provider.clone()),
+            Err(failure) => span.fail(failure.class.as_str()),
+        }
+        drop(span);
+        match sent {
             Ok(receipt) => {
                 if let Some(record) = lifted {
                     self.lift(task, record).await;
@@ -163,7 +171,7 @@ impl NotifyHandler {
         let Some(records) = &self.records else { return };
         let expect = Expect::Version(record.version);
         if let Err(e) = records.delete_record(RecordKind::Suppression, &record.name, expect).await {
-            tracing::warn!(%task, error = %e, "the suppression of a working address could not be lifted");
+            tracing::warn!(task_id = %task, error = %e, "the suppression of a working address could not be lifted");
         }
     }
 
@@ -183,7 +191,9 @@ impl NotifyHandler {
         match records.put_record(RecordKind::Suppression, &name, found.body(), Expect::Absent).await {
             Ok(_) | Err(BrokerError::VersionConflict { .. }) => {}
             // The task fails all the same; the next message to this address will find out again.
-            Err(e) => tracing::warn!(%task, error = %e, "the suppressed address could not be remembered"),
+            Err(e) => {
+                tracing::warn!(task_id = %task, error = %e, "the suppressed address could not be remembered")
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use posthaste_broker_redis::{RedisConfig, RedisStore, RedisUrl};
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::limits::Retention;
 use posthaste_core::{Kind, Store};
+use posthaste_telemetry::Tracer;
 use posthaste_worker::{Context, Handler, Registry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +45,7 @@ pub struct Posthaste {
     store: Arc<dyn Store>,
     opened: Opened,
     registry: Arc<Mutex<Registry>>,
+    tracer: Tracer,
 }
 
 /// A store that was opened here, as its own type: closing is not part of the store's traits.
@@ -76,6 +78,16 @@ impl Posthaste {
 
     /// Opens the store of a Redis or Valkey server with settings of its own.
     ///
+    /// ```no_run
+    /// # posthaste::testing::block_on(async {
+    /// use posthaste::{Posthaste, RedisConfig};
+    ///
+    /// let mut config = RedisConfig::new("redis://127.0.0.1:6379/0");
+    /// config.namespace = "shop".to_owned();
+    /// let app = Posthaste::open_redis(config).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As [`Posthaste::open`].
     pub async fn open_redis(config: RedisConfig) -> Result<Self, OpenError> {
@@ -85,6 +97,16 @@ impl Posthaste {
     }
 
     /// Opens the embedded store of a directory with bounds for finished tasks of its own.
+    ///
+    /// ```no_run
+    /// # posthaste::testing::block_on(async {
+    /// use posthaste::{Posthaste, Retention};
+    /// use std::time::Duration;
+    ///
+    /// let keep = Retention { succeeded_age: Duration::from_secs(3600), ..Retention::default() };
+    /// let app = Posthaste::open_sqlite("./data", keep).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`Posthaste::open`].
@@ -97,7 +119,14 @@ impl Posthaste {
 
     /// Works on a store that was opened elsewhere; [`Posthaste::close`] leaves it open.
     pub fn from_store(store: Arc<dyn Store>) -> Self {
-        Self { store, opened: Opened::Elsewhere, registry: Arc::default() }
+        Self { store, opened: Opened::Elsewhere, registry: Arc::default(), tracer: Tracer::off() }
+    }
+
+    /// Records spans of what its clients enqueue and its workers run; see [`trace`](crate::trace).
+    #[must_use]
+    pub fn traced(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// Defines a kind as an async function over a typed payload and the attempt's [`Context`].
@@ -106,6 +135,34 @@ impl Posthaste {
     /// [`TaskError`] of another class; a panic and a timeout count as transient too. A payload that
     /// does not read as `P` fails for good. A second definition of a name replaces the first.
     /// Workers that were started before do not know the kind.
+    ///
+    /// Its tasks are tried again as [`TaskKind::retry`] says, unless one says otherwise ([`Task::retry`](crate::Task::retry)):
+    ///
+    /// ```
+    /// # posthaste::testing::block_on(async {
+    /// use posthaste::{Backoff, RetryPolicy, TaskError, testing::TestApp};
+    /// use std::time::Duration;
+    ///
+    /// let test = TestApp::open().await;
+    /// let twice = RetryPolicy {
+    ///     max_failures: 2,
+    ///     backoff: Backoff::Listed { delays_ms: vec![60_000] },
+    ///     ..RetryPolicy::default()
+    /// };
+    /// let fetch = test
+    ///     .app()
+    ///     .kind("fetch", |url: String, _cx| async move { Err::<(), _>(TaskError::transient(format!("{url} is down"))) })?
+    ///     .retry(twice);
+    ///
+    /// let sent = test.app().client().enqueue(fetch.task(&"https://example.com".into())).await?;
+    /// test.run_due().await;
+    /// test.advance(Duration::from_secs(61)).await; // its backoff is over
+    /// test.run_due().await;
+    /// let task = test.app().client().get(sent.id).await?.unwrap();
+    /// assert!(task.state.is_final() && task.failures == 2);
+    /// # test.close().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`ClientError::Name`] when the name is not acceptable.
@@ -124,14 +181,43 @@ impl Posthaste {
 
     /// Registers a [`Handler`] for a kind: for what an async function cannot say, such as a success
     /// that keeps a document beside it.
+    ///
+    /// ```
+    /// # posthaste::testing::block_on(async {
+    /// use std::sync::Arc;
+    /// use posthaste::{Context, Handler, Kind, Outcome, State, Task, testing::TestApp};
+    ///
+    /// struct Log;
+    ///
+    /// #[async_trait::async_trait]
+    /// impl Handler for Log {
+    ///     async fn run(&self, cx: Context) -> Outcome {
+    ///         println!("{}", cx.task().payload.as_str());
+    ///         Outcome::done()
+    ///     }
+    /// }
+    ///
+    /// let test = TestApp::open().await;
+    /// test.app().handle(Kind::new("log")?, Arc::new(Log));
+    /// test.app().client().enqueue(Task::new("log", &"hello")).await?;
+    /// test.run_due().await;
+    /// assert_eq!(test.enqueued().await[0].state, State::Succeeded);
+    /// # test.close().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     pub fn handle(&self, kind: Kind, handler: Arc<dyn Handler>) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         *registry = std::mem::take(&mut *registry).with(kind, handler);
     }
 
+    /// The handler of a kind, if one is defined.
+    pub(crate) fn handler(&self, kind: &Kind) -> Option<Arc<dyn Handler>> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner).get(kind).cloned()
+    }
+
     /// A client of the store.
     pub fn client(&self) -> Client {
-        Client::new(Arc::clone(&self.store))
+        Client::new(Arc::clone(&self.store)).traced(self.tracer.clone())
     }
 
     /// The store.
@@ -142,7 +228,7 @@ impl Posthaste {
     /// A worker for the kinds that are defined when it starts.
     pub fn worker(&self) -> WorkerBuilder {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        WorkerBuilder::new(Arc::clone(&self.store), registry)
+        WorkerBuilder::new(Arc::clone(&self.store), registry, self.tracer.clone())
     }
 
     /// Closes a store that [`Posthaste::open`] opened. Shut workers down first: what they hold is

@@ -4,29 +4,70 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthaste_core::broker::{Cancelled, EnqueueRequest, Retried};
+use posthaste_core::broker::{Cancelled, EnqueueReply, EnqueueRequest, Retried};
 use posthaste_core::{
     Attempt, BrokerError, Delivery, Json, State, Store, Subscription, Task as StoredTask, TaskEnd, TaskId,
     limits::MAX_ENQUEUE,
 };
+use posthaste_telemetry::{Tracer, publish};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{ClientError, Task, WaitError};
+use crate::{ClientError, Task, WaitError, all};
 
 /// A watcher that heard nothing for this long reads the store again: an event is only a hint.
 const REREAD_EVERY: Duration = Duration::from_secs(5);
 
 /// Talks to a store. Cheap to clone.
 ///
+/// ```
+/// # posthaste::testing::block_on(async {
+/// use posthaste::{Cancelled, State, Task, testing::TestApp};
+/// use std::time::Duration;
+///
+/// let test = TestApp::open().await;
+/// let client = test.app().client();
+///
+/// let sent = client.enqueue(Task::new("report", &"2026-01").delay(Duration::from_secs(3600))).await?;
+/// assert_eq!(client.get(sent.id).await?.unwrap().state, State::Scheduled);
+/// assert_eq!(client.cancel(sent.id).await?, Cancelled::Done);
+/// client.retry(sent.id).await?; // a new generation, due now
+/// assert_eq!(client.get(sent.id).await?.unwrap().state, State::Queued);
+/// assert_eq!(client.attempts(sent.id).await?.unwrap().len(), 0, "nobody ran it");
+/// # test.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+///
 /// All methods are cancel safe in the sense that a dropped future leaves the store valid; whether an
 /// enqueue happened is then unknown unless it had an idempotency key, whose repeat tells.
 #[derive(Clone)]
 pub struct Client {
     store: Arc<dyn Store>,
+    tracer: Tracer,
 }
 
 /// One enqueued task; `R` is the type of its result.
+///
+/// ```
+/// # posthaste::testing::block_on(async {
+/// use posthaste::{TaskKind, testing::TestApp};
+///
+/// let test = TestApp::open().await;
+/// let client = test.app().client();
+/// let invoice: TaskKind<u32, ()> = TaskKind::named("invoice")?;
+///
+/// // A request that is repeated, perhaps because its answer was lost, stores nothing twice.
+/// let first = client.enqueue(invoice.task(&7).idempotency_key("order-7")).await?;
+/// let again = client.enqueue(invoice.task(&7).idempotency_key("order-7")).await?;
+/// assert!(!first.replayed && again.replayed && first.id == again.id);
+///
+/// // Another task of the kind while the first is not final.
+/// let holder = client.enqueue(invoice.task(&8).unique("customer-1")).await?;
+/// let second = client.enqueue(invoice.task(&9).unique("customer-1")).await?;
+/// assert!(second.duplicate && second.id == holder.id);
+/// # test.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Sent<R> {
     /// Its id; of a duplicate, the id of the task that holds the unique key.
@@ -41,6 +82,24 @@ pub struct Sent<R> {
 }
 
 /// How a task ended.
+///
+/// ```
+/// # posthaste::testing::block_on(async {
+/// use posthaste::{State, TaskError, TaskResult, testing::TestApp};
+/// use std::time::Duration;
+///
+/// let test = TestApp::open().await;
+/// let refuse = test.app().kind("refuse", |(): (), _cx| async { Err::<(), _>(TaskError::permanent("no")) })?;
+/// let sent = test.app().client().enqueue(refuse.task(&())).await?;
+/// test.run_due().await;
+///
+/// match test.app().client().wait(&sent, Duration::from_secs(10)).await? {
+///     TaskResult::Succeeded(()) => unreachable!("it refuses"),
+///     TaskResult::Ended { state, error } => assert_eq!((state, error.message.as_str()), (State::Failed, "no")),
+/// }
+/// # test.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskResult<T> {
     /// Done, with what its handler returned.
@@ -70,7 +129,14 @@ impl<T> TaskResult<T> {
 impl Client {
     /// A client of `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, tracer: Tracer::off() }
+    }
+
+    /// Records a span of each enqueue; see [`trace`](crate::trace).
+    #[must_use]
+    pub fn traced(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// The store, for what this type has no method for.
@@ -84,10 +150,19 @@ impl Client {
     /// [`ClientError`]; nothing was stored.
     pub async fn enqueue<R>(&self, task: Task<R>) -> Result<Sent<R>, ClientError> {
         let (new, idempotency) = task.into_parts()?;
-        let reply = self.store.enqueue(EnqueueRequest { tasks: vec![new], idempotency }).await?;
+        let reply = self.store_tasks(EnqueueRequest { tasks: vec![new], idempotency }).await?;
         let replayed = reply.replayed;
         let one = reply.tasks.first().ok_or_else(|| short_reply(1, 0))?;
         Ok(Sent { id: one.id, state: one.state, duplicate: one.duplicate, replayed, result: PhantomData })
+    }
+
+    async fn store_tasks(&self, mut request: EnqueueRequest) -> Result<EnqueueReply, BrokerError> {
+        let mut span = publish(&self.tracer, &mut request.tasks);
+        let reply = self.store.enqueue(request).await;
+        if reply.is_err() {
+            span.fail("the store");
+        }
+        reply
     }
 
     /// Stores up to 1,000 tasks, all or none, in one transaction: by far the fastest way. Their
@@ -109,7 +184,7 @@ impl Client {
             return Ok(Vec::new());
         }
         let asked = tasks.len();
-        let reply = self.store.enqueue(EnqueueRequest { tasks, idempotency: None }).await?;
+        let reply = self.store_tasks(EnqueueRequest { tasks, idempotency: None }).await?;
         if reply.tasks.len() != asked {
             return Err(short_reply(asked, reply.tasks.len()).into());
         }
@@ -151,13 +226,47 @@ impl Client {
         loop {
             let task = self.get(id).await?.ok_or(WaitError::NotFound(id))?;
             if task.state.is_final() {
-                return ended(task);
+                return ended_as(task);
             }
             let again = deadline.min(Instant::now() + REREAD_EVERY);
             if timeout_at(again, until_final(events.as_mut())).await.is_err() && Instant::now() >= deadline {
                 return Err(WaitError::Timeout { state: task.state, waited: timeout });
             }
         }
+    }
+
+    /// Awaits the end of many tasks, and reads their results in the order of `sent`. The wait is for all of them
+    /// together: it reads each task about twice, however many there are.
+    ///
+    /// ```
+    /// # posthaste::testing::block_on(async {
+    /// use posthaste::{TaskError, testing::TestApp};
+    /// use std::time::Duration;
+    ///
+    /// let test = TestApp::open().await;
+    /// let square = test.app().kind("square", |n: u64, _cx| async move { Ok::<_, TaskError>(n * n) })?;
+    /// let worker = test.app().worker().start().await?;
+    /// let client = test.app().client();
+    ///
+    /// let sent = client.enqueue_many((1..=100).map(|n| square.task(&n))).await?;
+    /// let results = client.wait_all(&sent, Duration::from_secs(30)).await?;
+    /// let sum: u64 = results.into_iter().map(|r| r.into_result().unwrap()).sum();
+    /// assert_eq!(sum, 338_350);
+    /// # worker.shutdown().await;
+    /// # test.close().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`WaitError`], of the first task that gives rise to one. A timeout changes nothing about the tasks.
+    pub async fn wait_all<R: DeserializeOwned>(
+        &self,
+        sent: &[Sent<R>],
+        timeout: Duration,
+    ) -> Result<Vec<TaskResult<R>>, WaitError> {
+        let ids: Vec<TaskId> = sent.iter().map(|s| s.id).collect();
+        let ended = all::ended(self.store.as_ref(), &ids, timeout).await?;
+        ended.into_iter().map(ended_as).collect()
     }
 
     /// The task, with payload and result; `None` when there is none.
@@ -209,7 +318,7 @@ async fn until_final(events: &mut dyn Subscription) {
     }
 }
 
-fn ended<T: DeserializeOwned>(task: StoredTask) -> Result<TaskResult<T>, WaitError> {
+fn ended_as<T: DeserializeOwned>(task: StoredTask) -> Result<TaskResult<T>, WaitError> {
     if task.state == State::Succeeded {
         let result = task.result.unwrap_or_else(|| Json::from_trusted("null".into()));
         return result.parse().map(TaskResult::Succeeded).map_err(WaitError::Shape);

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
-use posthaste_core::{BrokerError, Failure, FailureClass, NameError, State, TaskId};
+use posthaste_core::limits::MAX_SNOOZE;
+use posthaste_core::{BrokerError, Failure, FailureClass, NameError, Outcome, State, TaskId};
 use posthaste_worker::MarkError;
 
 /// Why an attempt failed. The class decides what follows, never the text.
@@ -25,21 +26,43 @@ use posthaste_worker::MarkError;
 ///     }
 ///     Ok(text.parse()?) // a ParseIntError: transient
 /// }
-/// assert_eq!(parse("").unwrap_err().class(), FailureClass::Permanent);
-/// assert_eq!(parse("x").unwrap_err().class(), FailureClass::Transient);
+/// assert_eq!(parse("").unwrap_err().class(), Some(FailureClass::Permanent));
+/// assert_eq!(parse("x").unwrap_err().class(), Some(FailureClass::Transient));
 ///
 /// let busy = TaskError::throttled("the other side is busy").retry_after(Duration::from_secs(30));
 /// assert_eq!(busy.to_string(), "the other side is busy");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct TaskError {
-    failure: Failure,
+    what: What,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum What {
+    Failed(Failure),
+    Later(Duration),
 }
 
 impl TaskError {
     /// A failure of `class` with a sentence for people.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(class, message) }
+        Self { what: What::Failed(Failure::new(class, message)) }
+    }
+
+    /// No failure: not yet. The task is put off for `delay` (at most 24 h) as if this attempt had not been: nothing is
+    /// counted, and only its `max_age` and expiry bound how often. For what has to wait for something else.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::TaskError;
+    ///
+    /// fn collect(report_is_ready: bool) -> Result<&'static str, TaskError> {
+    ///     if report_is_ready { Ok("the report") } else { Err(TaskError::later(Duration::from_secs(30))) }
+    /// }
+    /// assert_eq!(collect(false).unwrap_err().put_off(), Some(Duration::from_secs(30)));
+    /// ```
+    pub fn later(delay: Duration) -> Self {
+        Self { what: What::Later(delay) }
     }
 
     /// It may go better later: tried again with backoff, counted.
@@ -77,37 +100,62 @@ impl TaskError {
     /// Not before this delay.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
-        self.failure.retry_after = Some(after);
+        match &mut self.what {
+            What::Failed(failure) => failure.retry_after = Some(after),
+            What::Later(delay) => *delay = after,
+        }
         self
     }
 
     /// With the other side's answer code, for example `429`.
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
-        self.failure.code = Some(code.into());
+        if let What::Failed(failure) = &mut self.what {
+            failure.code = Some(code.into());
+        }
         self
     }
 
-    /// Its class.
-    pub fn class(&self) -> FailureClass {
-        self.failure.class
+    /// Its class; `None` of [`TaskError::later`], which is no failure.
+    pub fn class(&self) -> Option<FailureClass> {
+        match &self.what {
+            What::Failed(failure) => Some(failure.class),
+            What::Later(_) => None,
+        }
     }
 
-    /// As the store takes it.
-    pub fn into_failure(self) -> Failure {
-        self.failure
+    /// How long the task is put off; `None` unless it is [`TaskError::later`].
+    pub fn put_off(&self) -> Option<Duration> {
+        match self.what {
+            What::Failed(_) => None,
+            What::Later(delay) => Some(delay),
+        }
+    }
+
+    /// As the worker takes it.
+    pub fn into_outcome(self) -> Outcome {
+        match self.what {
+            What::Failed(failure) => Outcome::Failure(failure),
+            What::Later(delay) => Outcome::Snooze { delay: delay.min(MAX_SNOOZE) },
+        }
     }
 }
 
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.failure.message)
+        match &self.what {
+            What::Failed(failure) => f.write_str(&failure.message),
+            What::Later(delay) => write!(f, "not before {delay:?} from now"),
+        }
     }
 }
 
 impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.failure.class, self.failure.message)
+        match &self.what {
+            What::Failed(failure) => write!(f, "{}: {}", failure.class, failure.message),
+            What::Later(delay) => write!(f, "later: {delay:?}"),
+        }
     }
 }
 
@@ -139,6 +187,16 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 /// Why a store could not be opened.
+///
+/// ```
+/// # posthaste::testing::block_on(async {
+/// use posthaste::{OpenError, Posthaste};
+///
+/// let error = Posthaste::open("postgres://me:secret@db/tasks").await.err().unwrap();
+/// assert!(matches!(&error, OpenError::UnknownStore { scheme } if scheme == "postgres"));
+/// assert!(!error.to_string().contains("secret"));
+/// # });
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The address names no store that this build knows.
@@ -160,6 +218,17 @@ fn of_scheme(scheme: &str) -> String {
 }
 
 /// Why a client's call failed. Nothing was stored unless it says otherwise.
+///
+/// ```
+/// # posthaste::testing::block_on(async {
+/// use posthaste::{Task, testing::TestApp};
+///
+/// let test = TestApp::open().await;
+/// let error = test.app().client().enqueue(Task::new("a", &1).queue("no spaces")).await.unwrap_err();
+/// assert!(error.to_string().starts_with("queue: "));
+/// # test.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// A name (kind, queue, lane, tenant) is not acceptable.
@@ -179,6 +248,20 @@ pub enum ClientError {
 }
 
 /// Why a wait ended without the task being final.
+///
+/// ```
+/// # posthaste::testing::block_on(async {
+/// use posthaste::{State, Task, WaitError, testing::TestApp};
+/// use std::time::Duration;
+///
+/// let test = TestApp::open().await;
+/// let client = test.app().client();
+/// let sent = client.enqueue(Task::new("nobody-runs-it", &1)).await?;
+/// let error = client.wait(&sent, Duration::ZERO).await.unwrap_err();
+/// assert!(matches!(error, WaitError::Timeout { state: State::Queued, .. }));
+/// # test.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     /// The time given was over. The task goes on.
@@ -206,8 +289,8 @@ mod tests {
 
     #[test]
     fn a_refused_mark_is_unavailable_and_other_errors_are_transient() {
-        assert_eq!(TaskError::from(MarkError::LeaseLost).class(), FailureClass::Unavailable);
-        assert_eq!(TaskError::from(std::io::Error::other("x")).class(), FailureClass::Transient);
+        assert_eq!(TaskError::from(MarkError::LeaseLost).class(), Some(FailureClass::Unavailable));
+        assert_eq!(TaskError::from(std::io::Error::other("x")).class(), Some(FailureClass::Transient));
     }
 
     #[test]

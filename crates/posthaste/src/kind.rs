@@ -119,7 +119,7 @@ fn success<R: Serialize>(result: &R) -> Outcome {
 }
 
 fn fail(error: TaskError) -> Outcome {
-    Outcome::Failure(error.into_failure())
+    error.into_outcome()
 }
 
 /// The handler of an async function.

@@ -43,13 +43,18 @@
 //! - [`Posthaste`]: a store and its kinds · [`TaskKind`], [`Task`]: what to run, with its options
 //! - [`Client`]: enqueue, wait, cancel, retry · [`WorkerBuilder`]: run
 //! - [`TaskError`], [`RetryPolicy`]: what a failure means · [`schedule`]: cron
-//! - the examples `hello`, `retries_and_lanes`, `cron_and_batch` beside this crate
+//! - [`testing`]: run handlers inline, see what was enqueued, let time pass · [`trace`]: spans from enqueue to attempt
+//! - the examples `hello`, `retries_and_lanes`, `cron_and_batch`, `testing` beside this crate, and the page
+//!   `docs/learn/library.md`
 
+mod all;
 mod app;
 mod client;
 mod error;
 mod kind;
 mod task;
+pub mod testing;
+pub mod trace;
 mod worker;
 
 pub use app::Posthaste;
@@ -65,7 +70,12 @@ pub use posthaste_core::broker::{Cancelled, PauseRequest, Retried};
 pub use posthaste_core::limits::Retention;
 pub use posthaste_core::{
     Attempt, Backoff, BrokerError, EndReason, FailureClass, Json, Kind, LaneKey, LaneLimits, Name,
-    OnAmbiguous, PauseReason, Priority, QueueName, RetryPolicy, Scope, State, Store, Task as StoredTask,
-    TaskEnd, TaskId, Timestamp,
+    OnAmbiguous, Outcome, PauseReason, Priority, QueueName, RetryPolicy, Scope, State, Store,
+    Task as StoredTask, TaskEnd, TaskId, Timestamp,
 };
 pub use posthaste_worker::{Context, Handler, MarkError, ShutdownReport, Worker, WorkerConfig, schedule};
+
+/// The page about the library, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/learn/library.md")]
+struct LibraryPage;

@@ -5,11 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthaste_core::{BrokerError, QueueName, Store};
+use posthaste_telemetry::Tracer;
 use posthaste_worker::{QueueWeight, Registry, ShutdownReport, Worker, WorkerConfig};
 
 use crate::ClientError;
 
 /// A worker to be started; made by [`Posthaste::worker`](crate::Posthaste::worker).
+///
+/// ```no_run
+/// # posthaste::testing::block_on(async {
+/// # let app = posthaste::Posthaste::open("sqlite:./data").await?;
+/// use std::time::Duration;
+///
+/// let report = app
+///     .worker()
+///     .concurrency(16)
+///     .queue("mail", 3) // three turns for each one of `default`
+///     .queue("default", 1)
+///     .shutdown_grace(Duration::from_secs(10))
+///     .configure(|config| config.lease = Duration::from_secs(30))
+///     .run_until(async { tokio::signal::ctrl_c().await.expect("signals can be heard") })
+///     .await?;
+/// println!("{} given back", report.released);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[must_use = "a worker does nothing until it is started"]
 pub struct WorkerBuilder {
     store: Arc<dyn Store>,
@@ -20,8 +39,9 @@ pub struct WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    pub(crate) fn new(store: Arc<dyn Store>, registry: Registry) -> Self {
-        Self { store, registry, config: WorkerConfig::default(), queues: Vec::new(), problem: None }
+    pub(crate) fn new(store: Arc<dyn Store>, registry: Registry, tracer: Tracer) -> Self {
+        let config = WorkerConfig { tracer, ..WorkerConfig::default() };
+        Self { store, registry, config, queues: Vec::new(), problem: None }
     }
 
     /// How many tasks run at once; 64 unless said.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use posthaste::testing::TestApp;
+use posthaste::trace::{Sampler, Tracer};
 use posthaste::{
     Backoff, Cancelled, Client, ClientError, EndReason, FailureClass, OpenError, Posthaste, RetryPolicy,
     State, Task, TaskError, TaskKind, TaskResult, WaitError,
@@ -184,4 +186,96 @@ async fn a_store_on_redis_needs_another_address_only() {
     assert_eq!(result.into_result().expect("succeeds"), 42);
     worker.shutdown().await;
     app.close().await;
+}
+
+#[tokio::test]
+async fn many_are_waited_for_together() {
+    let (_dir, app) = open().await;
+    let even = app
+        .kind("even", |n: u32, _cx| async move {
+            if n % 2 == 0 { Ok(n / 2) } else { Err(TaskError::permanent(format!("{n} is odd"))) }
+        })
+        .expect("a valid name");
+    let client = app.client();
+    let sent = client.enqueue_many((0..250).map(|n| even.task(&n))).await.expect("are stored");
+    let error = client.wait_all(&sent, Duration::ZERO).await.expect_err("nobody runs them");
+    assert!(matches!(error, WaitError::Timeout { state: State::Queued, .. }), "{error}");
+
+    let worker = app.worker().start().await.expect("starts");
+    let results = client.wait_all(&sent, PATIENCE).await.expect("all end");
+    assert_eq!(results.len(), 250);
+    for (n, result) in (0u32..).zip(results) {
+        match result {
+            TaskResult::Succeeded(half) => assert_eq!(half * 2, n),
+            TaskResult::Ended { state, error } => {
+                assert_eq!((state, error.message), (State::Failed, format!("{n} is odd")));
+            }
+        }
+    }
+    assert!(client.wait_all::<u32>(&[], Duration::ZERO).await.expect("nothing to wait for").is_empty());
+    worker.shutdown().await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_task_may_be_put_off_and_that_counts_nothing() {
+    let test = TestApp::open().await;
+    let kind = test
+        .app()
+        .kind("patient", |(): (), cx| async move {
+            match cx.task().attempt {
+                1 => Err(TaskError::later(Duration::from_secs(3600))),
+                n => Ok(n),
+            }
+        })
+        .expect("a valid name")
+        .retry(at_once(1));
+    let sent = test.app().client().enqueue(kind.task(&())).await.expect("is stored");
+    test.run_due().await;
+    let task = test.app().client().get(sent.id).await.expect("answers").expect("is there");
+    assert_eq!((task.state, task.failures), (State::Retrying, 0));
+    test.advance(Duration::from_secs(3601)).await;
+    test.run_due().await;
+    let result = test.app().client().wait(&sent, Duration::ZERO).await.expect("has ended");
+    assert_eq!(result, TaskResult::Succeeded(2));
+    test.close().await;
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_with_what_a_handler_enqueues() {
+    let (tracer, mut spans) = Tracer::recording(Sampler::default());
+    let test = TestApp::open().await.traced(tracer);
+    let second: TaskKind<u32, u32> =
+        test.app().kind("second", |n: u32, _cx| async move { Ok::<_, TaskError>(n) }).expect("a valid name");
+    let client = test.app().client();
+    let first = test
+        .app()
+        .kind("first", move |n: u32, cx| {
+            let (client, task) = (client.clone(), second.task(&n));
+            async move {
+                let here = cx.trace().expect("it is traced");
+                client.enqueue(task).await.map_err(|e| TaskError::permanent(e.to_string()))?;
+                Ok::<_, TaskError>(here.to_string())
+            }
+        })
+        .expect("a valid name");
+    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let sent = test.app().client().enqueue(first.task(&1).trace(caller)).await.expect("is stored");
+    test.run_due().await;
+    let here = test.app().client().wait(&sent, Duration::ZERO).await.expect("has ended");
+    let here = here.into_result().expect("succeeds");
+    assert!(here.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{here}");
+
+    let spans = spans.drain();
+    let of =
+        |name: &str| spans.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("{name}: {spans:#?}"));
+    let chain = ["publish first", "process first", "publish second", "process second"];
+    let mut parent = 0x00f0_67aa_0ba9_02b7;
+    for name in chain {
+        let span = of(name);
+        assert_eq!(span.parent, Some(parent), "{name}");
+        assert_eq!(span.context.trace_id, 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, "{name}");
+        parent = span.context.span_id;
+    }
+    test.close().await;
 }

@@ -11,13 +11,13 @@ use posthaste_core::limits::{MAX_ERROR_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES
 use posthaste_core::{Failure, FailureClass, Outcome};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use crate::board::{Done, End};
 use crate::handler::Context;
 use crate::running::Running;
 use crate::shared::Shared;
 use crate::stats::add;
+use crate::traced::{Traced, task_line};
 
 /// A runner does not keep its thread for longer than this at a time.
 const TURN: Duration = Duration::from_micros(500);
@@ -50,11 +50,12 @@ async fn run(shared: Arc<Shared>) {
             continue;
         }
         let began = Instant::now();
+        let mut traced = Traced::begin(&shared.config.tracer, &task);
         let end = {
             let mut handler = None;
             // The first poll needs no waker: if the handler waits, it is polled again at once with
             // a real one, so nothing can be missed.
-            let polled = poll(&task, &mut handler, &mut Waking::from_waker(Waker::noop()));
+            let polled = poll(&task, &mut traced, &mut handler, &mut Waking::from_waker(Waker::noop()));
             match polled {
                 Poll::Ready(end) => end,
                 Poll::Pending => {
@@ -62,11 +63,17 @@ async fn run(shared: Arc<Shared>) {
                         spawn_runners(&shared, 1);
                     }
                     waited = true;
-                    wait(&task, handler, began, &shared.kill).await
+                    wait(&task, &mut traced, handler, began, &shared.kill).await
                 }
             }
         };
-        finished = Some(Done { end: conclude(&shared, &task, end), task });
+        let end = conclude(&shared, &task, end);
+        traced.end(&end);
+        if let End::Outcome(Outcome::Failure(failure)) = &end {
+            add(&shared.counters.by_class[usize::from(failure.class.code())], 1);
+        }
+        shared.timings.ran(&task.task.kind, began.elapsed());
+        finished = Some(Done { end, task });
         if waited {
             turn = Instant::now();
         } else if turn.elapsed() > TURN {
@@ -79,12 +86,16 @@ async fn run(shared: Arc<Shared>) {
 /// Polls the handler, which it starts first if need be; nothing that the handler does unwinds from here.
 fn poll<'a>(
     task: &'a Arc<Running>,
+    traced: &mut Traced,
     handler: &mut Option<HandlerFuture<'a>>,
     waking: &mut Waking<'_>,
 ) -> Poll<Result<Outcome, Stopped>> {
     let polled = catch_unwind(AssertUnwindSafe(|| {
+        let (tracer, trace) = (traced.tracer(), traced.context());
+        let _entered = traced.enter();
         let future = handler.get_or_insert_with(|| {
-            task.handler.run(Context::new(task.task.clone(), task.cancel.clone(), task.clone()))
+            let context = Context::new(task.task.clone(), task.cancel.clone(), task.clone());
+            task.handler.run(context.traced(tracer, trace))
         });
         let polled = future.as_mut().poll(waking);
         if polled.is_ready() {
@@ -105,13 +116,14 @@ fn poll<'a>(
 /// Drops a handler's future, which is the handler's code too.
 fn discard(task: &Running, handler: &mut Option<HandlerFuture<'_>>) {
     if catch_unwind(AssertUnwindSafe(|| *handler = None)).is_err() {
-        warn!(task = %task.lease.task, kind = %task.task.kind, "a handler panicked while it was dropped");
+        task_line!(warn, task, "a handler panicked while it was dropped");
     }
 }
 
 /// Waits with a handler that was not ready at once.
 async fn wait<'a>(
     task: &'a Arc<Running>,
+    traced: &mut Traced,
     mut handler: Option<HandlerFuture<'a>>,
     began: Instant,
     kill: &CancellationToken,
@@ -119,7 +131,7 @@ async fn wait<'a>(
     let deadline = began + task.task.policy.timeout;
     let end = tokio::select! {
         biased;
-        end = std::future::poll_fn(|waking| poll(task, &mut handler, waking)) => end,
+        end = std::future::poll_fn(|waking| poll(task, traced, &mut handler, waking)) => end,
         () = tokio::time::sleep_until(deadline) => Err(Stopped::TimedOut),
         () = kill.cancelled() => Err(Stopped::GraceOver),
     };
@@ -149,7 +161,7 @@ fn conclude(shared: &Shared, task: &Running, end: Result<Outcome, Stopped>) -> E
         Ok(outcome) => End::Outcome(fit(outcome)),
         Err(Stopped::Panicked(message)) => {
             add(&shared.counters.panicked, 1);
-            warn!(task = %task.lease.task, kind = %task.task.kind, message, "a handler panicked");
+            task_line!(warn, task, message, "a handler panicked");
             End::Outcome(fit(Outcome::Failure(Failure::new(
                 unsure,
                 sentence(format!("the handler panicked: {message}")),

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use posthaste_core::broker::{Extend, Extended, Fenced, ReleaseReason, SettleReply, SettleRequest};
 use posthaste_core::{BrokerError, LeaseRef, Outcome};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::running::Running;
 use crate::shared::Shared;
+use crate::timings::StoreCall;
 
 /// A task with the outcome that is to be stored.
 pub(crate) struct Ended {
@@ -60,6 +61,8 @@ pub(crate) fn settle(
     let shared = shared.clone();
     Box::pin(async move {
         let asked = request.claim.as_ref().map(|c| c.max);
+        let call = if ended.is_empty() && asked.is_some() { StoreCall::Claim } else { StoreCall::Settle };
+        let sent = Instant::now();
         let reply = patiently(shared.patience(), shared.store.settle(request)).await.and_then(|reply| {
             if reply.settled.len() == ended.len() {
                 return Ok(reply);
@@ -67,6 +70,7 @@ pub(crate) fn settle(
             let what = format!("{} answers to {} outcomes", reply.settled.len(), ended.len());
             Err(BrokerError::Corrupt { what })
         });
+        shared.timings.called(call, sent.elapsed());
         Answer::Settled { ended, began, asked, reply }
     })
 }

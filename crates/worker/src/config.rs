@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use posthaste_core::QueueName;
 use posthaste_core::limits::LEASE;
+use posthaste_telemetry::Tracer;
 
 /// A queue that a worker serves, and how much of its turns the queue gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct WorkerConfig {
     pub host: String,
     /// The version of this program, for people.
     pub version: String,
+    /// Records a span of each attempt; off unless said.
+    pub tracer: Tracer,
 }
 
 impl Default for WorkerConfig {
@@ -47,6 +50,7 @@ impl Default for WorkerConfig {
             shutdown_grace: Duration::from_secs(25),
             host: host_name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            tracer: Tracer::off(),
         }
     }
 }

@@ -18,7 +18,7 @@ use posthaste_core::limits::{
 };
 use posthaste_core::{BrokerError, Claimed, Failure, FailureClass, Kind, LeaseRef, Outcome, State};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::attempt::spawn_runners;
 use crate::board::{Done, End, Filled};
@@ -29,6 +29,7 @@ use crate::running::Running;
 use crate::shared::Shared;
 use crate::stats::add;
 use crate::stopping::{ShutdownReport, Stopping};
+use crate::traced::task_line;
 
 /// Calls of the store on their way at once, apart from releases.
 const MAX_CALLS: usize = 2;
@@ -464,6 +465,7 @@ impl Driver {
             return;
         }
         add(&self.shared.counters.claimed, claimed.len());
+        self.shared.timings.claimed(&claimed);
         let mut tasks = Vec::with_capacity(claimed.len());
         for task in claimed {
             match self.shared.registry.get(&task.kind) {
@@ -498,7 +500,7 @@ impl Driver {
         let now = Instant::now();
         let said = self.unknown.get(&task.kind).is_some_and(|t| now < *t + REPORT_UNKNOWN);
         if !said {
-            warn!(kind = %task.kind, queue = %task.queue, "no handler for this kind: its tasks are given back");
+            warn!(task_id = %task.lease.task, kind = %task.kind, queue = %task.queue, "no handler for this kind: its tasks are given back");
             self.unknown.retain(|_, t| now < *t + REPORT_UNKNOWN);
             self.unknown.insert(task.kind.clone(), now);
         }
@@ -522,7 +524,7 @@ impl Driver {
             // One outcome is unacceptable to the store: it alone becomes a failure, the others go on.
             BrokerError::Invalid { index, .. } if *index < ended.len() => {
                 let end = &mut ended[*index];
-                error!(task = %end.task.lease.task, kind = %end.task.task.kind, %error, "the store refuses an outcome");
+                task_line!(error, end.task, %error, "the store refuses an outcome");
                 let instead = refused(&end.outcome, error);
                 if std::mem::replace(&mut end.outcome, instead) == end.outcome {
                     // Even the plainest outcome is refused: not its fault. No hurry to ask again.
@@ -569,10 +571,10 @@ impl Driver {
 fn report_lost(ended: &[Ended], answers: &[Settled]) {
     let mut lost = ended.iter().zip(answers).filter(|(_, a)| **a == Settled::LeaseLost).map(|(e, _)| e);
     let Some(first) = lost.next() else { return };
-    let (count, task) = (1 + lost.count(), first.task.lease.task);
+    let count = 1 + lost.count();
     // That the others of the call were taken is what people doubt when they read this.
     let settled = answers.iter().filter(|a| **a != Settled::LeaseLost).count();
-    warn!(count, settled, %task, kind = %first.task.task.kind, "outcomes were refused: the leases were lost");
+    task_line!(warn, first.task, count, settled, "outcomes were refused: the leases were lost");
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use posthaste_core::{Claimed, Kind, Outcome};
+use posthaste_telemetry::{Span, SpanKind, TraceContext, Tracer};
 use tokio_util::sync::CancellationToken;
 
 /// Runs the tasks of one kind.
@@ -44,12 +45,32 @@ pub struct Context {
     cancel: CancellationToken,
     marker: Arc<dyn Marker>,
     marked: Arc<AtomicBool>,
+    tracer: Tracer,
+    trace: Option<TraceContext>,
 }
 
 impl Context {
     /// Put together by the runtime; tests may do so with a [`Marker`] of their own.
     pub fn new(task: Arc<Claimed>, cancel: CancellationToken, marker: Arc<dyn Marker>) -> Self {
-        Self { task, cancel, marker, marked: Arc::default() }
+        Self { task, cancel, marker, marked: Arc::default(), tracer: Tracer::off(), trace: None }
+    }
+
+    /// Within a trace: spans that the handler begins belong to `trace`.
+    #[must_use]
+    pub fn traced(mut self, tracer: Tracer, trace: Option<TraceContext>) -> Self {
+        (self.tracer, self.trace) = (tracer, trace);
+        self
+    }
+
+    /// Where in which trace this attempt is; its text is the `traceparent` to send along. `None` outside of any trace.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.trace
+    }
+
+    /// Begins a span of this attempt for a call of another service; it ends when it is dropped. Costs nothing while
+    /// nothing is recorded.
+    pub fn span(&self, name: &'static str) -> Span {
+        self.tracer.span(SpanKind::Client, name, self.trace)
     }
 
     /// The task, with its lease token, attempt number and payload.

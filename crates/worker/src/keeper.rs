@@ -15,6 +15,8 @@ use tracing::{debug, info, warn};
 
 use crate::running::Running;
 use crate::shared::Shared;
+use crate::timings::StoreCall;
+use crate::traced::task_line;
 
 /// How often the registration is renewed.
 const HEARTBEAT_EVERY: Duration = EXTEND_EVERY;
@@ -164,13 +166,16 @@ async fn extend(shared: &Shared, patience: Duration, complaints: &mut Complaints
             .iter()
             .map(|t| Extend { lease: t.lease, started: t.is_started(), detached: false })
             .collect();
-        match timeout(patience, shared.store.extend(&leases, shared.config.lease)).await {
+        let asked = Instant::now();
+        let answer = timeout(patience, shared.store.extend(&leases, shared.config.lease)).await;
+        shared.timings.called(StoreCall::Extend, asked.elapsed());
+        match answer {
             Ok(Ok(answers)) => {
                 unanswered += answers.iter().filter(|a| a.lease == Fenced::Unanswered).count();
                 for (task, answer) in part.iter().zip(answers) {
                     // A task that ended is settled at this moment perhaps: its lease is gone rightly.
                     if answer.lease == Fenced::LeaseLost && !task.is_ended() && task.lose() {
-                        warn!(task = %task.lease.task, kind = %task.task.kind, "a lease was lost: its handler is told to stop");
+                        task_line!(warn, task, "a lease was lost: its handler is told to stop");
                     } else if answer.cancel_requested {
                         task.cancel.cancel();
                     }

@@ -20,6 +20,8 @@ pub mod schedule;
 mod shared;
 mod stats;
 mod stopping;
+mod timings;
+mod traced;
 mod worker;
 
 #[cfg(test)]
@@ -29,4 +31,5 @@ pub use config::{QueueWeight, WorkerConfig};
 pub use handler::{Context, Handler, MarkError, Marker, Registry};
 pub use stats::WorkerStats;
 pub use stopping::ShutdownReport;
+pub use timings::{Timed, Timing};
 pub use worker::Worker;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use crate::handler::MarkError;
+use crate::timings::{StoreCall, Timings};
 
 /// A handler that waits for its mark.
 pub(crate) struct MarkRequest {
@@ -32,6 +33,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// a connection open for it.
 pub(crate) async fn serve(
     store: Arc<dyn Store>,
+    timings: Arc<Timings>,
     mut requests: mpsc::UnboundedReceiver<MarkRequest>,
     patience: Duration,
     give_up: Duration,
@@ -58,7 +60,10 @@ pub(crate) async fn serve(
         if batch.is_empty() {
             continue;
         }
-        match ask(&*store, &batch, patience).await {
+        let asked = Instant::now();
+        let granted = ask(&*store, &batch, patience).await;
+        timings.called(StoreCall::Mark, asked.elapsed());
+        match granted {
             Ok(fenced) => {
                 // A part of the store that is away holds up only what lies in it.
                 for ((request, since), fenced) in std::mem::take(&mut batch).into_iter().zip(fenced) {

@@ -13,6 +13,7 @@ use crate::handler::Registry;
 use crate::mark::MarkSender;
 use crate::running::Leases;
 use crate::stats::Counters;
+use crate::timings::Timings;
 
 /// What the parts of one worker share.
 pub(crate) struct Shared {
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) leases: Leases,
     pub(crate) counters: Counters,
+    pub(crate) timings: Arc<Timings>,
     pub(crate) marks: MarkSender,
     /// Stop claiming, finish what runs.
     pub(crate) stop: CancellationToken,

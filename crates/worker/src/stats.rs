@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use posthaste_core::State;
 use posthaste_core::broker::Settled;
+use posthaste_core::{FailureClass, State};
 
 /// What a worker did since its start and holds now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct WorkerStats {
     pub timed_out: u64,
     /// Calls of the store that failed.
     pub store_errors: u64,
+    /// Attempts that failed, by the code of their class.
+    pub by_class: [u64; FailureClass::ALL.len()],
     /// Handlers that run now.
     pub running: u64,
     /// Tasks claimed whose handler has not started.
@@ -57,6 +59,7 @@ pub(crate) struct Counters {
     pub(crate) panicked: AtomicU64,
     pub(crate) timed_out: AtomicU64,
     pub(crate) store_errors: AtomicU64,
+    pub(crate) by_class: [AtomicU64; FailureClass::ALL.len()],
     pub(crate) unsettled: AtomicU64,
 }
 
@@ -103,6 +106,7 @@ impl Counters {
             panicked: get(&self.panicked),
             timed_out: get(&self.timed_out),
             store_errors: get(&self.store_errors),
+            by_class: std::array::from_fn(|class| get(&self.by_class[class])),
             running: running as u64,
             prefetched: prefetched as u64,
             unsettled: get(&self.unsettled),

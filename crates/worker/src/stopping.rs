@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use posthaste_core::broker::Settled;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::attempt::stopped_after_mark;
 use crate::board::{End, Filled};
 use crate::calls::Ended;
 use crate::driver::Driver;
 use crate::running::Running;
+use crate::traced::task_line;
 
 /// The end of the grace, or this long after a second signal, is kept for telling the store.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -96,7 +97,7 @@ impl Driver {
         } else if stopping.force_at.is_some_and(|t| now >= t && t < stopping.end_at) {
             stopping.force_at = Some(stopping.end_at);
             for task in self.running() {
-                warn!(task = %task.lease.task, kind = %task.task.kind, "a handler blocks its thread: it is left behind");
+                task_line!(warn, task, "a handler blocks its thread: it is left behind");
                 let end = if task.is_marked() { End::Outcome(stopped_after_mark()) } else { End::Release };
                 self.ended_by(task, end);
             }

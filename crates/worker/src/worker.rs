@@ -16,6 +16,7 @@ use crate::keeper::{Keeper, registration};
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
 use crate::stopping::ShutdownReport;
+use crate::timings::{Timing, Timings};
 use crate::{maintenance, mark};
 
 /// Claims tasks, runs their handlers and stores what became of them.
@@ -50,6 +51,7 @@ impl Worker {
         let shared = Arc::new(Shared {
             id: worker_id(&config.host),
             board: Board::new(config.slots(), config.per_target(), runners),
+            timings: Arc::new(Timings::new(&config, &registry)),
             store,
             registry,
             config,
@@ -70,6 +72,7 @@ impl Worker {
         let give_up = shared.config.lease.saturating_mul(mark::LEASES);
         helpers.push(tokio::spawn(mark::serve(
             shared.store.clone(),
+            shared.timings.clone(),
             mark_requests,
             shared.patience(),
             give_up,
@@ -87,6 +90,11 @@ impl Worker {
     pub fn stats(&self) -> WorkerStats {
         let filled = self.shared.board.filled();
         self.shared.counters.snapshot(filled.running, filled.pending)
+    }
+
+    /// How long things took, since it started.
+    pub fn timings(&self) -> Vec<Timing> {
+        self.shared.timings.all()
     }
 
     /// Cancel it to end the grace of a shutdown now, as a second signal does. Without a shutdown on

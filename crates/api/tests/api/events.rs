@@ -103,3 +103,20 @@ async fn a_watcher_that_missed_events_is_told_and_shown_the_state_now() {
     assert_eq!(one.state().await.as_deref(), Some("cancelled"));
     assert_eq!(json(s.get(&format!("/v1/tasks/{id}")).await).await["state"], "cancelled");
 }
+
+#[tokio::test]
+async fn open_streams_are_counted() {
+    let s = Server::start().await;
+    let id = s.task().await;
+    let watchers = async || {
+        let text = s.get("/metrics").await.text().await.unwrap();
+        text.lines().find_map(|l| l.strip_prefix("posthaste_sse_watchers ")).unwrap().to_owned()
+    };
+    let mut one = Reader::open(&s, &format!("/v1/tasks/{id}/events")).await;
+    let _all = s.get("/v1/events").await;
+    assert_eq!(watchers().await, "2.0");
+    // The stream of a task ends with it, and its end is what the reader sees first.
+    s.succeed(json!(1)).await;
+    while one.next().await.is_some() {}
+    assert_eq!(watchers().await, "1.0");
+}

@@ -5,6 +5,7 @@ pub(crate) mod providers;
 pub(crate) mod resolve;
 pub(crate) mod store;
 pub(crate) mod table;
+pub(crate) mod traces;
 pub(crate) mod typed;
 
 use std::collections::BTreeMap;

@@ -300,6 +300,42 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "What is logged: error, warn, info, debug, trace, or a filter such as posthaste=debug.",
     ),
     process(
+        "otlp_endpoint",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "URL",
+        "Where traces go: the base address of a collector that takes OTLP over HTTP, for example http://127.0.0.1:4318; /v1/traces is appended. Unless set: nowhere.",
+    ),
+    process(
+        "otlp_headers",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "",
+        "list of name=value",
+        "Headers for the collector, such as its key; values percent-encoded.",
+    )
+    .hidden(),
+    process(
+        "service_name",
+        "OTEL_SERVICE_NAME",
+        "posthaste",
+        "name",
+        "What this process is called in traces.",
+    ),
+    process(
+        "traces_sampler",
+        "OTEL_TRACES_SAMPLER",
+        "parentbased_always_on",
+        "sampler",
+        "Which traces are recorded: always_on, always_off, traceidratio, or one of them after parentbased_, which leaves the decision to the caller's traceparent if there is one.",
+    ),
+    process(
+        "traces_sampler_arg",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "",
+        "share, 0 to 1",
+        "The share of traces that traceidratio records; unless set, all.",
+    ),
+    process(
         "server",
         "POSTHASTE_SERVER",
         "",

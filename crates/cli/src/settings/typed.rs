@@ -16,6 +16,7 @@ use posthaste_worker::QueueWeight;
 
 use super::resolve::{ConfigError, Settings, Source};
 use super::store::{Role, StoreConfig};
+use super::traces::TracesConfig;
 
 /// What `up`, `api` or `worker` runs with.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub(crate) struct ServerConfig {
     pub(crate) retention: Retention,
     /// Threads of the runtime.
     pub(crate) threads: usize,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<TracesConfig>,
 }
 
 /// The form and filter of the log.
@@ -137,6 +140,7 @@ impl ServerConfig {
             concurrency: usize::try_from(number(s, "concurrency", 1, 10_000)?).unwrap_or(usize::MAX),
             grace: duration(s, "shutdown_grace")?,
             retention,
+            traces: TracesConfig::new(s)?,
             threads: usize::try_from(number(s, "threads", 1, 64)?).unwrap_or(1),
         })
     }

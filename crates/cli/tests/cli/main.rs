@@ -4,5 +4,6 @@
 mod apart;
 mod client;
 mod support;
+mod traces;
 mod up;
 mod verbs;

@@ -13,7 +13,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn posthaste(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("POSTHASTE_") || name == "RUST_LOG" || name == "REDIS_URL" {
+        if name.to_string_lossy().starts_with("POSTHASTE_")
+            || name.to_string_lossy().starts_with("OTEL_")
+            || name == "RUST_LOG"
+            || name == "REDIS_URL"
+        {
             command.env_remove(name);
         }
     }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{Rig, at_once, eager, gated, handler, until_stats};
 use crate::mark::{MarkRequest, serve};
-use crate::{MarkError, WorkerConfig};
+use crate::{MarkError, Registry, Timed, WorkerConfig};
 
 #[tokio::test]
 async fn a_success_is_stored_with_its_result() {
@@ -235,7 +235,8 @@ async fn a_mark_that_the_store_does_not_confirm_in_time_is_refused() {
     let rig = Rig::new().await;
     rig.store.always(Method::Mark, Fault::LoseReply);
     let (tx, rx) = mpsc::unbounded_channel();
-    let served = tokio::spawn(serve(rig.store.clone(), rx, Duration::from_secs(60), Duration::ZERO));
+    let timings = Arc::new(crate::timings::Timings::new(&WorkerConfig::default(), &Registry::new()));
+    let served = tokio::spawn(serve(rig.store.clone(), timings, rx, Duration::from_secs(60), Duration::ZERO));
     let (answer, refused) = oneshot::channel();
     let lease = LeaseRef { task: TaskId::from_uuid(Uuid::nil()), token: LeaseToken { epoch: 1, nonce: 1 } };
     tx.send(MarkRequest { lease, answer }).expect("it is served");
@@ -259,4 +260,29 @@ async fn marks_of_concurrent_handlers_share_calls() {
     }
     assert!(rig.store.begun(Method::Mark) < 60, "{} calls", rig.store.begun(Method::Mark));
     worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn failures_are_counted_by_class_and_what_takes_time_is_timed() {
+    let rig = Rig::new().await;
+    let registry = handler(|cx| async move {
+        match cx.task().payload.as_str() {
+            "1" => Outcome::done(),
+            _ => Outcome::Failure(Failure::new(FailureClass::Permanent, "no")),
+        }
+    });
+    let worker = rig.worker(registry, eager(1, 0)).await;
+    let ids = rig.enqueue_all(vec![task("t", json!(1)), task("t", json!(2))]).await;
+    rig.until_state(ids[1], State::Failed).await;
+    let stats = until_stats(&worker, |s| s.failed + s.succeeded == 2).await;
+    let mut expected = [0; FailureClass::ALL.len()];
+    expected[usize::from(FailureClass::Permanent.code())] = 1;
+    assert_eq!(stats.by_class, expected);
+    let timings = worker.timings();
+    let count = |what, of: &str| {
+        let found = timings.iter().find(|t| t.what == what && t.of == of);
+        found.unwrap_or_else(|| panic!("{what:?} {of}")).counted.count
+    };
+    assert_eq!((count(Timed::Run, "t"), count(Timed::Wait, "default")), (2, 2));
+    assert!(count(Timed::Store, "settle") >= 1 && count(Timed::Store, "claim") >= 1, "{timings:?}");
 }

@@ -1,7 +1,8 @@
 //! The worker's numbers for `/metrics`; docs/METRICS.md says what each means.
 
 use posthaste_api::metrics::Sample;
-use posthaste_worker::WorkerStats;
+use posthaste_core::FailureClass;
+use posthaste_worker::{Timed, Timing, WorkerStats};
 
 /// Appends the numbers of a worker with this many slots.
 pub(crate) fn worker(stats: &WorkerStats, slots: usize, out: &mut Vec<Sample>) {
@@ -26,10 +27,23 @@ pub(crate) fn worker(stats: &WorkerStats, slots: usize, out: &mut Vec<Sample>) {
         ("released", stats.released),
         ("detached", stats.detached),
     ];
-    out.extend(plain.map(|(name, n)| Sample { name, labels: Vec::new(), value: n as f64 }));
-    out.extend(outcomes.map(|(outcome, n)| Sample {
-        name: "posthaste_worker_outcomes_total",
-        labels: vec![("outcome", outcome.to_owned())],
-        value: n as f64,
+    out.extend(plain.map(|(name, n)| Sample::new(name, n as f64)));
+    out.extend(outcomes.map(|(outcome, n)| {
+        Sample::new("posthaste_worker_outcomes_total", n as f64).with("outcome", outcome)
+    }));
+    out.extend(FailureClass::ALL.iter().zip(stats.by_class).map(|(class, n)| {
+        Sample::new("posthaste_worker_failures_total", n as f64).with("class", class.as_str())
+    }));
+}
+
+/// Appends how long things took.
+pub(crate) fn timings(timings: Vec<Timing>, out: &mut Vec<Sample>) {
+    out.extend(timings.into_iter().map(|timing| {
+        let (name, label) = match timing.what {
+            Timed::Wait => ("posthaste_worker_wait_seconds", "queue"),
+            Timed::Run => ("posthaste_worker_run_seconds", "kind"),
+            Timed::Store => ("posthaste_worker_store_seconds", "call"),
+        };
+        Sample::histogram(name, timing.counted).with(label, timing.of)
     }));
 }

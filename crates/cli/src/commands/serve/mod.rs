@@ -6,6 +6,7 @@ mod metrics;
 mod runner;
 mod signals;
 pub(crate) mod store;
+mod tracing_export;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,6 +17,7 @@ use anyhow::Context as _;
 use axum::Router;
 use posthaste_api::{Api, ApiConfig, ApiError};
 use posthaste_notify::Sandbox;
+use posthaste_telemetry::Tracer;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -29,6 +31,7 @@ use crate::settings::{self};
 use runner::Runner;
 use signals::Signals;
 use store::OpenStore;
+use tracing_export::Traces;
 
 /// The version that logs, workers and metrics name.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -90,12 +93,16 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
     };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let store = OpenStore::open(&config).await?;
-    let api = Api::new(store.seam(), api_config(&config));
+    let traces = Traces::start(config.traces.as_ref(), config.role)?;
+    let api = Api::new(store.seam(), ApiConfig { tracer: traces.tracer(), ..api_config(&config) });
     let runner = Runner::default();
     if config.role.runs_tasks() {
         let (scraped, slots) = (runner.clone(), config.concurrency);
         api.register_metrics(move |out| {
-            scraped.with(|w| metrics::worker(&w.stats(), slots, out));
+            scraped.with(|w| {
+                metrics::worker(&w.stats(), slots, out);
+                metrics::timings(w.timings(), out);
+            });
         });
     }
     let stop_serving = api.closing().clone();
@@ -106,7 +113,7 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
     let ended = tokio::select! {
         name = signals.next() => Ended::Signal(name),
         ended = &mut server => Ended::Server(ended),
-        failed = start(&config, &store, &api, &runner, address, out) => {
+        failed = start(&config, &store, &api, &runner, traces.tracer(), address, out) => {
             let Err(error) = failed;
             Ended::Start(error)
         }
@@ -140,6 +147,7 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
         }
     }
     store.close().await;
+    traces.shutdown().await;
     match ended {
         Ended::Signal(_) => Ok(()),
         Ended::Server(ended) => ended?.context("the HTTP server stopped"),
@@ -153,12 +161,13 @@ async fn start(
     store: &OpenStore,
     api: &Api,
     runner: &Runner,
+    tracer: Tracer,
     address: Option<SocketAddr>,
     out: Out,
 ) -> anyhow::Result<Infallible> {
     store.answers().await?;
     if config.role.runs_tasks() {
-        runner.start(config, store.seam()).await?;
+        runner.start(config, store.seam(), tracer).await?;
     }
     if config.role.serves() {
         if let Some(refusal) = &config.needs_key {
@@ -293,6 +302,7 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
         providers: providers(config),
         signing: config.notify.signing.clone(),
         version: VERSION,
+        ..ApiConfig::default()
     }
 }
 

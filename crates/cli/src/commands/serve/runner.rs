@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use posthaste_core::{ErrorClass, Store};
+use posthaste_telemetry::Tracer;
 use posthaste_worker::{Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +20,17 @@ impl Runner {
     ///
     /// # Errors
     /// What no waiting mends.
-    pub(crate) async fn start(&self, config: &ServerConfig, store: Arc<dyn Store>) -> anyhow::Result<()> {
+    pub(crate) async fn start(
+        &self,
+        config: &ServerConfig,
+        store: Arc<dyn Store>,
+        tracer: Tracer,
+    ) -> anyhow::Result<()> {
         let mut patience = Patience::default();
         loop {
             let registry = posthaste_notify::kinds(config.notify.clone(), store.clone());
-            match Worker::start(store.clone(), registry, worker_config(config)).await {
+            let config = WorkerConfig { tracer: tracer.clone(), ..worker_config(config) };
+            match Worker::start(store.clone(), registry, config).await {
                 Ok(worker) => {
                     *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
                     return Ok(());
