@@ -87,7 +87,7 @@ impl LimitsArgs {
 
 /// `10/s`, `20/500ms`: how many, and in how many milliseconds.
 fn rate(text: &str) -> Option<(u32, u64)> {
-    let (n, period) = text.split_once('/')?;
+    let (n, period) = text.split_once('/').filter(|(_, period)| !period.is_empty())?;
     let period = if period.starts_with(|c: char| c.is_ascii_digit()) {
         duration(period).ok()?
     } else {
