@@ -3,14 +3,15 @@
 //! Source: <https://gotify.net/docs/pushmsg>, <https://gotify.net/api-docs>.
 
 use async_trait::async_trait;
-use posthaste_core::{Failure, FailureClass};
+use posthaste_core::{Failure, FailureClass as C};
 use posthaste_worker::Context;
 use serde_json::json;
 
-use super::service::{Request, Services, body_text, failure_of, json_of, post, text_of};
+use super::rows::{Row, status};
+use super::service::{Request, Said, Services, body_text, json_of, judge, post, text_of};
 use super::{Channel, Receipt};
 use crate::channel::ChannelKind;
-use crate::net::HttpClient;
+use crate::net::{Answer, HttpClient};
 use crate::{Notification, NotifyConfig, ServiceKind};
 
 /// Gotify.
@@ -48,21 +49,21 @@ impl Channel for GotifyChannel {
         let request = Request::json(format!("{}/message", url.trim_end_matches('/')), &body)
             .with("x-gotify-key", token.expose())?;
         let answer = post(&self.http, cx, request).await?;
-        let said = json_of(&answer);
-        if answer.is_success() {
-            let id = said.get("id").map(ToString::to_string).unwrap_or_default();
-            return Ok(Receipt {
-                provider: service.name.to_string(),
-                code: answer.status.to_string(),
-                response: id,
-            });
-        }
-        let failure = failure_of(&answer, &text_of(&said, "/errorDescription"));
-        // The server knows one path for messages: where it is not found, the address is wrong.
-        Err(if answer.status == 404 {
-            Failure { class: FailureClass::Misconfigured, ..failure }
-        } else {
-            failure
-        })
+        judge(service, ROWS, &answer, said(&answer))
     }
 }
+
+fn said(answer: &Answer) -> Said {
+    let body = json_of(answer);
+    let id = body.get("id").map(ToString::to_string).unwrap_or_default();
+    // `errorCode` is the status again.
+    Said { text: text_of(&body, "/errorDescription"), id, ..Said::default() }
+}
+
+/// What the answers mean.
+pub(crate) const ROWS: &[Row] = &[
+    status(400, C::Permanent, "the message is refused"),
+    status(404, C::Misconfigured, "there is no Gotify at this URL"),
+    status(405, C::Misconfigured, "there is no Gotify at this URL"),
+    status(413, C::Permanent, "too long"),
+];

@@ -4,6 +4,8 @@ pub mod discord;
 pub mod email;
 pub mod gotify;
 pub mod ntfy;
+pub mod page;
+pub mod rows;
 mod service;
 pub mod slack;
 pub mod sms;

@@ -3,14 +3,15 @@
 //! Sources: <https://docs.ntfy.sh/publish/#publish-as-json>, <https://docs.ntfy.sh/publish/#limitations>.
 
 use async_trait::async_trait;
-use posthaste_core::{Failure, FailureClass};
+use posthaste_core::{Failure, FailureClass, FailureClass as C};
 use posthaste_worker::Context;
 use serde_json::json;
 
-use super::service::{Request, Services, body_text, failure_of, json_of, post, text_of};
+use super::rows::{Row, codes, status};
+use super::service::{Request, Said, Services, body_text, json_of, judge, post, text_of};
 use super::{Channel, Receipt};
 use crate::channel::ChannelKind;
-use crate::net::HttpClient;
+use crate::net::{Answer, HttpClient};
 use crate::{Notification, NotifyConfig, ServiceKind};
 
 /// The public server.
@@ -61,14 +62,37 @@ impl Channel for NtfyChannel {
             request = request.with("authorization", &format!("Bearer {}", token.expose()))?;
         }
         let answer = post(&self.http, cx, request).await?;
-        if answer.is_success() {
-            let response = text_of(&json_of(&answer), "/id");
-            return Ok(Receipt {
-                provider: service.name.to_string(),
-                code: answer.status.to_string(),
-                response,
-            });
-        }
-        Err(failure_of(&answer, &text_of(&json_of(&answer), "/error")))
+        judge(service, ROWS, &answer, said(&answer))
     }
 }
+
+fn said(answer: &Answer) -> Said {
+    let body = json_of(answer);
+    let code = body.get("code").and_then(serde_json::Value::as_u64).filter(|_| !answer.is_success());
+    Said {
+        code: code.map(|c| c.to_string()),
+        text: text_of(&body, "/error"),
+        id: text_of(&body, "/id"),
+        ..Said::default()
+    }
+}
+
+/// What the answers mean; codes: `server/errors.go` of binwiederhier/ntfy.
+pub(crate) const ROWS: &[Row] = &[
+    codes(
+        &["40101", "40301"],
+        C::Misconfigured,
+        "the token is missing, refused, or not allowed on this topic",
+    ),
+    codes(
+        &["42901", "42902", "42903", "42904", "42905", "42906", "42907", "42908", "42909", "42910"],
+        C::Throttled,
+        "a limit or the day's quota is used up",
+    ),
+    codes(&["41301", "41302", "41303"], C::Permanent, "too long"),
+    codes(&["40009", "40010"], C::Permanent, "the topic's name is not allowed"),
+    codes(&["50701", "50702", "50703"], C::Transient, "the server's storage is full"),
+    status(404, C::Misconfigured, "there is no ntfy at this URL"),
+    status(405, C::Misconfigured, "there is no ntfy at this URL"),
+    status(507, C::Transient, "the server's storage is full"),
+];

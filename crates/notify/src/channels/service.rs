@@ -1,14 +1,23 @@
 //! What the channels over HTTP share: one POST to a provider, and what its answers mean unless it documents otherwise.
 
+use std::time::Duration;
+
+use posthaste_core::limits::MAX_THROTTLE;
 use posthaste_core::{Failure, FailureClass, Name};
 use posthaste_worker::Context;
 use serde_json::Value;
 
-use super::{mark_error, webhook};
+use super::rows::{GENERIC, Row, class_of};
+use super::{Receipt, mark_error, webhook};
 use crate::channel::ChannelKind;
 use crate::net::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use crate::net::{Answer, Ask, HttpClient, KEPT_ANSWER, Read};
-use crate::{Notification, NotifyConfig, Service};
+use crate::net::{Answer, Ask, HttpClient, Read};
+use crate::{Notification, NotifyConfig, Service, ServiceKind};
+
+/// Longest answer that is looked at: Telegram and Discord repeat the message in theirs.
+const MAX_ANSWER: usize = 64 * 1024;
+/// Longest part of an answer that is told to people.
+const MAX_TOLD: usize = 500;
 
 /// The services of one channel.
 #[derive(Debug, Clone)]
@@ -90,7 +99,7 @@ pub(crate) async fn post(http: &HttpClient, cx: &Context, request: Request) -> R
         headers,
         body,
         within: webhook::within(cx),
-        read: Read::Whole(16 * KEPT_ANSWER),
+        read: Read::Beginning(MAX_ANSWER),
     };
     http.ask(ask).await.map_err(|e| {
         let failure = webhook::failure_without(&e);
@@ -102,24 +111,131 @@ pub(crate) async fn post(http: &HttpClient, cx: &Context, request: Request) -> R
     })
 }
 
-/// An answer that is no success, by its status alone; `said` is the provider's own word.
-pub(crate) fn failure_of(answer: &Answer, said: &str) -> Failure {
+/// What an answer says, as its channel reads it.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// The provider's own error code. With one, a 2xx is no success.
+    pub(crate) code: Option<String>,
+    /// Its sentence; the answer's text when it is empty.
+    pub(crate) text: String,
+    /// The delay that it asks for, if not by `Retry-After`.
+    pub(crate) retry_after: Option<Duration>,
+    /// What it calls the message that it took.
+    pub(crate) id: String,
+}
+
+/// What an answer means: a receipt, or a failure of the class that the first fitting row gives it, the
+/// provider's own rows before [`GENERIC`]. Nothing that the provider signs in with is in either.
+pub(crate) fn judge(
+    service: &Service,
+    rows: &[Row],
+    answer: &Answer,
+    said: Said,
+) -> Result<Receipt, Failure> {
     let status = answer.status;
-    let class = match status {
-        401 | 403 => FailureClass::Misconfigured,
-        429 => FailureClass::Throttled,
-        503 if answer.retry_after.is_some() => FailureClass::Throttled,
-        408 | 425 | 500..=599 => FailureClass::Transient,
-        _ => FailureClass::Permanent,
-    };
-    let said = if said.is_empty() { answer.text() } else { said.to_owned() };
-    let colon = if said.is_empty() { "" } else { ": " };
-    let failure = Failure::new(class, format!("The provider answered {status}{colon}{said}"))
-        .with_code(status.to_string());
-    match answer.retry_after {
-        Some(after) => failure.with_retry_after(after),
-        None => failure,
+    let secrets = secrets(&service.kind);
+    if answer.is_success() && said.code.is_none() {
+        let response = short(&redacted(said.id, &secrets));
+        return Ok(Receipt { provider: service.name.to_string(), code: status.to_string(), response });
     }
+    let class = class_of(&[rows, GENERIC], answer, said.code.as_deref());
+    let code = said.code.map(|code| short(&redacted(code, &secrets)));
+    let code = code.map_or_else(|| status.to_string(), |code| format!("{status} {code}"));
+    let text = if said.text.is_empty() { answer.text() } else { said.text };
+    // Taken out before the text is cut: half a secret is one, too.
+    let text = short(&redacted(text, &secrets));
+    let told = if text.is_empty() { String::new() } else { format!(": {text}") };
+    let failure = Failure::new(class, format!("{} answered {code}{told}", service.name)).with_code(code);
+    match said.retry_after.or(answer.retry_after) {
+        Some(after) => Err(failure.with_retry_after(after.min(MAX_THROTTLE))),
+        None => Err(failure),
+    }
+}
+
+/// One line of at most [`MAX_TOLD`] bytes.
+fn short(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        if out.len() + c.len_utf8() > MAX_TOLD {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `text` without the secrets, should a provider have repeated one.
+fn redacted(mut text: String, secrets: &[String]) -> String {
+    for secret in secrets.iter().filter(|s| s.len() >= 6) {
+        if text.contains(secret.as_str()) {
+            text = text.replace(secret.as_str(), "…");
+        }
+    }
+    text
+}
+
+/// What must not be in any text that people read.
+fn secrets(kind: &ServiceKind) -> Vec<String> {
+    match kind {
+        ServiceKind::SlackWebhook { url } | ServiceKind::Discord { url } | ServiceKind::Teams { url } => {
+            url_secrets(url.expose())
+        }
+        ServiceKind::SlackBot { token, .. } | ServiceKind::Gotify { token, .. } => {
+            vec![token.expose().to_owned()]
+        }
+        ServiceKind::Twilio { account, token, .. } => {
+            let token = token.expose();
+            vec![token.to_owned(), super::sms::credentials(account, token)]
+        }
+        ServiceKind::Telegram { token, .. } => {
+            let token = token.expose();
+            std::iter::once(token).chain(token.split_once(':').map(|(_, s)| s)).map(str::to_owned).collect()
+        }
+        ServiceKind::Ntfy { token, .. } => token.iter().map(|t| t.expose().to_owned()).collect(),
+        // Its private key is in no request.
+        ServiceKind::WebPush { .. } => Vec::new(),
+    }
+}
+
+/// The secret parts of a URL: everything behind its host, and each long piece of that.
+fn url_secrets(url: &str) -> Vec<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
+    let pieces = path.split(['/', '?', '&', '=', '#']).filter(|piece| piece.len() >= 12);
+    std::iter::once(path).chain(pieces).map(str::to_owned).collect()
+}
+
+/// What is markup in the dialects of Markdown that chats understand.
+const MARKDOWN: &[char] = &['\\', '*', '_', '~', '`', '|', '[', ']', '<', '>', '#'];
+
+/// `text` so that markup shows as it is written: a backslash before each mark, and before what would
+/// begin a list. Links are left alone, or they would lead elsewhere.
+pub(crate) fn unmarked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let (mut line_start, mut word_start, mut in_link) = (true, true, false);
+    for (at, c) in text.char_indices() {
+        if word_start {
+            in_link = ["https://", "http://"].iter().any(|scheme| text[at..].starts_with(scheme));
+        }
+        let angle = matches!(c, '<' | '>');
+        let list = line_start && matches!(c, '-' | '+');
+        if (MARKDOWN.contains(&c) && (!in_link || angle)) || list {
+            out.push('\\');
+        }
+        out.push(c);
+        word_start = c.is_whitespace();
+        line_start = c == '\n' || (line_start && c.is_whitespace());
+    }
+    out
+}
+
+/// A text that is too long as it would be sent: providers cut or refuse it.
+pub(crate) fn at_most(length: usize, most: usize, unit: &str) -> Result<(), Failure> {
+    if length <= most {
+        return Ok(());
+    }
+    let why = format!("The text is {length} {unit} long as it is sent; this channel takes at most {most}.");
+    Err(Failure::new(FailureClass::Permanent, why))
 }
 
 /// The answer as JSON; null when it is none.
@@ -127,10 +243,10 @@ pub(crate) fn json_of(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
 }
 
-/// A text of the answer's JSON, as one short line.
+/// A text of the answer's JSON, as one line.
 pub(crate) fn text_of(value: &Value, pointer: &str) -> String {
     let text = value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// The message as one text: title, a blank line, text.
@@ -149,4 +265,35 @@ pub(crate) fn body_text(message: &Notification) -> String {
     given(&message.message)
         .or_else(|| given(&message.subject))
         .unwrap_or_else(|| crate::channels::email::message::DEFAULT_TEXT.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_shows_as_it_is_written_and_links_lead_where_they_led() {
+        for (text, shown) in [
+            ("*a* _b_ `c`", r"\*a\* \_b\_ \`c\`"),
+            ("see https://x.example/a_b?c=*d*", "see https://x.example/a_b?c=*d*"),
+            ("[click](https://evil.example/a_b)", r"\[click\](https://evil.example/a\_b)"),
+            ("https://a.example/<@1>", r"https://a.example/\<@1\>"),
+            ("- one\n  + two\nthree - four", "\\- one\n  \\+ two\nthree - four"),
+            ("# title\n> quote", "\\# title\n\\> quote"),
+            (r"a\*b", r"a\\\*b"),
+        ] {
+            assert_eq!(unmarked(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_secret_url_is_taken_out_of_texts() {
+        let url = "https://hooks.slack.com/services/T0/B0/abcdefghijklmnop?sig=qrstuvwxyz0123";
+        let secrets = url_secrets(url);
+        for text in [url, "see abcdefghijklmnop", "sig qrstuvwxyz0123!"] {
+            let shown = redacted(text.to_owned(), &secrets);
+            assert!(!shown.contains("abcdefgh") && !shown.contains("qrstuvw"), "{shown}");
+        }
+        assert_eq!(redacted("nothing".into(), &secrets), "nothing");
+    }
 }

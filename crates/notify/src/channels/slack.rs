@@ -4,11 +4,12 @@
 //! <https://docs.slack.dev/reference/methods/chat.postMessage>, <https://docs.slack.dev/apis/web-api/rate-limits>.
 
 use async_trait::async_trait;
-use posthaste_core::{Failure, FailureClass};
+use posthaste_core::{Failure, FailureClass, FailureClass as C};
 use posthaste_worker::Context;
 use serde_json::json;
 
-use super::service::{Request, Services, failure_of, json_of, post, text_of, whole_text};
+use super::rows::{Row, UNKNOWN_ERROR, UNREADABLE, UNREADABLE_SUCCESS, codes, status};
+use super::service::{Request, Said, Services, json_of, judge, post, text_of, whole_text};
 use super::{Channel, Receipt};
 use crate::channel::ChannelKind;
 use crate::net::{Answer, HttpClient};
@@ -64,15 +65,9 @@ impl Channel for SlackChannel {
             _ => unreachable!("services are found by their channel"),
         };
         let answer = post(&self.http, cx, request).await?;
-        let failed = if bot { bot_failure(&answer) } else { webhook_failure(&answer) };
-        match failed {
-            Some(failure) => Err(failure),
-            None => Ok(Receipt {
-                provider: service.name.to_string(),
-                code: answer.status.to_string(),
-                response: if bot { text_of(&json_of(&answer), "/ts") } else { answer.text() },
-            }),
-        }
+        let (rows, said) =
+            if bot { (BOT_ROWS, bot_said(&answer)) } else { (WEBHOOK_ROWS, webhook_said(&answer)) };
+        judge(service, rows, &answer, said)
     }
 }
 
@@ -82,62 +77,118 @@ fn escape(text: &str) -> String {
 }
 
 /// Incoming webhooks answer a word as plain text.
-fn webhook_failure(answer: &Answer) -> Option<Failure> {
-    if answer.is_success() {
-        return None;
+fn webhook_said(answer: &Answer) -> Said {
+    let text = answer.text();
+    let word = !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    Said {
+        code: (word && !answer.is_success()).then(|| text.clone()),
+        id: text.clone(),
+        text,
+        ..Said::default()
     }
-    let word = answer.text();
-    Some(with_class(failure_of(answer, ""), &word))
 }
 
 /// Methods answer 200 with `ok`, and `error` when it is false.
-fn bot_failure(answer: &Answer) -> Option<Failure> {
+fn bot_said(answer: &Answer) -> Said {
     let body = json_of(answer);
-    if answer.is_success() && body.get("ok").and_then(serde_json::Value::as_bool) == Some(true) {
-        return None;
-    }
-    let word = text_of(&body, "/error");
-    let failure = failure_of(answer, &word);
-    // A 200 that is no success, and says nothing that is known, may pass.
-    let failure =
-        if answer.is_success() { Failure { class: FailureClass::Transient, ..failure } } else { failure };
-    Some(with_class(failure, &word))
+    let code = match body.get("ok").and_then(serde_json::Value::as_bool) {
+        Some(true) => None,
+        Some(false) => Some(text_of(&body, "/error")),
+        None => answer.is_success().then(|| UNREADABLE.to_owned()),
+    };
+    Said { code, id: text_of(&body, "/ts"), ..Said::default() }
 }
 
-fn with_class(failure: Failure, word: &str) -> Failure {
-    let class = match word {
-        "invalid_auth"
-        | "not_authed"
-        | "account_inactive"
-        | "token_revoked"
-        | "token_expired"
-        | "no_permission"
-        | "missing_scope"
-        | "org_login_required"
-        | "ekm_access_denied"
-        | "invalid_token"
-        | "no_service"
-        | "no_service_id"
-        | "no_team"
-        | "team_disabled"
-        | "action_prohibited"
-        | "posting_to_general_channel_denied" => FailureClass::Misconfigured,
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => FailureClass::Throttled,
-        "channel_not_found"
-        | "is_archived"
-        | "channel_is_archived"
-        | "not_in_channel"
-        | "user_not_found"
-        | "restricted_action"
-        | "no_text"
-        | "msg_too_long"
-        | "invalid_payload"
-        | "invalid_blocks"
-        | "too_many_attachments" => FailureClass::Permanent,
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "rollup_error" => {
-            FailureClass::Transient
-        }
-        _ => failure.class,
-    };
-    Failure { class, ..failure }
-}
+/// What the answers of an incoming webhook mean.
+pub(crate) const WEBHOOK_ROWS: &[Row] = &[
+    codes(
+        &[
+            "invalid_token",
+            "no_active_hooks",
+            "no_service",
+            "no_service_id",
+            "no_team",
+            "team_disabled",
+            "user_not_found",
+            "channel_not_found",
+            "channel_is_archived",
+            "action_prohibited",
+            "posting_to_general_channel_denied",
+        ],
+        C::Misconfigured,
+        "the webhook, or the conversation it is for, is no more or is closed to it",
+    ),
+    codes(
+        &["invalid_payload", "no_text", "too_many_attachments", "invalid_blocks", "msg_too_long"],
+        C::Permanent,
+        "the message is refused",
+    ),
+    codes(&["rollup_error"], C::Transient, "an error at Slack"),
+    codes(&["rate_limited", "ratelimited"], C::Throttled, "one message a second and conversation"),
+    status(404, C::Misconfigured, "no such webhook"),
+    status(410, C::Misconfigured, "the webhook is no more"),
+    UNKNOWN_ERROR,
+];
+
+/// What the answers of `chat.postMessage` mean.
+pub(crate) const BOT_ROWS: &[Row] = &[
+    UNREADABLE_SUCCESS,
+    codes(
+        &[
+            "not_authed",
+            "invalid_auth",
+            "account_inactive",
+            "token_revoked",
+            "token_expired",
+            "no_permission",
+            "missing_scope",
+            "not_allowed_token_type",
+            "org_login_required",
+            "ekm_access_denied",
+            "access_denied",
+            "team_access_not_granted",
+            "two_factor_setup_required",
+            "invalid_token",
+        ],
+        C::Misconfigured,
+        "the token is refused or may not do this",
+    ),
+    codes(
+        &[
+            "channel_not_found",
+            "user_not_found",
+            "is_archived",
+            "not_in_channel",
+            "restricted_action",
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_only_channel",
+            "cannot_reply_to_message",
+            "messages_tab_disabled",
+        ],
+        C::Permanent,
+        "there is no such conversation, or the bot may not write there",
+    ),
+    codes(
+        &[
+            "msg_too_long",
+            "no_text",
+            "invalid_blocks",
+            "too_many_attachments",
+            "invalid_arguments",
+            "invalid_arg_name",
+        ],
+        C::Permanent,
+        "the message is refused",
+    ),
+    codes(
+        &["rate_limited", "ratelimited", "message_limit_exceeded"],
+        C::Throttled,
+        "one message a second and conversation",
+    ),
+    codes(
+        &["internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"],
+        C::Transient,
+        "an error at Slack",
+    ),
+    UNKNOWN_ERROR,
+];

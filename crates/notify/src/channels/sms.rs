@@ -6,11 +6,12 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use posthaste_core::{Failure, FailureClass};
+use posthaste_core::{Failure, FailureClass as C};
 use posthaste_worker::Context;
 use serde_json::Value;
 
-use super::service::{Request, Services, body_text, failure_of, json_of, post, text_of};
+use super::rows::{Row, codes, status};
+use super::service::{Request, Said, Services, at_most, body_text, json_of, judge, post, text_of};
 use super::{Channel, Receipt};
 use crate::channel::ChannelKind;
 use crate::net::{Answer, HttpClient};
@@ -18,6 +19,9 @@ use crate::{Notification, NotifyConfig, ServiceKind};
 
 /// Where the API is.
 pub const API: &str = "https://api.twilio.com";
+
+/// Longest text, in characters (error 21617).
+const MAX_TEXT: usize = 1_600;
 
 /// Text messages.
 pub struct SmsChannel {
@@ -46,39 +50,60 @@ impl Channel for SmsChannel {
         let url = format!("{}/2010-04-01/Accounts/{account}/Messages.json", api.trim_end_matches('/'));
         let sender = if from.starts_with("MG") { "MessagingServiceSid" } else { "From" };
         let text = body_text(message);
+        at_most(text.chars().count(), MAX_TEXT, "characters")?;
         let pairs = [("To", message.to.as_str()), (sender, from), ("Body", &text)];
-        let credentials = STANDARD.encode(format!("{account}:{}", token.expose()));
+        let credentials = credentials(account, token.expose());
         let request = Request::form(url, &pairs).with("authorization", &format!("Basic {credentials}"))?;
         let answer = post(&self.http, cx, request).await?;
-        let said = json_of(&answer);
-        if answer.is_success() {
-            let response = text_of(&said, "/sid");
-            return Ok(Receipt {
-                provider: service.name.to_string(),
-                code: answer.status.to_string(),
-                response,
-            });
-        }
-        Err(failure(&answer, &said))
+        judge(service, ROWS, &answer, said(&answer))
     }
 }
 
-fn failure(answer: &Answer, said: &Value) -> Failure {
-    let failure = failure_of(answer, &text_of(said, "/message"));
-    let Some(code) = said.get("code").and_then(Value::as_u64) else { return failure };
-    let class = match code {
-        // Authentication, suspended account, a From that is not ours, no permission for the region, no credit.
-        20_003 | 20_005 | 20_008 | 20_404 | 21_212 | 21_408 | 21_606 | 21_659 | 21_660 | 21_703 | 30_002 => {
-            FailureClass::Misconfigured
-        }
-        // Too many requests, concurrency, queue of the sender full.
-        20_429 | 14_107 | 21_611 | 30_001 | 63_018 => FailureClass::Throttled,
-        // No such number, no mobile number, opted out, unreachable for good.
-        21_211 | 21_217 | 21_610 | 21_614 | 30_005 | 30_006 => FailureClass::Suppress,
-        // The text or the combination of numbers.
-        21_602 | 21_604 | 21_605 | 21_612 | 21_617 | 21_620 | 30_004 | 30_007 => FailureClass::Permanent,
-        20_500 | 20_503 | 20_504 | 30_003 | 30_008 => FailureClass::Transient,
-        _ => failure.class,
-    };
-    Failure { class, ..failure }.with_code(format!("{} {code}", answer.status))
+/// What signs in, as RFC 7617 writes it.
+pub(super) fn credentials(account: &str, token: &str) -> String {
+    STANDARD.encode(format!("{account}:{token}"))
 }
+
+fn said(answer: &Answer) -> Said {
+    let body = json_of(answer);
+    let code = body.get("code").and_then(Value::as_u64).filter(|_| !answer.is_success());
+    Said {
+        code: code.map(|c| c.to_string()),
+        text: text_of(&body, "/message"),
+        id: text_of(&body, "/sid"),
+        ..Said::default()
+    }
+}
+
+/// What the answers mean; codes: <https://www.twilio.com/docs/api/errors>. Most of 30xxx come later, to
+/// a status callback, but they mean the same there.
+pub(crate) const ROWS: &[Row] = &[
+    codes(
+        &["20003", "20005", "20006", "20008", "20404", "30002", "90010"],
+        C::Misconfigured,
+        "the account or its credentials are refused",
+    ),
+    codes(
+        &[
+            "21212", "21603", "21606", "21659", "21660", "21661", "21701", "21703", "21704", "21705",
+            "30032", "30034",
+        ],
+        C::Misconfigured,
+        "our number, name or messaging service is refused as the sender",
+    ),
+    codes(
+        &["20429", "14107", "21611", "30001", "30022", "63017", "63018"],
+        C::Throttled,
+        "too fast, or the queue is full",
+    ),
+    codes(
+        &["21211", "21614", "21635", "30005", "30006", "21217"],
+        C::Suppress,
+        "no number that can get text messages: it is remembered",
+    ),
+    codes(&["21610"], C::Suppress, "they wrote STOP: the number is remembered"),
+    codes(&["21408", "21612", "21608", "30004", "30007", "30010"], C::Permanent, "not to this number"),
+    codes(&["21602", "21604", "21617", "21619", "20001", "30019"], C::Permanent, "the message is refused"),
+    codes(&["30003", "30008", "30009", "30017", "20500", "20503"], C::Transient, "it may go better later"),
+    status(404, C::Misconfigured, "no such account"),
+];

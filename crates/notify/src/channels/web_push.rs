@@ -10,17 +10,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use posthaste_core::{Failure, FailureClass};
+use posthaste_core::{Failure, FailureClass, FailureClass as C};
 use posthaste_worker::Context;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{aead, agreement, hkdf, signature};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::service::{Request, Services, body_text, failure_of, post};
+use super::rows::{Row, status};
+use super::service::{Request, Said, Services, body_text, judge, post};
 use super::{Channel, Receipt, now};
 use crate::channel::ChannelKind;
-use crate::net::{Answer, HttpClient, read_url};
+use crate::net::{HttpClient, read_url};
 use crate::{Notification, NotifyConfig, ServiceKind};
 
 /// How long a push service keeps a message for a browser that is away, in seconds, unless told otherwise.
@@ -185,27 +186,17 @@ impl Channel for WebPushChannel {
             }
         }
         let answer = post(&self.http, cx, request).await?;
-        if answer.is_success() {
-            return Ok(Receipt {
-                provider: service.name.to_string(),
-                code: answer.status.to_string(),
-                response: String::new(),
-            });
-        }
-        Err(failure(&answer))
+        judge(service, ROWS, &answer, Said::default())
     }
 }
 
-fn failure(answer: &Answer) -> Failure {
-    let failure = failure_of(answer, "");
-    match answer.status {
-        // RFC 8030 §7.3: the subscription has expired or was given up.
-        404 | 410 => Failure { class: FailureClass::Suppress, ..failure },
-        // RFC 8292 §4.2: 403 is a key that the subscription was not made with; 400 and 401 are a token that is none.
-        400 | 401 | 403 => Failure { class: FailureClass::Misconfigured, ..failure },
-        _ => failure,
-    }
-}
+/// What the answers of push services mean.
+pub(crate) const ROWS: &[Row] = &[
+    status(404, C::Suppress, "the subscription is no more: it is forgotten (RFC 8030 §7.3)"),
+    status(410, C::Suppress, "the subscription is no more: it is forgotten (RFC 8030 §7.3)"),
+    status(400, C::Misconfigured, "the token is none (RFC 8292 §4.2)"),
+    status(413, C::Permanent, "too long"),
+];
 
 /// Sixteen bytes of key and twelve of nonce, derived as RFC 8291 §3.4 says.
 fn derive(shared: &[u8], to: &Subscription, ours: &[u8], salt: &[u8; 16]) -> Option<([u8; 16], [u8; 12])> {

@@ -13,6 +13,7 @@ use posthaste_worker::Context;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::rows::{Code, Row, Status, class_of, status};
 use super::{Channel, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
 use crate::endpoint::{self, Called};
@@ -91,19 +92,37 @@ pub(crate) fn body_of(event: &str, data: &Value, timestamp: Timestamp) -> Vec<u8
     serde_json::to_vec(&Body { event, timestamp, data }).expect("texts, times and JSON are JSON")
 }
 
+/// What the answers of somebody's endpoint mean. It is not ours, and what it says about a request today
+/// may be a mistake that is mended tomorrow: all but the clear words are transient.
+pub(crate) const ROWS: &[Row] = &[
+    status(410, FailureClass::Permanent, "the endpoint is no more: it is disabled"),
+    status(429, FailureClass::Throttled, "too fast; 60 s unless the answer names a time"),
+    Row {
+        status: Status::Asking(503),
+        code: Code::Any,
+        class: FailureClass::Throttled,
+        why: "it asks for a pause",
+    },
+    Row {
+        status: Status::Digit(3),
+        code: Code::Any,
+        class: FailureClass::Permanent,
+        why: "redirects are not followed",
+    },
+    Row { status: Status::Any, code: Code::Any, class: FailureClass::Transient, why: "anything but 2xx" },
+];
+
 /// An answer that is no success, as the failure of a customer's endpoint.
 pub(crate) fn failure_of(answer: &Answer) -> Failure {
     let said = answer.text();
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
     let status = answer.status;
-    let (class, what) = match status {
-        300..=399 => (FailureClass::Permanent, "redirects are not followed"),
-        410 => (FailureClass::Permanent, "it is gone for good"),
-        429 => (FailureClass::Throttled, "it asks to be left alone for a while"),
-        503 if answer.retry_after.is_some() => {
-            (FailureClass::Throttled, "it asks to be left alone for a while")
-        }
-        _ => (FailureClass::Transient, "it did not take the message"),
+    let class = class_of(&[ROWS], answer, None);
+    let what = match (status, class) {
+        (300..=399, _) => "redirects are not followed",
+        (410, _) => "it is gone for good",
+        (_, FailureClass::Throttled) => "it asks to be left alone for a while",
+        _ => "it did not take the message",
     };
     let failure = Failure::new(class, format!("The receiver answered {status}, {what}{said}"))
         .with_code(status.to_string());

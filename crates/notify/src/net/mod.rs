@@ -8,6 +8,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use posthaste_core::limits::MAX_THROTTLE;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response};
 use tokio::time::{Instant, timeout_at};
@@ -53,6 +54,8 @@ pub struct Ask<'a> {
 pub enum Read {
     /// Its beginning, for people: the answer's first line decides, whatever becomes of the rest.
     Glance,
+    /// At most this many bytes of its beginning; as [`Read::Glance`], the first line decides.
+    Beginning(usize),
     /// All of it, at most this many bytes.
     Whole(usize),
 }
@@ -173,14 +176,16 @@ async fn read(mut response: Response, read: Read, deadline: Instant) -> Result<A
     };
     let (most, deadline) = match read {
         Read::Glance => (KEPT_ANSWER, deadline.min(Instant::now() + REST)),
+        Read::Beginning(most) => (most, deadline.min(Instant::now() + REST)),
         Read::Whole(most) => (most, deadline),
     };
+    let all = matches!(read, Read::Whole(_));
     loop {
         match timeout_at(deadline, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 let room = most - answer.body.len();
                 if chunk.len() > room {
-                    if read != Read::Glance {
+                    if all {
                         return Err(NoAnswer::TooLarge(most));
                     }
                     answer.body.extend_from_slice(&chunk[..room]);
@@ -189,7 +194,7 @@ async fn read(mut response: Response, read: Read, deadline: Instant) -> Result<A
                 answer.body.extend_from_slice(&chunk);
             }
             Ok(Ok(None)) => return Ok(answer),
-            _ if read == Read::Glance => return Ok(answer),
+            _ if !all => return Ok(answer),
             Ok(Err(e)) => return Err(no_answer(&e)),
             Err(_) => return Err(NoAnswer::Lost("The answer did not end in time.".into())),
         }
@@ -213,14 +218,16 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
     }
 }
 
-/// Seconds, or a date of HTTP (RFC 9110 §10.2.3); a date that has passed is now.
+/// Seconds, also with a fraction, which is rounded up, or a date of HTTP (RFC 9110 §10.2.3); a date that has passed is
+/// now. At most a day.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    let number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if let Some(seconds) = value.parse::<f64>().ok().filter(|_| number) {
+        return Some(Duration::from_secs_f64(seconds.ceil().clamp(0.0, MAX_THROTTLE.as_secs_f64())));
     }
     let at = httpdate::parse_http_date(value).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
+    Some(at.duration_since(now).unwrap_or_default().min(MAX_THROTTLE))
 }
 
 /// TLS with the certificate authorities that browsers trust, as the other connections of this program.
@@ -245,6 +252,11 @@ mod tests {
         assert_eq!(retry_after("Sat, 28 Nov 2026 10:01:30 GMT", now), Some(Duration::from_secs(90)));
         assert_eq!(retry_after("Sat, 28 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", now), None);
-        assert_eq!(retry_after("-5", now), None);
+        assert_eq!(retry_after("0.3", now), Some(Duration::from_secs(1)));
+        assert_eq!(retry_after("99999999999999999999", now), Some(MAX_THROTTLE));
+        assert_eq!(retry_after("Sat, 28 Nov 2126 10:00:00 GMT", now), Some(MAX_THROTTLE));
+        for bad in ["-5", "", ".", "inf", "NaN", "1e9", "1.2.3"] {
+            assert_eq!(retry_after(bad, now), None, "{bad:?}");
+        }
     }
 }

@@ -1,10 +1,13 @@
-//! The notify handler against real SMTP servers, one binary so that it links once.
+//! The notify handler against real SMTP and HTTP servers, one binary so that it links once.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod answers;
 mod common;
+mod contract;
 mod delivery;
 mod message;
+mod net;
 mod sandbox;
 mod tls;
+mod webhook;
