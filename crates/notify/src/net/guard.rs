@@ -146,13 +146,19 @@ pub fn read_url(text: &str) -> Result<Url, Blocked> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Blocked::Scheme);
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if !url.username().is_empty() || url.password().is_some() || has_at(text) {
         return Err(Blocked::Userinfo);
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(Blocked::NoHost);
     }
     Ok(url)
+}
+
+/// An empty user (`https://@host`) leaves no trace in what was read.
+fn has_at(text: &str) -> bool {
+    let rest = text.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches(['/', '\\']);
+    rest.split(['/', '\\', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 impl Resolve for Guard {
@@ -184,9 +190,52 @@ impl Resolve for Guard {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::net::ranges::tests::any_forbidden;
+
+    /// The ways in which a URL may write an address, and those in which IPv6 carries an IPv4 one.
+    fn forms(ip: IpAddr) -> Vec<String> {
+        match ip {
+            IpAddr::V4(ip) => v4_forms(ip),
+            IpAddr::V6(ip) => {
+                let s = ip.segments();
+                let full: Vec<String> = s.iter().map(|x| format!("{x:04X}")).collect();
+                let tail = Ipv4Addr::from((u32::from(s[6]) << 16) | u32::from(s[7]));
+                let head: Vec<String> = s[..6].iter().map(|x| format!("{x:x}")).collect();
+                vec![
+                    format!("[{ip}]"),
+                    format!("[{}]", full.join(":")),
+                    format!("[{}:{tail}]", head.join(":")),
+                ]
+            }
+        }
+    }
+
+    fn v4_forms(ip: Ipv4Addr) -> Vec<String> {
+        let ([a, b, c, d], n) = (ip.octets(), u32::from(ip));
+        let (tail3, tail2) = (n & 0x00ff_ffff, n & 0xffff);
+        let wide = |c: char| c.to_digit(10).and_then(|d| char::from_u32(0xff10 + d)).unwrap_or('。');
+        vec![
+            format!("{ip}."),
+            format!("0X{n:X}"),
+            format!("0{n:o}"),
+            format!("{a}.0x{b:x}.0{c:o}.{d}"),
+            format!("0x{a:x}.0{b:o}.{tail2}"),
+            format!("{a}.{tail3}"),
+            ip.to_string().chars().map(wide).collect(),
+            ip.to_string().bytes().map(|b| format!("%{b:02x}")).collect(),
+            format!("[::FFFF:{:x}:{tail2:x}]", n >> 16),
+            format!("[0:0:0:0:0:ffff:{ip}]"),
+            format!("[::ffff:0:{ip}]"),
+            format!("[64:ff9b:1::{ip}]"),
+            format!("[2002:{:x}:{tail2:x}::1]", n >> 16),
+            format!("[2606:4700::5efe:{ip}]"),
+        ]
+    }
 
     #[test]
     fn tricks_are_seen_through() {
@@ -222,12 +271,26 @@ mod tests {
             "http://[fe80::1%25eth0]/",
             "http://10.1.2.3:8080/",
             "javascript:alert(1)",
+            "https://@example.com/",
+            "https://:@example.com/",
+            "https://example.com@127.0.0.1/",
+            "http://127.0.0.1\\@example.com/",
+            "http:127.0.0.1/",
+            "http:/127.0.0.1/",
+            "http://127。0。0。1/",
+            "http://%31%32%37.0.0.1/",
+            "http://exam\nple.com/",
+            "http://example.com/\tx",
+            " http://example.com/",
         ] {
             assert!(guard.check_url(bad).is_err(), "{bad}");
         }
-        for good in
-            ["https://example.com/hook?x=1", "http://93.184.216.34/", "https://[2606:4700:4700::1111]:8443/x"]
-        {
+        for good in [
+            "https://example.com/hook?x=1",
+            "https://example.com/a@b?c=d@e",
+            "http://93.184.216.34/",
+            "https://[2606:4700:4700::1111]:8443/x",
+        ] {
             assert!(guard.check_url(good).is_ok(), "{good}");
         }
     }
@@ -260,6 +323,15 @@ mod tests {
             ];
             for host in forms {
                 prop_assert!(guard.check_url(&format!("http://{host}/")).is_err(), "{}", host);
+            }
+        }
+
+        #[test]
+        fn no_forbidden_address_passes_however_it_is_written(ip in any_forbidden(), port in 1_u16.., tls: bool) {
+            let scheme = if tls { "https" } else { "http" };
+            for host in forms(ip) {
+                let url = format!("{scheme}://{host}:{port}/x");
+                prop_assert!(Guard::default().check_url(&url).is_err(), "{}", url);
             }
         }
 

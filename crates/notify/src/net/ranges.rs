@@ -63,11 +63,26 @@ fn forbidden_v6(ip: Ipv6Addr) -> Option<&'static str> {
     }
     let bits = u128::from(ip);
     let found = V6.iter().find(|(net, len, _)| (bits ^ u128::from(*net)) >> (128 - len) == 0);
-    found.map(|(_, _, what)| *what)
+    if let Some((_, _, what)) = found {
+        return Some(what);
+    }
+    // Of all others only 2000::/3 is given out as public (RFC 4291 §2.4, IANA's registry).
+    if ip.segments()[0] & 0xe000 != 0x2000 {
+        return Some("not public");
+    }
+    isatap(ip).and_then(forbidden_v4)
+}
+
+/// The IPv4 address that ISATAP (RFC 5214 §6.1) hides behind any prefix.
+fn isatap(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let s = ip.segments();
+    let [a, b] = s[6].to_be_bytes();
+    let [c, d] = s[7].to_be_bytes();
+    (s[5] == 0x5efe && matches!(s[4], 0 | 0x200)).then(|| Ipv4Addr::new(a, b, c, d))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -111,12 +126,43 @@ mod tests {
             "223.255.255.255",
             "2606:4700:4700::1111",
             "2a00:1450:4001::1",
-            "64:ff9c::1",
+            "2606:4700::5efe:8.8.8.8",
+            "2001:db7:ffff::",
+            "2001:db9::",
             "2001:200::1",
             "2003::1",
             "::ffff:8.8.8.8",
         ] {
             assert_eq!(forbidden(ip.parse().unwrap()), None, "{ip}");
         }
+    }
+
+    #[test]
+    fn what_is_not_given_out_is_refused_and_so_is_what_hides_an_ipv4_address() {
+        for ip in [
+            "64:ff9c::1",
+            "::ffff:0:127.0.0.1",
+            "1fff::1",
+            "4000::1",
+            "fd00:ec2::254",
+            "2606:4700::5efe:10.0.0.1",
+            "2606:4700::200:5efe:169.254.169.254",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "::ffff:169.254.169.254",
+        ] {
+            assert!(forbidden(ip.parse().unwrap()).is_some(), "{ip}");
+        }
+    }
+
+    /// Any address of any range, for the guard's properties.
+    pub(in crate::net) fn any_forbidden() -> impl proptest::strategy::Strategy<Value = IpAddr> {
+        use proptest::prelude::*;
+        let v4 = (prop::sample::select(V4.to_vec()), any::<u32>()).prop_map(|((net, len, _), bits)| {
+            IpAddr::V4(Ipv4Addr::from(u32::from(net) | (bits & u32::MAX.checked_shr(len).unwrap_or(0))))
+        });
+        let v6 = (prop::sample::select(V6.to_vec()), any::<u128>()).prop_map(|((net, len, _), bits)| {
+            IpAddr::V6(Ipv6Addr::from(u128::from(net) | (bits & (u128::MAX >> len))))
+        });
+        prop_oneof![v4, v6]
     }
 }
