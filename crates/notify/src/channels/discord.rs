@@ -69,6 +69,7 @@ fn said(answer: &Answer) -> Said {
         text: text_of(&body, "/message"),
         retry_after: asked.map(Duration::from_secs_f64),
         id: text_of(&body, "/id"),
+        ..Said::default()
     }
 }
 

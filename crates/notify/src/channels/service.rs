@@ -122,6 +122,8 @@ pub(crate) struct Said {
     pub(crate) retry_after: Option<Duration>,
     /// What it calls the message that it took.
     pub(crate) id: String,
+    /// Secrets of this one request, beside those of the provider.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// What an answer means: a receipt, or a failure of the class that the first fitting row gives it, the
@@ -133,7 +135,8 @@ pub(crate) fn judge(
     said: Said,
 ) -> Result<Receipt, Failure> {
     let status = answer.status;
-    let secrets = secrets(&service.kind);
+    let mut secrets = secrets(&service.kind);
+    secrets.extend(said.secrets);
     if answer.is_success() && said.code.is_none() {
         let response = short(&redacted(said.id, &secrets));
         return Ok(Receipt { provider: service.name.to_string(), code: status.to_string(), response });
@@ -198,7 +201,7 @@ fn secrets(kind: &ServiceKind) -> Vec<String> {
 }
 
 /// The secret parts of a URL: everything behind its host, and each long piece of that.
-fn url_secrets(url: &str) -> Vec<String> {
+pub(crate) fn url_secrets(url: &str) -> Vec<String> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
     let pieces = path.split(['/', '?', '&', '=', '#']).filter(|piece| piece.len() >= 12);

@@ -81,6 +81,7 @@ fn said(answer: &Answer) -> Said {
         text,
         retry_after: body.pointer("/parameters/retry_after").and_then(Value::as_u64).map(Duration::from_secs),
         id: body.pointer("/result/message_id").map(ToString::to_string).unwrap_or_default(),
+        ..Said::default()
     }
 }
 

@@ -153,16 +153,4 @@ pub(super) mod tests {
             assert!(forbidden(ip.parse().unwrap()).is_some(), "{ip}");
         }
     }
-
-    /// Any address of any range, for the guard's properties.
-    pub(in crate::net) fn any_forbidden() -> impl proptest::strategy::Strategy<Value = IpAddr> {
-        use proptest::prelude::*;
-        let v4 = (prop::sample::select(V4.to_vec()), any::<u32>()).prop_map(|((net, len, _), bits)| {
-            IpAddr::V4(Ipv4Addr::from(u32::from(net) | (bits & u32::MAX.checked_shr(len).unwrap_or(0))))
-        });
-        let v6 = (prop::sample::select(V6.to_vec()), any::<u128>()).prop_map(|((net, len, _), bits)| {
-            IpAddr::V6(Ipv6Addr::from(u128::from(net) | (bits & (u128::MAX >> len))))
-        });
-        prop_oneof![v4, v6]
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use posthaste_core::{Claimed, Failure, FailureClass as C, Outcome, RetryPolicy};
-use posthaste_notify::channels::page::{ANSWERS, Answers};
+use posthaste_notify::channels::page::{ANSWERS, Answers, markdown};
 use posthaste_notify::channels::rows::{Code, GENERIC, Row, Status};
 use posthaste_notify::channels::telegram::SAYINGS;
 use posthaste_notify::channels::web_push::VapidKey;
@@ -647,5 +647,31 @@ async fn without_a_provider_it_is_misconfigured() {
         let rig = Rig { handler: NotifyHandler::new(NotifyConfig::default()), ..rig };
         let (result, marks) = rig.send("Subject", "Text").await;
         assert_eq!((result.expect_err(&case.name()).class, marks), (C::Misconfigured, 0), "{}", case.name());
+    }
+}
+
+#[test]
+fn channels_page_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/channels.md");
+    let page = markdown();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &page).expect("docs/ is writable");
+    }
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    let how = "run UPDATE_DOCS=1 cargo test --workspace --test it channels_page";
+    assert_eq!(stored, page, "docs/operate/channels.md is stale: {how}");
+}
+
+#[test]
+fn no_row_hides_another() {
+    for table in ANSWERS {
+        let mut seen = Vec::new();
+        for row in table.rows {
+            let Code::Is(codes) = row.code else { continue };
+            for code in codes {
+                assert!(!seen.contains(code), "{}: {code} is in two rows", table.channel);
+                seen.push(code);
+            }
+        }
     }
 }

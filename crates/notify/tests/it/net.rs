@@ -1,6 +1,6 @@
 //! The guarded client against a real server that misbehaves on demand, and against names that lie.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use posthaste_notify::net::header::{HeaderMap, HeaderValue};
 use posthaste_notify::net::{Answer, Ask, Guard, HttpClient, KEPT_ANSWER, Lookup, NoAnswer, Read};
 use posthaste_testkit::smtp::{SinkOptions, SmtpSink};
 use posthaste_testkit::{HttpAction, HttpReply, HttpSink};
+use proptest::prelude::*;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -246,4 +247,99 @@ async fn a_certificate_must_be_trusted() {
     let plain: SocketAddr = HttpSink::start().await.addr();
     let error = post(&client(), &format!("https://{plain}/")).await.unwrap_err();
     assert!(matches!(error, NoAnswer::Unreachable(_)), "{error:?}");
+}
+
+/// The ranges of the specification of the guard, written independently of its own table.
+const RANGES: &[&str] = &[
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "168.63.129.16/32",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/96",
+    "::ffff:0:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "100:0:0:1::/64",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+    "4000::/3",
+    "5f00::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+];
+
+fn forbidden_addresses() -> impl Strategy<Value = IpAddr> {
+    let nets: Vec<ipnet::IpNet> = RANGES.iter().map(|r| r.parse().unwrap()).collect();
+    (prop::sample::select(nets), any::<u128>(), any::<u32>()).prop_map(|(net, wide, narrow)| match net {
+        ipnet::IpNet::V4(net) => {
+            IpAddr::V4(Ipv4Addr::from(u32::from(net.network()) | (narrow & u32::from(net.hostmask()))))
+        }
+        ipnet::IpNet::V6(net) => {
+            IpAddr::V6(Ipv6Addr::from(u128::from(net.network()) | (wide & u128::from(net.hostmask()))))
+        }
+    })
+}
+
+/// The ways in which a URL may write an address, and those in which IPv6 carries an IPv4 one.
+fn forms(ip: IpAddr) -> Vec<String> {
+    match ip {
+        IpAddr::V4(ip) => v4_forms(ip),
+        IpAddr::V6(ip) => {
+            let s = ip.segments();
+            let full: Vec<String> = s.iter().map(|x| format!("{x:04X}")).collect();
+            let tail = Ipv4Addr::from((u32::from(s[6]) << 16) | u32::from(s[7]));
+            let head: Vec<String> = s[..6].iter().map(|x| format!("{x:x}")).collect();
+            vec![format!("[{ip}]"), format!("[{}]", full.join(":")), format!("[{}:{tail}]", head.join(":"))]
+        }
+    }
+}
+
+fn v4_forms(ip: Ipv4Addr) -> Vec<String> {
+    let ([a, b, c, d], n) = (ip.octets(), u32::from(ip));
+    let (tail3, tail2) = (n & 0x00ff_ffff, n & 0xffff);
+    let wide = |c: char| c.to_digit(10).and_then(|d| char::from_u32(0xff10 + d)).unwrap_or('。');
+    vec![
+        format!("{ip}."),
+        format!("0X{n:X}"),
+        format!("0{n:o}"),
+        format!("{a}.0x{b:x}.0{c:o}.{d}"),
+        format!("0x{a:x}.0{b:o}.{tail2}"),
+        format!("{a}.{tail3}"),
+        ip.to_string().chars().map(wide).collect(),
+        ip.to_string().bytes().map(|b| format!("%{b:02x}")).collect(),
+        format!("[::FFFF:{:x}:{tail2:x}]", n >> 16),
+        format!("[0:0:0:0:0:ffff:{ip}]"),
+        format!("[::ffff:0:{ip}]"),
+        format!("[64:ff9b:1::{ip}]"),
+        format!("[2002:{:x}:{tail2:x}::1]", n >> 16),
+        format!("[2606:4700::5efe:{ip}]"),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_forbidden_address_passes_however_it_is_written(ip in forbidden_addresses(), port in 1_u16.., tls: bool) {
+        let scheme = if tls { "https" } else { "http" };
+        for host in forms(ip) {
+            let url = format!("{scheme}://{host}:{port}/x");
+            prop_assert!(Guard::default().check_url(&url).is_err(), "{}", url);
+        }
+    }
 }
