@@ -4,6 +4,7 @@ pub mod build;
 pub mod clock;
 pub mod fault;
 pub mod http;
+pub mod otlp;
 pub mod redis;
 pub mod smtp;
 
