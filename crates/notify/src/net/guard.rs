@@ -190,52 +190,9 @@ impl Resolve for Guard {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::net::ranges::tests::any_forbidden;
-
-    /// The ways in which a URL may write an address, and those in which IPv6 carries an IPv4 one.
-    fn forms(ip: IpAddr) -> Vec<String> {
-        match ip {
-            IpAddr::V4(ip) => v4_forms(ip),
-            IpAddr::V6(ip) => {
-                let s = ip.segments();
-                let full: Vec<String> = s.iter().map(|x| format!("{x:04X}")).collect();
-                let tail = Ipv4Addr::from((u32::from(s[6]) << 16) | u32::from(s[7]));
-                let head: Vec<String> = s[..6].iter().map(|x| format!("{x:x}")).collect();
-                vec![
-                    format!("[{ip}]"),
-                    format!("[{}]", full.join(":")),
-                    format!("[{}:{tail}]", head.join(":")),
-                ]
-            }
-        }
-    }
-
-    fn v4_forms(ip: Ipv4Addr) -> Vec<String> {
-        let ([a, b, c, d], n) = (ip.octets(), u32::from(ip));
-        let (tail3, tail2) = (n & 0x00ff_ffff, n & 0xffff);
-        let wide = |c: char| c.to_digit(10).and_then(|d| char::from_u32(0xff10 + d)).unwrap_or('。');
-        vec![
-            format!("{ip}."),
-            format!("0X{n:X}"),
-            format!("0{n:o}"),
-            format!("{a}.0x{b:x}.0{c:o}.{d}"),
-            format!("0x{a:x}.0{b:o}.{tail2}"),
-            format!("{a}.{tail3}"),
-            ip.to_string().chars().map(wide).collect(),
-            ip.to_string().bytes().map(|b| format!("%{b:02x}")).collect(),
-            format!("[::FFFF:{:x}:{tail2:x}]", n >> 16),
-            format!("[0:0:0:0:0:ffff:{ip}]"),
-            format!("[::ffff:0:{ip}]"),
-            format!("[64:ff9b:1::{ip}]"),
-            format!("[2002:{:x}:{tail2:x}::1]", n >> 16),
-            format!("[2606:4700::5efe:{ip}]"),
-        ]
-    }
 
     #[test]
     fn tricks_are_seen_through() {
@@ -323,15 +280,6 @@ mod tests {
             ];
             for host in forms {
                 prop_assert!(guard.check_url(&format!("http://{host}/")).is_err(), "{}", host);
-            }
-        }
-
-        #[test]
-        fn no_forbidden_address_passes_however_it_is_written(ip in any_forbidden(), port in 1_u16.., tls: bool) {
-            let scheme = if tls { "https" } else { "http" };
-            for host in forms(ip) {
-                let url = format!("{scheme}://{host}:{port}/x");
-                prop_assert!(Guard::default().check_url(&url).is_err(), "{}", url);
             }
         }
 
