@@ -32,10 +32,6 @@ RUNS = {
     "sigterm": (120, 120),
     "kill9": (180, 300),
     "disk_full": (120, 150),
-    "webhooks": (120, 120),
-    "clients": (180, 180),
-    "abuse": (90, 90),
-    "fairness": (120, 300),
     "api_schema": (150, 600),
 }
 REDIS_RUNS = {

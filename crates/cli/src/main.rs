@@ -53,6 +53,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "made once, when the program starts")]
 enum Verb {
     /// Run everything in this process: API, pages, worker, and an embedded store unless REDIS_URL is set
     Up(up::Args),

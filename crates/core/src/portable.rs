@@ -47,6 +47,10 @@ pub struct Imported {
 }
 
 /// One thing that a store holds.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "items are read and written one by one; the series, which is large, is one of the most common"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PortableItem {

@@ -80,12 +80,15 @@ impl Secrets {
     }
 }
 
+/// What was read, and when.
+type Known = (Instant, Arc<[SigningSecret]>);
+
 /// The secrets of the installation, read from the store now and then; cheap to clone.
 #[derive(Clone)]
 pub struct Signing {
     records: Arc<dyn Records>,
     fixed: Option<SigningSecret>,
-    known: Arc<Mutex<Option<(Instant, Arc<[SigningSecret]>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
 }
 
 impl std::fmt::Debug for Signing {

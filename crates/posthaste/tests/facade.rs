@@ -154,7 +154,7 @@ async fn many_are_stored_or_none() {
     let kind: TaskKind<u32, u32> = TaskKind::named("k").expect("a valid name");
     let sent = client.enqueue_many((0..1_000).map(|n| kind.task(&n))).await.expect("are stored");
     assert_eq!(sent.len(), 1_000);
-    assert!(client.enqueue_many((0..1_001).map(|n| kind.task(&n))).await.is_err());
+    assert!(client.enqueue_many((0..1_025).map(|n| kind.task(&n))).await.is_err());
     assert!(client.enqueue_many([kind.task(&1), kind.task(&2).queue("not valid")]).await.is_err());
     let counts = app.store().counts().await.expect("counts");
     assert_eq!(counts.iter().map(|q| q.of(State::Queued)).sum::<u64>(), 1_000);
@@ -193,7 +193,7 @@ async fn many_are_waited_for_together() {
     let (_dir, app) = open().await;
     let even = app
         .kind("even", |n: u32, _cx| async move {
-            if n % 2 == 0 { Ok(n / 2) } else { Err(TaskError::permanent(format!("{n} is odd"))) }
+            if n.is_multiple_of(2) { Ok(n / 2) } else { Err(TaskError::permanent(format!("{n} is odd"))) }
         })
         .expect("a valid name");
     let client = app.client();

@@ -300,6 +300,10 @@ impl Api {
     /// Sweeps now and every hour until the server closes; a store that is away is asked again then.
     pub async fn keep_audit_bounded(self) {
         loop {
+            let records: std::sync::Arc<dyn posthaste_core::Records> = self.store().clone();
+            if let Err(e) = posthaste_notify::attachment::sweep(&records, now()).await {
+                tracing::warn!(error = %e, "attachments that are not kept any more could not be swept");
+            }
             match self.sweep_audit().await {
                 Ok(0) => {}
                 Ok(n) => tracing::info!(lines = n, "old lines of the audit log were removed"),

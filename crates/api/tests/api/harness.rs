@@ -45,7 +45,11 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = guard(api.router(), &api);
         let serving = tokio::spawn(serve(listener, router, api.closing().clone()));
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = Client::builder()
+            .tls_backend_preconfigured(posthaste_notify::net::tls())
+            .no_proxy()
+            .build()
+            .unwrap();
         Self { url, api, store, faults, client, serving, _dir: dir }
     }
 

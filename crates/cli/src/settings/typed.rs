@@ -443,7 +443,7 @@ fn masked(key: &str, text: &str) -> Option<String> {
 /// A configured key without its secret; of what is no key, nothing.
 fn masked_key(text: &str) -> String {
     let key: Option<ConfiguredKey> = text.parse().ok();
-    let rights = key.and_then(|_| text.splitn(3, ':').nth(1));
+    let rights = key.and_then(|_| text.split(':').nth(1));
     rights.zip(text.split(':').next()).map_or_else(|| "…".to_owned(), |(r, n)| format!("{n}:{r}:…"))
 }
 

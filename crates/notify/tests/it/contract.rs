@@ -555,7 +555,11 @@ async fn no_secret_gets_into_an_error_even_if_the_provider_repeats_it() {
                 let all = format!("http://{}{} {}", r.header("host").unwrap(), r.target, headers.join(" "));
                 let body = json!({"ok": false, "error": all, "description": all, "message": all, "code": 1, "errorDescription": all});
                 // As a text and as each field in which a provider explains itself.
-                if status % 2 == 0 { HttpReply::text(status, &all) } else { HttpReply::json(status, &body) }
+                if status.is_multiple_of(2) {
+                    HttpReply::text(status, &all)
+                } else {
+                    HttpReply::json(status, &body)
+                }
             }))
         };
         for status in [400, 403, 500, 501] {

@@ -1,0 +1,243 @@
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import quote
+
+import httpx
+
+from ...client import AuthenticatedClient, Client
+from ...types import Response, UNSET
+from ... import errors
+
+from ...models.list_lane import ListLane
+from ...models.problem import Problem
+from ...types import UNSET, Unset
+from typing import cast
+
+
+
+def _get_kwargs(
+    *,
+    queue: str | Unset = UNSET,
+
+) -> dict[str, Any]:
+    
+
+    
+
+    params: dict[str, Any] = {}
+
+    params["queue"] = queue
+
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/lanes",
+        "params": params,
+    }
+
+
+    return _kwargs
+
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Any | ListLane | Problem | None:
+    if response.status_code == 200:
+        response_200 = ListLane.from_dict(response.json())
+
+
+
+        return response_200
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+
+
+        return response_403
+
+    if response.status_code == 414:
+        response_414 = cast(Any, None)
+        return response_414
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+
+
+        return response_429
+
+    if response.status_code == 431:
+        response_431 = cast(Any, None)
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Any | ListLane | Problem]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    queue: str | Unset = UNSET,
+
+) -> Response[Any | ListLane | Problem]:
+    """ List lanes
+
+     Lanes that hold work, a pause or limits; at most 500. A paused target is listed with its reason:
+    a `misconfigured` one waits for a person or for a probe that gets through.
+
+    Args:
+        queue (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Any | ListLane | Problem]
+     """
+
+
+    kwargs = _get_kwargs(
+        queue=queue,
+
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    queue: str | Unset = UNSET,
+
+) -> Any | ListLane | Problem | None:
+    """ List lanes
+
+     Lanes that hold work, a pause or limits; at most 500. A paused target is listed with its reason:
+    a `misconfigured` one waits for a person or for a probe that gets through.
+
+    Args:
+        queue (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Any | ListLane | Problem
+     """
+
+
+    return sync_detailed(
+        client=client,
+queue=queue,
+
+    ).parsed
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    queue: str | Unset = UNSET,
+
+) -> Response[Any | ListLane | Problem]:
+    """ List lanes
+
+     Lanes that hold work, a pause or limits; at most 500. A paused target is listed with its reason:
+    a `misconfigured` one waits for a person or for a probe that gets through.
+
+    Args:
+        queue (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Any | ListLane | Problem]
+     """
+
+
+    kwargs = _get_kwargs(
+        queue=queue,
+
+    )
+
+    response = await client.get_async_httpx_client().request(
+        **kwargs
+    )
+
+    return _build_response(client=client, response=response)
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    queue: str | Unset = UNSET,
+
+) -> Any | ListLane | Problem | None:
+    """ List lanes
+
+     Lanes that hold work, a pause or limits; at most 500. A paused target is listed with its reason:
+    a `misconfigured` one waits for a person or for a probe that gets through.
+
+    Args:
+        queue (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Any | ListLane | Problem
+     """
+
+
+    return (await asyncio_detailed(
+        client=client,
+queue=queue,
+
+    )).parsed

@@ -1,0 +1,9 @@
+from enum import StrEnum
+
+class BulkAction(StrEnum):
+    CANCEL = "cancel"
+    ERASE = "erase"
+    RETRY = "retry"
+
+    def __str__(self) -> str:
+        return str(self.value)

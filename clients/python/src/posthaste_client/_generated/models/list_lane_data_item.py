@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, BinaryIO, TextIO, TYPE_CHECKING, Generator
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+from ..types import UNSET, Unset
+from typing import cast
+
+if TYPE_CHECKING:
+  from ..models.lane_limits import LaneLimits
+  from ..models.pause import Pause
+
+
+
+
+
+T = TypeVar("T", bound="ListLaneDataItem")
+
+
+
+@_attrs_define
+class ListLaneDataItem:
+    """ A lane that holds work, a pause or limits.
+
+        Attributes:
+            limits (LaneLimits): Limits of a lane over all workers; left out means unlimited.
+            queue (str): Its queue.
+            running (int): Tasks of it that run.
+            waiting (bool): Whether tasks of it wait.
+            lane (str | Unset): Its key; left out for the queue's default lane.
+            paused (Pause | Unset): A pause in force.
+     """
+
+    limits: LaneLimits
+    queue: str
+    running: int
+    waiting: bool
+    lane: str | Unset = UNSET
+    paused: Pause | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+
+
+
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..models.lane_limits import LaneLimits # noqa: PLC0415
+        from ..models.pause import Pause # noqa: PLC0415
+        limits = self.limits.to_dict()
+
+        queue = self.queue
+
+        running = self.running
+
+        waiting = self.waiting
+
+        lane = self.lane
+
+        paused: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.paused, Unset):
+            paused = self.paused.to_dict()
+
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update({
+            "limits": limits,
+            "queue": queue,
+            "running": running,
+            "waiting": waiting,
+        })
+        if lane is not UNSET:
+            field_dict["lane"] = lane
+        if paused is not UNSET:
+            field_dict["paused"] = paused
+
+        return field_dict
+
+
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.lane_limits import LaneLimits # noqa: PLC0415
+        from ..models.pause import Pause # noqa: PLC0415
+        d = dict(src_dict)
+        limits = LaneLimits.from_dict(d.pop("limits"))
+
+
+
+
+        queue = d.pop("queue")
+
+        running = d.pop("running")
+
+        waiting = d.pop("waiting")
+
+        lane = d.pop("lane", UNSET)
+
+        _paused = d.pop("paused", UNSET)
+        paused: Pause | Unset
+        if isinstance(_paused,  Unset):
+            paused = UNSET
+        else:
+            paused = Pause.from_dict(_paused)
+
+
+
+
+        list_lane_data_item = cls(
+            limits=limits,
+            queue=queue,
+            running=running,
+            waiting=waiting,
+            lane=lane,
+            paused=paused,
+        )
+
+
+        list_lane_data_item.additional_properties = d
+        return list_lane_data_item
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

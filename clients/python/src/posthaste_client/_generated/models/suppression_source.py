@@ -1,0 +1,9 @@
+from enum import StrEnum
+
+class SuppressionSource(StrEnum):
+    BOUNCE = "bounce"
+    MANUAL = "manual"
+    UNSUBSCRIBE = "unsubscribe"
+
+    def __str__(self) -> str:
+        return str(self.value)
