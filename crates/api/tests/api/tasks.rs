@@ -314,9 +314,9 @@ async fn a_notification_is_checked_field_by_field() {
             "body.payload.provider",
             "body.payload.reply_to",
             "body.payload.subject",
-            "body.payload.subjekt",
-            "body.payload.to"
-        ]
+            "body.payload.subjekt"
+        ],
+        "what a recipient looks like is the channel's to say, and there is no such channel"
     );
     let payload = json!({ "channel": "email", "to": "a@example.com", "headers": { "Bcc": "b@example.com" } });
     let reply = s.post_json("/v1/tasks", json!({ "kind": "notify", "payload": payload })).await;
