@@ -2,7 +2,7 @@
 //!
 //! Give a [`Tracer`] to [`Posthaste::traced`](crate::Posthaste::traced), and each enqueue is a *producer* span, each attempt a
 //! *consumer* span in the same trace, and [`Context::span`](crate::Context::span) begins one below it. With the feature `otlp` an
-//! `Exporter` (feature `otlp`) sends them to a collector.
+//! `Exporter` sends them to a collector.
 //!
 //! Without a tracer a `traceparent` that a task was given by [`Task::trace`](crate::Task::trace) goes along all the same, and
 //! [`Context::trace`](crate::Context::trace) reads it.
