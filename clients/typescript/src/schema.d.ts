@@ -5237,9 +5237,10 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        /** @description What is left out stays; all of it may be. */
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["EndpointChange"];
+                "application/json": components["schemas"]["EndpointChange"] | null;
             };
         };
         responses: {

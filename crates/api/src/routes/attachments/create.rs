@@ -42,6 +42,9 @@ pub(crate) async fn handle(
     let filename = q.finish(filename)?.ok_or(ApiError::Internal)?;
     let content_type = content_type(&parts.headers)?;
     let bytes = body::read_up_to(content, MAX_ATTACHMENT_BYTES).await?;
+    if bytes.is_empty() {
+        return Err(ApiError::field(["body"], "missing", "The body is the file, and it is empty"));
+    }
     let made = api.upload(&caller, &bytes, &filename, content_type.as_deref()).await?;
     let mut response = json_of(StatusCode::CREATED, &made);
     let location = HeaderValue::try_from(format!("/v1/attachments/{}", made.id));

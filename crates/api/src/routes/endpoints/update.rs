@@ -34,7 +34,7 @@ pub(crate) struct Body {
 #[utoipa::path(
     patch, path = "/v1/endpoints/{name}", tag = "endpoints", operation_id = "update_endpoint",
     params(("name" = String, Path, description = "Its name.", min_length = 1, max_length = 80, pattern = "^[A-Za-z0-9._-]+$")),
-    request_body(content = Body, content_type = "application/json"),
+    request_body(content = Option<Body>, content_type = "application/json", description = "What is left out stays; all of it may be."),
     responses((status = 200, description = "Changed.", body = EndpointView), Common, BadHead, WithBody, OnOne, Conflicting)
 )]
 pub(crate) async fn handle(

@@ -11,6 +11,7 @@ from ... import errors
 from ...models.endpoint import Endpoint
 from ...models.endpoint_change import EndpointChange
 from ...models.problem import Problem
+from ...types import UNSET, Unset
 from typing import cast
 
 
@@ -18,7 +19,7 @@ from typing import cast
 def _get_kwargs(
     name: str,
     *,
-    body: EndpointChange,
+    body: EndpointChange | None | Unset = UNSET,
 
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
@@ -33,7 +34,11 @@ def _get_kwargs(
         "url": "/v1/endpoints/{name}".format(name=quote(str(name), safe=""),),
     }
 
-    _kwargs["json"] = body.to_dict()
+    
+    if isinstance(body, EndpointChange):
+        _kwargs["json"] = body.to_dict()
+    else:
+        _kwargs["json"] = body
 
     headers["Content-Type"] = "application/json"
 
@@ -161,7 +166,7 @@ def sync_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: EndpointChange,
+    body: EndpointChange | None | Unset = UNSET,
 
 ) -> Response[Any | Endpoint | Problem]:
     """ Change an endpoint
@@ -170,8 +175,7 @@ def sync_detailed(
 
     Args:
         name (str):
-        body (EndpointChange): What is to be changed. Example: {'url':
-            'https://shop.example.com/hooks/v2'}.
+        body (EndpointChange | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -198,7 +202,7 @@ def sync(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: EndpointChange,
+    body: EndpointChange | None | Unset = UNSET,
 
 ) -> Any | Endpoint | Problem | None:
     """ Change an endpoint
@@ -207,8 +211,7 @@ def sync(
 
     Args:
         name (str):
-        body (EndpointChange): What is to be changed. Example: {'url':
-            'https://shop.example.com/hooks/v2'}.
+        body (EndpointChange | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -230,7 +233,7 @@ async def asyncio_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: EndpointChange,
+    body: EndpointChange | None | Unset = UNSET,
 
 ) -> Response[Any | Endpoint | Problem]:
     """ Change an endpoint
@@ -239,8 +242,7 @@ async def asyncio_detailed(
 
     Args:
         name (str):
-        body (EndpointChange): What is to be changed. Example: {'url':
-            'https://shop.example.com/hooks/v2'}.
+        body (EndpointChange | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -267,7 +269,7 @@ async def asyncio(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: EndpointChange,
+    body: EndpointChange | None | Unset = UNSET,
 
 ) -> Any | Endpoint | Problem | None:
     """ Change an endpoint
@@ -276,8 +278,7 @@ async def asyncio(
 
     Args:
         name (str):
-        body (EndpointChange): What is to be changed. Example: {'url':
-            'https://shop.example.com/hooks/v2'}.
+        body (EndpointChange | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
