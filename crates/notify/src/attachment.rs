@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::address::is_control;
+use crate::digest::sha256_hex;
 use crate::net::read_url;
 
 /// Most attachments of one message.
@@ -173,11 +174,6 @@ fn part_name(id: Uuid, n: u32) -> String {
     format!("{id}/{n:03}")
 }
 
-fn digest(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// A file to be stored.
 #[derive(Debug)]
 pub struct Upload<'a> {
@@ -206,7 +202,7 @@ pub async fn put(records: &dyn Records, id: Uuid, file: Upload<'_>) -> Result<St
         size: file.bytes.len() as u64,
         content_type: file.content_type.unwrap_or_else(|| guess(file.filename)).to_owned(),
         filename: file.filename.to_owned(),
-        sha256: digest(file.bytes),
+        sha256: sha256_hex(file.bytes),
         parts: u32::try_from(file.bytes.chunks(PART).len()).unwrap_or(u32::MAX),
         created_at: file.now,
         keep_until: file.now.plus(KEPT),
@@ -259,7 +255,7 @@ pub async fn load(records: &dyn Records, id: Uuid) -> Result<(Stored, Vec<u8>), 
         let text: String = part.body.parse().map_err(|_| AttachmentError::Damaged(id))?;
         bytes.extend(STANDARD.decode(text).map_err(|_| AttachmentError::Damaged(id))?);
     }
-    if digest(&bytes) != stored.sha256 {
+    if sha256_hex(&bytes) != stored.sha256 {
         return Err(AttachmentError::Damaged(id));
     }
     Ok((stored, bytes))

@@ -119,7 +119,7 @@ impl HttpTask {
 
 /// A lease token as it goes over the wire: 32 hexadecimal digits.
 pub fn token_text(token: LeaseToken) -> String {
-    token.to_bytes().iter().map(|b| format!("{b:02x}")).collect()
+    crate::digest::hex(&token.to_bytes())
 }
 
 /// A lease token as it came back; `None` when it is none.

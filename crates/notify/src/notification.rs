@@ -11,6 +11,7 @@ use crate::address::is_control;
 use crate::attachment::{Attachment, check_attachments};
 use crate::channel::ChannelKind;
 use crate::config::{DEFAULT_PROVIDER, MAX_PROVIDER_NAME, channel_lane};
+use crate::digest::sha256_hex;
 use crate::{AddressError, EmailAddress, Mailbox};
 
 /// Longest subject, in bytes: a header line holds 998 (RFC 5322 §2.1.1).
@@ -418,9 +419,7 @@ pub fn recipient_key(channel: ChannelKind, to: &Recipient) -> String {
     if key.len() <= posthaste_core::limits::MAX_KEY_BYTES {
         return key;
     }
-    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-    format!("{channel}:sha256:{hex}")
+    format!("{channel}:sha256:{}", sha256_hex(key.as_bytes()))
 }
 
 /// What is tried again, how often and when, unless a request says otherwise.

@@ -53,8 +53,7 @@ pub fn record_name(recipient: &str, category: Option<&str>) -> String {
     if name.len() <= most {
         return name;
     }
-    let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
-    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    crate::digest::sha256_hex(name.as_bytes())
 }
 
 impl Suppression {
