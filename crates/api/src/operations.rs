@@ -27,6 +27,7 @@ use posthaste_core::{
     Subscription, Task, TaskId, Timestamp,
 };
 use posthaste_notify::callback::Callback;
+use posthaste_notify::signing::Signing;
 use posthaste_notify::{HeldMessage, Notification};
 use posthaste_telemetry::publish;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,7 @@ struct Inner {
     audit: AuditState,
     metrics: Metrics,
     templates: send::TemplateCache,
+    signing: Signing,
     closing: CancellationToken,
     store_answered: AtomicBool,
     /// What the store calls itself, once it said so.
@@ -80,6 +82,7 @@ struct Inner {
 impl Api {
     /// Over `store`.
     pub fn new(store: Arc<dyn Store>, config: ApiConfig) -> Self {
+        let signing = Signing::new(store.clone(), config.signing.clone());
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -90,6 +93,7 @@ impl Api {
                 config,
                 metrics: Metrics::default(),
                 templates: send::TemplateCache::default(),
+                signing,
                 closing: CancellationToken::new(),
                 store_answered: AtomicBool::new(false),
                 store_kind: OnceLock::new(),
@@ -128,6 +132,10 @@ impl Api {
         &self.inner.store
     }
 
+    pub(crate) fn signing(&self) -> &Signing {
+        &self.inner.signing
+    }
+
     pub(crate) fn templates(&self) -> &send::TemplateCache {
         &self.inner.templates
     }
@@ -159,11 +167,7 @@ impl Api {
     /// [`ApiError::Unavailable`], [`ApiError::Full`].
     pub async fn notify(&self, caller: &Caller, notification: Notification) -> Result<Enqueued, ApiError> {
         check_notification(&notification)?;
-        let mut task = notification.into_task();
-        caller.claim(&mut task)?;
-        let request = EnqueueRequest { tasks: vec![task], idempotency: None };
-        let reply = self.store_tasks(request).await?;
-        self.inner.metrics.accepted(1);
+        let reply = self.enqueue_many(caller, vec![notification.into_task()], None).await?;
         reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))
     }
 
@@ -175,15 +179,11 @@ impl Api {
     pub async fn enqueue(
         &self,
         caller: &Caller,
-        mut task: NewTask,
+        task: NewTask,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<EnqueueAnswer, ApiError> {
-        caller.claim(&mut task)?;
-        let reply = self.store_tasks(EnqueueRequest { tasks: vec![task], idempotency }).await?;
+        let reply = self.enqueue_many(caller, vec![task], idempotency).await?;
         let task = reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))?;
-        if !reply.replayed && !task.duplicate {
-            self.inner.metrics.accepted(1);
-        }
         Ok(EnqueueAnswer { task: task.into(), replayed: reply.replayed })
     }
 

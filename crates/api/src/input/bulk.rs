@@ -26,17 +26,21 @@ pub(crate) fn mode(o: &mut Object<'_>, errors: &mut Errors) -> Mode {
     o.optional(errors, "mode", read).unwrap_or_default()
 }
 
+/// Refuses a list that is empty or longer than [`MAX_BATCH`]; whether it is neither.
+pub(crate) fn check_len(len: usize, loc: Vec<Loc>, errors: &mut Errors) -> bool {
+    let fine = (1..=MAX_BATCH).contains(&len);
+    if !fine {
+        errors.push(FieldError::new(loc, "list_length", format!("List should have 1 to {MAX_BATCH} items")));
+    }
+    fine
+}
+
 /// The list `field`: 1 to [`MAX_BATCH`] items.
 pub(crate) fn items<'v>(o: &mut Object<'v>, field: &'static str, errors: &mut Errors) -> Option<&'v [Value]> {
     let list = o.required(errors, field, |v| {
         v.as_array().ok_or_else(|| ("list_type", "Input should be a valid list".to_owned()))
     })?;
-    if list.is_empty() || list.len() > MAX_BATCH {
-        let msg = format!("List should have 1 to {MAX_BATCH} items");
-        errors.push(FieldError::new(o.loc(field), "list_length", msg));
-        return None;
-    }
-    Some(list)
+    check_len(list.len(), o.loc(field), errors).then_some(list)
 }
 
 /// Puts what is wrong with an item where the item is: `body.x` becomes `body.<field>.<index>.x`.

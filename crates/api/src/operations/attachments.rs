@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::routes::tasks::create::wall_clock;
+use crate::auth::now;
 use crate::{Api, ApiError, Caller, schema};
 
 /// An uploaded file.
@@ -72,7 +72,7 @@ impl Api {
     ) -> Result<AttachmentView, ApiError> {
         let id = Uuid::now_v7();
         let tenant = caller.tenant().map(|t| t.as_str().to_owned());
-        let file = Upload { bytes, filename, content_type, tenant, now: wall_clock() };
+        let file = Upload { bytes, filename, content_type, tenant, now: now() };
         let stored = attachment::put(self.store().as_ref(), id, file).await.map_err(failed)?;
         Ok(view(id, stored))
     }

@@ -4,27 +4,13 @@ use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{BatchId, State, TaskId, Timestamp};
 use serde::Serialize;
-use serde::ser::SerializeMap;
 use utoipa::ToSchema;
 
+use crate::view::StateCounts;
 use crate::{Api, ApiError, Caller, schema};
 
 /// Pages that are read of one batch at most.
 const MAX_PAGES: usize = 50;
-
-/// Tasks by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts(pub [u64; State::ALL.len()]);
-
-impl Serialize for Counts {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(Some(State::ALL.len()))?;
-        for state in State::ALL {
-            map.serialize_entry(state.as_str(), &self.0[usize::from(state.code())])?;
-        }
-        map.end()
-    }
-}
 
 /// How far a batch is.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -45,7 +31,7 @@ pub struct BatchStatus {
     pub created_at: Timestamp,
     /// Its tasks by state.
     #[schema(value_type = schema::StateCounts)]
-    pub counts: Counts,
+    pub counts: StateCounts,
 }
 
 impl Api {
@@ -58,7 +44,7 @@ impl Api {
         let first = tasks.iter().map(|t| t.2).min();
         let created_at =
             first.ok_or_else(|| ApiError::NotFound { what: format!("there is no batch {id}") })?;
-        let mut counts = Counts::default();
+        let mut counts = StateCounts([0; State::ALL.len()]);
         for (_, state, _) in &tasks {
             counts.0[usize::from(state.code())] += 1;
         }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::routes::tasks::create::wall_clock;
+use crate::auth::now;
 use crate::{Api, ApiError, Caller, schema};
 
 /// Tasks that one call looks at.
@@ -133,7 +133,7 @@ impl Api {
         dry_run: bool,
     ) -> Result<OperationView, ApiError> {
         self.sweep_operations().await?;
-        let now = wall_clock();
+        let now = now();
         let stored = Stored {
             action,
             filter: Filter {
@@ -240,7 +240,7 @@ impl Api {
                 s.state = Progress::Done;
             }
         }
-        s.updated_at = wall_clock();
+        s.updated_at = now();
         let body = Json::from_value(&s).map_err(|_| ApiError::Internal)?;
         self.store().put_record(RecordKind::Operation, &id.to_string(), body, expect).await?;
         Ok(view(id, &s))
@@ -271,7 +271,7 @@ impl Api {
     async fn sweep_operations(&self) -> Result<(), ApiError> {
         let oldest =
             self.store().list_records(RecordKind::Operation, RecordOrder::Ascending, None, SWEEP).await?;
-        let before = wall_clock().minus(KEPT);
+        let before = now().minus(KEPT);
         for record in oldest.iter().filter(|r| r.updated_at < before) {
             self.store().delete_record(RecordKind::Operation, &record.name, Expect::Any).await?;
         }

@@ -11,8 +11,8 @@ use posthaste_notify::{ChannelKind, Notification, Recipient};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::now;
 use crate::input::simple::{PageOf, records};
-use crate::routes::tasks::create::wall_clock;
 use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// Why an endpoint gets nothing any more.
@@ -84,7 +84,7 @@ fn view(name: &str, e: &Endpoint) -> EndpointView {
         name: name.to_owned(),
         url: e.url.clone(),
         description: e.description.clone(),
-        secrets: e.secrets.active(wall_clock()).len(),
+        secrets: e.secrets.active(now()).len(),
         disabled: e.disabled.as_ref().map(|d| DisabledView { reason: d.reason.clone(), at: d.at }),
         failing_since: e.failing_since,
         tenant: e.tenant.clone(),
@@ -156,7 +156,7 @@ impl Api {
     ) -> Result<SecretView, ApiError> {
         let url = change.url.unwrap_or_default();
         check(name, &url, change.description.as_deref())?;
-        let now = wall_clock();
+        let now = now();
         let mut secrets = Secrets::default();
         let secret = secrets.rotate(now, Duration::ZERO, secret);
         let endpoint = Endpoint {
@@ -210,7 +210,7 @@ impl Api {
         }
         match change.disabled {
             Some(true) if endpoint.disabled.is_none() => {
-                endpoint.disabled = Some(Disabled { reason: "manual".into(), at: wall_clock() });
+                endpoint.disabled = Some(Disabled { reason: "manual".into(), at: now() });
             }
             Some(false) => {
                 endpoint.disabled = None;
@@ -247,7 +247,7 @@ impl Api {
         secret: Option<SigningSecret>,
     ) -> Result<SecretView, ApiError> {
         let (mut endpoint, version) = self.endpoint(caller, name).await?;
-        let secret = endpoint.secrets.rotate(wall_clock(), overlap, secret);
+        let secret = endpoint.secrets.rotate(now(), overlap, secret);
         self.store_endpoint(name, &endpoint, version).await?;
         self.audit(caller, "endpoints.rotate", name).await;
         Ok(with_secret(name.as_str(), &endpoint, &secret))
@@ -259,7 +259,7 @@ impl Api {
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
     pub async fn endpoint_secret(&self, caller: &Caller, name: &Name) -> Result<SecretView, ApiError> {
         let (endpoint, _) = self.endpoint(caller, name).await?;
-        let secret = endpoint.secrets.active(wall_clock()).into_iter().next();
+        let secret = endpoint.secrets.active(now()).into_iter().next();
         let secret = secret.ok_or_else(super::fault("an endpoint without a secret"))?;
         self.audit(caller, "endpoints.secret", name).await;
         Ok(with_secret(name.as_str(), &endpoint, &secret))

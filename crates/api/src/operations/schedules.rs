@@ -6,7 +6,7 @@ use posthaste_worker::schedule::{self, MissedPolicy, Schedule, ScheduleError, St
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::routes::tasks::create::wall_clock;
+use crate::auth::now;
 use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// How many of the next ticks are told.
@@ -59,7 +59,7 @@ pub struct ScheduleView {
 
 impl From<StoredSchedule> for ScheduleView {
     fn from(s: StoredSchedule) -> Self {
-        let next_runs = schedule::next_ticks(&s.schedule, wall_clock(), TICKS);
+        let next_runs = schedule::next_ticks(&s.schedule, now(), TICKS);
         let Schedule { name, cron, time_zone, kind, queue, payload, policy, missed, paused } = s.schedule;
         Self {
             name,

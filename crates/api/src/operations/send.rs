@@ -13,7 +13,7 @@ use posthaste_notify::{ChannelKind, Notification, endpoint};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::routes::tasks::create::wall_clock;
+use crate::auth::now;
 use crate::{Api, ApiError, Caller, FieldError, Loc};
 
 /// How long a compiled template is believed to be the newest.
@@ -117,7 +117,7 @@ impl Api {
         let records = self.store().as_ref();
         let found = attachment::find(records, id).await.map_err(attachment_error)?;
         let own = found.filter(|f| {
-            f.keep_until > wall_clock()
+            f.keep_until > now()
                 && caller.tenant().is_none_or(|t| f.tenant.as_deref().is_none_or(|o| o == t.as_str()))
         });
         let Some(found) = own else { return Ok(None) };
@@ -187,9 +187,9 @@ impl Api {
 /// Until when a message may still be tried.
 fn needed_until(draft: &Draft) -> Timestamp {
     let due = match draft.envelope.due {
-        Due::Now => wall_clock(),
-        Due::At(at) => at.max(wall_clock()),
-        Due::After(delay) => wall_clock().plus(delay),
+        Due::Now => now(),
+        Due::At(at) => at.max(now()),
+        Due::After(delay) => now().plus(delay),
     };
     due.plus(KEPT)
 }

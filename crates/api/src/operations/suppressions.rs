@@ -9,8 +9,8 @@ use posthaste_notify::suppression::{self, Source, Suppression, record_name};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::now;
 use crate::input::simple::{PageOf, records};
-use crate::routes::tasks::create::wall_clock;
 use crate::view::TaskView;
 use crate::{Api, ApiError, Caller, schema};
 
@@ -118,7 +118,7 @@ impl Api {
             task: None,
             source: Source::Manual,
             category,
-            created_at: Some(wall_clock()),
+            created_at: Some(now()),
         };
         self.store().put_record(RecordKind::Suppression, &name, body.body(), Expect::Any).await?;
         self.audit(caller, "suppressions.put", "a recipient").await;

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::auth::now;
 use crate::input::simple::{PageOf, records};
-use crate::routes::tasks::create::wall_clock;
 use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// Tries to be the one who stores the next version.
@@ -172,7 +172,7 @@ impl Api {
                 None => (1, Expect::Absent),
                 Some(record) => (read(record)?.version + 1, Expect::Version(record.version)),
             };
-            let template = Template { version, created_at: wall_clock(), ..new.clone() };
+            let template = Template { version, created_at: now(), ..new.clone() };
             let body = Json::from_value(&template).map_err(|_| ApiError::Internal)?;
             // The version first: what is newest must never name one that is not there.
             let kept = version_name(name.as_str(), version);

@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use posthaste_core::broker::Enqueued;
-use posthaste_core::{BatchId, IdempotencyKey, State as TaskState, TaskId};
+use posthaste_core::{BatchId, IdempotencyKey, NewTask, State as TaskState, TaskId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -152,27 +152,50 @@ pub(crate) async fn handle(
     let read: Vec<_> = items.iter().map(read_one).collect();
     let good: Vec<_> = read.iter().filter_map(|r| r.as_ref().ok()).collect();
     let known = api.look_up(&caller, &good).await?;
-    let (mut tasks, mut places, mut wrong) = (Vec::with_capacity(read.len()), Vec::new(), Vec::new());
-    for (index, draft) in read.into_iter().enumerate() {
-        match draft.and_then(|d| d.into_task(&known)) {
-            Ok(task) => {
-                tasks.push(task);
-                places.push(index);
-            }
-            Err(errors) => wrong.push(ItemErrors { index, errors: relocate(errors, "notifications", index) }),
-        }
-    }
-    if !wrong.is_empty() && (mode == Mode::Strict || tasks.is_empty()) {
-        return Err(ApiError::Invalid(wrong.into_iter().flat_map(|w| w.errors).collect()));
-    }
+    let tasks = read.into_iter().map(|draft| draft.and_then(|d| d.into_task(&known)));
     let idempotency = key.map(|key| IdempotencyKey {
         tenant: caller.tenant().cloned(),
         operation: "notifications.batch",
         key,
         fingerprint: fingerprint(&value, None),
     });
-    let (batch, stored, replayed) = api.enqueue_batch(&caller, tasks, callback, idempotency).await?;
-    Ok(answer(&BatchView::new(batch, places, stored, wrong), replayed))
+    Asked { field: "notifications", mode, callback, idempotency }.store(&api, &caller, tasks).await
+}
+
+/// A batch as it was asked for, apart from its tasks.
+pub(crate) struct Asked {
+    /// The field of the body that lists them.
+    pub(crate) field: &'static str,
+    pub(crate) mode: Mode,
+    pub(crate) callback: Option<String>,
+    pub(crate) idempotency: Option<IdempotencyKey>,
+}
+
+impl Asked {
+    /// Stores what is good, unless one that is not fails all; the answer.
+    pub(crate) async fn store(
+        self,
+        api: &Api,
+        caller: &Caller,
+        read: impl Iterator<Item = Result<NewTask, Vec<FieldError>>>,
+    ) -> Result<Response, ApiError> {
+        let (mut tasks, mut places, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, task) in read.enumerate() {
+            match task {
+                Ok(task) => {
+                    tasks.push(task);
+                    places.push(index);
+                }
+                Err(errors) => wrong.push(ItemErrors { index, errors: relocate(errors, self.field, index) }),
+            }
+        }
+        if !wrong.is_empty() && (self.mode == Mode::Strict || tasks.is_empty()) {
+            return Err(ApiError::Invalid(wrong.into_iter().flat_map(|w| w.errors).collect()));
+        }
+        let (batch, stored, replayed) =
+            api.enqueue_batch(caller, tasks, self.callback, self.idempotency).await?;
+        Ok(answer(&BatchView::new(batch, places, stored, wrong), replayed))
+    }
 }
 
 fn read_one(value: &Value) -> Result<crate::operations::send::Draft, Vec<FieldError>> {

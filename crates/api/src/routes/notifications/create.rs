@@ -3,11 +3,11 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use posthaste_core::IdempotencyKey;
-use posthaste_core::limits::MAX_BATCH;
 use serde_json::Value;
 
 use super::batch::{BatchView, answer};
 use super::body::NotificationBody;
+use crate::input::bulk::check_len;
 use crate::input::draft::draft;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
@@ -93,12 +93,7 @@ fn read(value: &Value, errors: &mut Errors) -> (Vec<Draft>, bool) {
     let Some(list) = value.get("to").and_then(Value::as_array) else {
         return (one(value, value.get("to"), errors).into_iter().collect(), false);
     };
-    if list.is_empty() || list.len() > MAX_BATCH {
-        errors.push(FieldError::new(
-            ["body", "to"],
-            "list_length",
-            format!("List should have 1 to {MAX_BATCH} items"),
-        ));
+    if !check_len(list.len(), vec!["body".into(), "to".into()], errors) {
         return (Vec::new(), true);
     }
     if value.get("id").is_some_and(|v| !v.is_null()) {

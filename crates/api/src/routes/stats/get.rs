@@ -6,11 +6,11 @@ use axum::response::Response;
 use posthaste_core::Timestamp;
 use posthaste_core::limits::SERIES_KEPT;
 
+use crate::auth::now;
 use crate::detail::json_of;
 use crate::input::query::{Query, parsed};
 use crate::operations::stats::StatsView;
 use crate::responses::{BadHead, Common};
-use crate::routes::tasks::create::wall_clock;
 use crate::{Api, ApiError, schema};
 
 /// Longest period that one call sums up.
@@ -33,7 +33,7 @@ const MAX_PERIOD: std::time::Duration = std::time::Duration::from_secs(31 * 24 *
 )]
 pub(crate) async fn handle(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
     let mut q = Query::of(&uri);
-    let until = q.one("until", parsed).unwrap_or_else(wall_clock);
+    let until = q.one("until", parsed).unwrap_or_else(now);
     let from: Timestamp =
         q.one("from", parsed).unwrap_or_else(|| until.minus(std::time::Duration::from_secs(3600)));
     let step = q.one("step", |s| match s.parse::<u64>() {

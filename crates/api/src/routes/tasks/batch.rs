@@ -8,13 +8,13 @@ use utoipa::ToSchema;
 
 use super::create::{NewTaskBody, callback_url, fingerprint, idempotency_key, read_task};
 use crate::input::body::object;
-use crate::input::bulk::{self, Mode, relocate};
+use crate::input::bulk;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
 use crate::input::query;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
-use crate::routes::notifications::batch::{BatchView, ItemErrors, answer};
-use crate::{Api, ApiError, Caller, FieldError, schema};
+use crate::routes::notifications::batch::{Asked, BatchView};
+use crate::{Api, ApiError, Caller, FieldError, Loc, schema};
 
 /// Several tasks.
 #[derive(ToSchema, serde::Deserialize)]
@@ -64,40 +64,39 @@ pub(crate) async fn handle(
     let body = JsonBody::read(&parts.headers, body).await?;
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
-    let (value, _) = body.object(&mut errors, None)?;
-    let (_, raw) = body.object(&mut Errors::default(), Some("tasks"))?;
+    // Only as text: each payload is kept as it is written, and nothing is taken apart twice.
+    let (value, raw) = body.object(&mut errors, Some("tasks"))?;
     let callback = callback_url(&value, vec!["body".into()], &mut errors);
     let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) else {
         return Err(ApiError::Invalid(errors.0));
     };
     let mode = bulk::mode(&mut o, &mut errors);
     o.value("callback_url");
-    bulk::items(&mut o, "tasks", &mut errors);
+    o.value("tasks");
+    let items = items(raw, o.loc("tasks"), &mut errors);
     o.finish(&mut errors);
-    let raw = errors.into_result(raw)?.ok_or(ApiError::Internal)?;
-    // Read once more as text, so that each payload is kept as it is written.
-    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| ApiError::Internal)?;
-    let (mut tasks, mut places, mut wrong) = (Vec::with_capacity(items.len()), Vec::new(), Vec::new());
-    for (index, item) in items.into_iter().enumerate() {
-        match read_one(item) {
-            Ok(task) => {
-                tasks.push(task);
-                places.push(index);
-            }
-            Err(errors) => wrong.push(ItemErrors { index, errors: relocate(errors, "tasks", index) }),
-        }
-    }
-    if !wrong.is_empty() && (mode == Mode::Strict || tasks.is_empty()) {
-        return Err(ApiError::Invalid(wrong.into_iter().flat_map(|w| w.errors).collect()));
-    }
+    let Some(items) = errors.into_result(items)? else { return Err(ApiError::Internal) };
     let idempotency = key.map(|key| IdempotencyKey {
         tenant: caller.tenant().cloned(),
         operation: "tasks.batch",
         key,
-        fingerprint: fingerprint(&value, None),
+        fingerprint: fingerprint(&value, raw),
     });
-    let (batch, stored, replayed) = api.enqueue_batch(&caller, tasks, callback, idempotency).await?;
-    Ok(answer(&BatchView::new(batch, places, stored, wrong), replayed))
+    let tasks = items.into_iter().map(read_one);
+    Asked { field: "tasks", mode, callback, idempotency }.store(&api, &caller, tasks).await
+}
+
+/// The texts of the list.
+fn items<'a>(raw: Option<&'a RawValue>, loc: Vec<Loc>, errors: &mut Errors) -> Option<Vec<&'a RawValue>> {
+    let Some(raw) = raw.filter(|r| r.get() != "null") else {
+        errors.push(FieldError::missing(loc));
+        return None;
+    };
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+        errors.push(FieldError::new(loc, "list_type", "Input should be a valid list"));
+        return None;
+    };
+    bulk::check_len(items.len(), loc, errors).then_some(items)
 }
 
 fn read_one(item: &RawValue) -> Result<NewTask, Vec<FieldError>> {

@@ -6,9 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use posthaste_core::limits::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_SCHEDULE_AHEAD, MAX_UNIQUE_HOLD};
-use posthaste_core::{
-    Due, IdempotencyKey, Json, Kind, NewTask, Priority, RetryPolicy, Timestamp, Unique, UniqueHold,
-};
+use posthaste_core::{Due, IdempotencyKey, Json, Kind, NewTask, Priority, RetryPolicy, Unique, UniqueHold};
 use posthaste_notify::Notification;
 use posthaste_notify::http_task::{self, HttpTask};
 use posthaste_notify::net::read_url;
@@ -17,6 +15,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use crate::auth::now;
 use crate::detail::json_of;
 use crate::input::fields::{Errors, Object, id, integer, key, parsed, time, word};
 use crate::input::json::{JsonBody, unreadable};
@@ -262,7 +261,7 @@ pub(crate) fn read_due(o: &mut Object<'_>, at: &'static str, errors: &mut Errors
     match (at, delay) {
         (Some(at), delay) => {
             let due = at.plus(delay.unwrap_or_default());
-            if due > wall_clock().plus(MAX_SCHEDULE_AHEAD) {
+            if due > now().plus(MAX_SCHEDULE_AHEAD) {
                 let days = MAX_SCHEDULE_AHEAD.as_secs() / (24 * 3600);
                 let msg = format!("It should be at most {days} days ahead");
                 errors.push(FieldError::new(o.loc(field), "range_error", msg));
@@ -272,12 +271,6 @@ pub(crate) fn read_due(o: &mut Object<'_>, at: &'static str, errors: &mut Errors
         (None, Some(delay)) if !delay.is_zero() => Due::After(delay),
         (None, _) => Due::Now,
     }
-}
-
-/// This machine's clock, which is near enough to the store's for a bound of a year.
-pub(crate) fn wall_clock() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 pub(crate) fn read_unique(mut o: Object<'_>, errors: &mut Errors) -> Option<Unique> {

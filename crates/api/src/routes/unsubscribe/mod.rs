@@ -4,12 +4,9 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use posthaste_core::Records;
-use posthaste_notify::signing::Signing;
 use posthaste_notify::unsubscribe;
-use std::sync::Arc;
 
-use crate::routes::tasks::create::wall_clock;
+use crate::auth::now;
 use crate::{Api, ApiError};
 
 /// `GET /unsubscribe/{token}`: asks.
@@ -36,7 +33,7 @@ pub(crate) async fn act(State(api): State<Api>, Path(token): Path<String>) -> Re
         Ok(None) => return unknown(),
         Err(_) => return away(),
     };
-    match unsubscribe::apply(api.store().as_ref(), &request, wall_clock()).await {
+    match unsubscribe::apply(api.store().as_ref(), &request, now()).await {
         Ok(()) => page(
             StatusCode::OK,
             "You are unsubscribed",
@@ -51,9 +48,7 @@ pub(crate) async fn act(State(api): State<Api>, Path(token): Path<String>) -> Re
 }
 
 async fn read(api: &Api, token: &str) -> Result<Option<unsubscribe::Request>, ApiError> {
-    let records: Arc<dyn Records> = api.store().clone();
-    let signing = Signing::new(records, api.config().signing.clone());
-    let secrets = signing.secrets(wall_clock()).await?;
+    let secrets = api.signing().secrets(now()).await?;
     Ok(unsubscribe::open(&secrets, token))
 }
 
