@@ -4,6 +4,7 @@
 mod harness;
 
 mod audit;
+mod batches;
 mod documents;
 mod events;
 mod faults;

@@ -1,0 +1,72 @@
+//! Batches of tasks and of notifications: strict, permissive, repeated.
+
+use serde_json::json;
+
+use crate::harness::{Server, json, locs, problem};
+
+async fn send(s: &Server, path: &str, key: &str, body: &str) -> reqwest::Response {
+    let request = s.request("POST", path).header("idempotency-key", key);
+    request.header("content-type", "application/json").body(body.to_owned()).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn payloads_are_stored_as_they_were_written_and_a_repeat_stores_nothing() {
+    let s = Server::start().await;
+    let body = r#"{"tasks":[{"kind":"work","payload":{"b":1.0,"a":[1e2]}},{"kind":"work","payload":2}]}"#;
+    let first = send(&s, "/v1/tasks/batch", "k", body).await;
+    assert_eq!(first.status(), 202);
+    let (location, first) = (first.headers()["location"].clone(), json(first).await);
+    let id = first["data"][0]["id"].as_str().unwrap();
+    let stored = s.get(&format!("/v1/tasks/{id}")).await.text().await.unwrap();
+    assert!(stored.contains(r#""payload":{"b":1.0,"a":[1e2]}"#), "{stored}");
+    // Another order and other white space are the same request.
+    let again =
+        r#"{ "tasks": [{"payload":{"a":[1e2],"b":1.0},"kind":"work"}, {"kind":"work","payload":2}] }"#;
+    let again = send(&s, "/v1/tasks/batch", "k", again).await;
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(again.headers()["location"], location);
+    assert_eq!(json(again).await, first);
+    let other = r#"{"tasks":[{"kind":"work","payload":3}]}"#;
+    problem(send(&s, "/v1/tasks/batch", "k", other).await, 422, "idempotency-key-reused").await;
+    let batch = json(s.get(location.to_str().unwrap()).await).await;
+    assert_eq!((&batch["size"], &batch["counts"]["queued"]), (&json!(2), &json!(2)));
+}
+
+#[tokio::test]
+async fn one_bad_item_fails_all_unless_the_good_ones_are_asked_for() {
+    let s = Server::start().await;
+    for (path, field, good, bad, wrong) in [
+        (
+            "/v1/tasks/batch",
+            "tasks",
+            json!({"kind": "work", "payload": 1}),
+            json!({"kind": "work"}),
+            "payload",
+        ),
+        (
+            "/v1/notifications/batch",
+            "notifications",
+            json!({"to": "a@example.com"}),
+            json!({"to": "nobody"}),
+            "channel",
+        ),
+    ] {
+        let items = json!([good, bad, good]);
+        let reply = s.post_json(path, json!({ field: items })).await;
+        assert_eq!(locs(&problem(reply, 422, "invalid-request").await), [format!("body.{field}.1.{wrong}")]);
+        let reply = json(s.post_json(path, json!({ field: items, "mode": "permissive" })).await).await;
+        let places: Vec<_> = reply["data"].as_array().unwrap().iter().map(|d| d["index"].clone()).collect();
+        assert_eq!((places, &reply["errors"][0]["index"]), (vec![json!(0), json!(2)], &json!(1)));
+        for empty in [json!({}), json!({ field: null }), json!({ field: [] }), json!({ field: 1 })] {
+            let body = problem(s.post_json(path, empty).await, 422, "invalid-request").await;
+            assert_eq!(locs(&body), [format!("body.{field}")]);
+        }
+        problem(
+            s.post_json(path, json!({ field: [bad], "mode": "permissive" })).await,
+            422,
+            "invalid-request",
+        )
+        .await;
+    }
+    assert_eq!(json(s.get("/v1/tasks").await).await["data"].as_array().map(Vec::len), Some(4));
+}
