@@ -176,8 +176,6 @@ impl Server {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        // The cryptography of https://, which reqwest is built without; a second time changes nothing.
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         // A proxy of the environment would be asked for loopback, too.
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(posthaste_notify::net::tls())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use posthaste_notify::{EmailAddress, Notification};
+use posthaste_notify::EmailAddress;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::args::{duration, json_arg, text_of, time_arg};
 use crate::commands::batches;
 use crate::commands::tasks::view;
 use crate::exit::Stop;
-use crate::http::{Refused, Server, ServerArg, block_on};
+use crate::http::{Server, ServerArg, block_on};
 use crate::output::Out;
 
 /// The largest attachment that the server takes, in bytes.
@@ -111,7 +111,9 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
             }
             body.insert("attachments".into(), attachments.into());
         }
-        let sent = post(&server, body, args.idempotency_key.as_deref()).await?;
+        let call = server.call(Method::POST, "v1/notifications")?;
+        let call = call.idempotent(args.idempotency_key.as_deref());
+        let sent = call.json(&Value::Object(body)).send().await?;
         if let Some(batch) = sent.get("batch_id").and_then(Value::as_str) {
             return match args.wait {
                 None => out.either(&sent, batch),
@@ -214,30 +216,6 @@ impl Args {
         }
         Ok(())
     }
-}
-
-/// Sends the request; a server that does not know notifications yet gets a plain e-mail as a task.
-async fn post(server: &Server, body: Map<String, Value>, key: Option<&str>) -> anyhow::Result<Value> {
-    let call = server.call(Method::POST, "v1/notifications")?.idempotent(key);
-    let body = Value::Object(body);
-    let error = match call.json(&body).send().await {
-        Ok(sent) => return Ok(sent),
-        Err(error) => error,
-    };
-    let unknown = error.downcast_ref::<Refused>().is_some_and(|r| matches!(r.status, 404 | 405));
-    let Some(task) = as_task(&body).filter(|_| unknown) else { return Err(error) };
-    server.call(Method::POST, "v1/tasks")?.idempotent(key).json(&task).send().await
-}
-
-/// A message that is nothing but its content, as the task that it becomes.
-fn as_task(body: &Value) -> Option<Value> {
-    let mut payload = body.clone();
-    payload.as_object_mut()?.entry("channel").or_insert_with(|| "email".into());
-    let notification: Notification = serde_json::from_value(payload).ok()?;
-    let task = notification.into_task();
-    Some(
-        json!({"kind": task.kind, "queue": task.queue, "lane": task.lane, "payload": task.payload, "retry": task.policy}),
-    )
 }
 
 /// `name` or `name@version`.
