@@ -228,12 +228,16 @@ pub async fn find(records: &dyn Records, id: Uuid) -> Result<Option<Stored>, Att
     record.body.parse().map(Some).map_err(|_| AttachmentError::Damaged(id))
 }
 
-/// Keeps a file until at least `until`.
+/// Keeps a file, as it was [found](find), until at least `until`.
 ///
 /// # Errors
-/// [`AttachmentError`].
-pub async fn keep(records: &dyn Records, id: Uuid, until: Timestamp) -> Result<(), AttachmentError> {
-    let mut stored = find(records, id).await?.ok_or(AttachmentError::NotFound(id))?;
+/// [`AttachmentError::Store`].
+pub async fn keep(
+    records: &dyn Records,
+    id: Uuid,
+    mut stored: Stored,
+    until: Timestamp,
+) -> Result<(), AttachmentError> {
     if stored.keep_until < until {
         stored.keep_until = until;
         let body = Json::from_value(&stored).expect("strings and numbers are JSON");

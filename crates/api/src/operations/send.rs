@@ -121,8 +121,9 @@ impl Api {
                 && caller.tenant().is_none_or(|t| f.tenant.as_deref().is_none_or(|o| o == t.as_str()))
         });
         let Some(found) = own else { return Ok(None) };
-        attachment::keep(records, id, until).await.map_err(attachment_error)?;
-        Ok(Some(found.size))
+        let size = found.size;
+        attachment::keep(records, id, found, until).await.map_err(attachment_error)?;
+        Ok(Some(size))
     }
 
     /// A template ready to be filled in; `None` when there is none.
