@@ -21,6 +21,8 @@ NOT_HANDED_THROUGH = {
     "POSTHASTE_DATA_DIR": "of the embedded store, which `up` alone uses",
     "POSTHASTE_STORE": "REDIS_URL says it in a container",
     "POSTHASTE_SERVER": "of the commands that talk to a running server",
+    "POSTHASTE_KEY": "of the commands that talk to a running server",
+    "POSTHASTE_KEY_FILE": "of the commands that talk to a running server",
 }
 # What the program reads beside its settings, with its default.
 NOT_A_SETTING = {"POSTHASTE_CONFIG": "./posthaste.toml"}
