@@ -167,7 +167,8 @@ impl CallbackHandler {
         let event = "task.finished";
         let found = self.store.get(&[id]).await.map_err(|e| store_error(&e))?.into_iter().next().flatten();
         let Some(task) = found else {
-            let gone = News { event, at: cx.task().created_at, data: json!({"id": id, "state": Value::Null}) };
+            let gone =
+                News { event, at: cx.task().created_at, data: json!({"id": id, "state": Value::Null}) };
             return Ok((age(cx) >= ON_ITS_WAY).then_some(gone));
         };
         if !task.state.is_final() {

@@ -347,7 +347,8 @@ impl Notification {
         }
         if self.unsubscribe.is_some() && !self.cc.is_empty() {
             // One message, one link: whoever got a copy would unsubscribe the recipient with it.
-            problems.refuse("unsubscribe", "A message with copies cannot be unsubscribed from: send it to each.");
+            problems
+                .refuse("unsubscribe", "A message with copies cannot be unsubscribed from: send it to each.");
         }
         if let Some(category) = &self.unsubscribe {
             let good = |c: &str| !c.is_empty() && c.len() <= MAX_EVENT && c.bytes().all(is_word_byte);

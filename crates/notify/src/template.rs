@@ -349,7 +349,8 @@ fn check_source(part: &'static str, source: &str) -> Result<(), TemplateError> {
             return refuse(format!("Line {line}: there is no statement {word:?} in templates."));
         }
         // What a loop over itself writes is collected before any bound sees it.
-        if word == "for" && code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == "recursive")
+        if word == "for"
+            && code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == "recursive")
         {
             let line = line_of(source, rest);
             return refuse(format!("Line {line}: a loop cannot be recursive."));

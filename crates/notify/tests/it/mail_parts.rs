@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailparse::MailHeaderMap;
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
-use posthaste_core::{Claimed, Failure, FailureClass as C, Outcome, RecordKind, RecordOrder, Records, Timestamp};
+use posthaste_core::{
+    Claimed, Failure, FailureClass as C, Outcome, RecordKind, RecordOrder, Records, Timestamp,
+};
 use posthaste_notify::attachment::{self, MAX_ATTACHMENT_BYTES, Upload};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::{Notification, NotifyConfig, NotifyHandler, unsubscribe};
@@ -63,7 +65,8 @@ impl Rig {
 
     /// One attempt at an e-mail with these fields; marks only when something was sent.
     async fn send(&self, fields: Value, tenant: Option<&str>) -> Result<SunkMessage, Failure> {
-        let mut wire = json!({"channel": "email", "to": "dev@example.com", "subject": "Hi", "message": "Text"});
+        let mut wire =
+            json!({"channel": "email", "to": "dev@example.com", "subject": "Hi", "message": "Text"});
         wire.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let n: Notification = serde_json::from_value(wire).unwrap();
         let tenant = tenant.map(|t| t.parse().unwrap());

@@ -38,12 +38,7 @@ fn too_large() -> Failure {
     Failure::new(FailureClass::Permanent, why)
 }
 
-async fn one(
-    a: &Attachment,
-    means: &Means,
-    tenant: Option<&str>,
-    most: usize,
-) -> Result<File, Failure> {
+async fn one(a: &Attachment, means: &Means, tenant: Option<&str>, most: usize) -> Result<File, Failure> {
     let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
     let mut content_type = a.content_type().to_owned();
     let bytes = if let Some(content) = &a.content {

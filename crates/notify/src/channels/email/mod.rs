@@ -159,7 +159,8 @@ impl EmailChannel {
         let (_, signing) =
             self.means.stored.as_ref().ok_or_else(|| permanent("Links are signed by a store."))?;
         let secrets = signing.secrets(now()).await.map_err(|e| store_error(&e))?;
-        let newest = secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
+        let newest =
+            secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
         let token = unsubscribe::mint(newest, &message.recipient_key(), category);
         Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
     }
