@@ -209,7 +209,7 @@ async fn what_must_not_be_called_is_not_and_takes_no_mark() {
 #[tokio::test]
 async fn a_batch_is_told_of_once_all_of_it_is_final() {
     let rig = Rig::new().await;
-    let batch = BatchId::from_uuid(uuid::Uuid::from_u128(7));
+    let batch = BatchId::from_uuid(uuid::Uuid::from_bytes([7; 16]));
     let member = || NewTask { batch: Some(batch), ..posthaste_testkit::task("x", json!({})) };
     let ids = rig.enqueue(vec![member(), member()]).await;
     rig.store.cancel(&ids[..1]).await.unwrap();
@@ -237,11 +237,11 @@ async fn a_batch_is_told_of_once_all_of_it_is_final() {
 #[tokio::test]
 async fn what_is_not_there_is_on_its_way_at_first_and_removed_later() {
     let rig = Rig::new().await;
-    let batch = BatchId::from_uuid(uuid::Uuid::from_u128(7));
+    let batch = BatchId::from_uuid(uuid::Uuid::from_bytes([7; 16]));
     let one = NewTask { batch: Some(batch), ..posthaste_testkit::task("x", json!({})) };
     let ids = rig.enqueue(vec![one]).await;
     rig.store.cancel(&ids).await.unwrap();
-    let nobody = TaskId::from_uuid(uuid::Uuid::from_u128(9));
+    let nobody = TaskId::from_uuid(uuid::Uuid::from_bytes([9; 16]));
     for about in [rig.about(Some((batch, 3)), None), rig.about(None, Some(nobody))] {
         let early = rig.tell(Duration::ZERO, about.clone()).await;
         assert!(matches!(early, Outcome::Snooze { .. }), "{early:?}");
