@@ -258,7 +258,7 @@ async fn one_click_unsubscribes_from_its_category_and_from_nothing_else() {
     assert_eq!(of("List-Unsubscribe-Post"), ["List-Unsubscribe=One-Click"]);
     let links = of("List-Unsubscribe");
     assert_eq!(links.len(), 1, "{links:?}");
-    let token = links[0].strip_prefix("<https://post.example/unsubscribe/").unwrap();
+    let token = links[0].trim().strip_prefix("<https://post.example/unsubscribe/").unwrap();
     let token = token.strip_suffix('>').unwrap();
     let request = unsubscribe::open(std::slice::from_ref(&rig.secret), token).unwrap();
     let now = Timestamp::from_millis(1);
