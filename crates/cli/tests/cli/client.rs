@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::support::{Up, posthaste, run, stderr, stdout};
 
 /// A server and how it is asked.
-struct Asked<'a> {
-    dir: &'a Path,
-    url: String,
+pub(crate) struct Asked<'a> {
+    pub(crate) dir: &'a Path,
+    pub(crate) url: String,
 }
 
 impl Asked<'_> {
@@ -20,19 +20,19 @@ impl Asked<'_> {
     }
 
     /// Its text, once it has succeeded.
-    fn text(&self, args: &[&str]) -> String {
+    pub(crate) fn text(&self, args: &[&str]) -> String {
         let out = self.run(args);
         assert_eq!(out.status.code(), Some(0), "{args:?}: {}{}", stdout(&out), stderr(&out));
         stdout(&out)
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let text = self.text(&[args, &["--json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{args:?}: {e}: {text}"))
     }
 
     /// What it says on the way out, with this code.
-    fn fails(&self, args: &[&str], code: i32) -> String {
+    pub(crate) fn fails(&self, args: &[&str], code: i32) -> String {
         let out = self.run(args);
         assert_eq!(out.status.code(), Some(code), "{args:?}: {}{}", stdout(&out), stderr(&out));
         stderr(&out)

@@ -3,6 +3,8 @@
 
 mod apart;
 mod client;
+mod import;
+mod resources;
 mod support;
 mod traces;
 mod up;
