@@ -13,7 +13,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{api, bench, completions, config, doctor, health, openapi, send, tasks, up, worker, workers};
+use commands::{
+    api, backup, bench, completions, config, doctor, health, migrate, openapi, restore, send, tasks, up,
+    worker, workers,
+};
 use output::Out;
 
 /// A request is mostly small allocations on several threads, which glibc serves slowly.
@@ -27,8 +30,8 @@ const EXIT_CODES: &str = "Exit codes:
   2   wrong usage or configuration
   3   the server cannot be reached
   4   the task ended without success (send --wait, tasks watch)
-  75  the data directory is locked or cannot be used now (up)
-  78  Redis is not fit for this configuration: version, eviction, number of shards (up, api, worker)";
+  75  the data directory is locked or cannot be used now (up, restore, migrate)
+  78  the store is not fit: version, eviction or number of shards of Redis, or it has moved (up, api, worker)";
 
 /// Accepts notifications and other background tasks over HTTP, keeps them in a durable queue, runs
 /// them with retries, and shows what happened to each.
@@ -65,6 +68,12 @@ enum Verb {
     Doctor(doctor::Args),
     /// Show the configuration in force and where each value came from
     Config(config::Args),
+    /// Write everything that a store holds to a file, also while a server runs
+    Backup(backup::Args),
+    /// Fill an empty store from a backup
+    Restore(restore::Args),
+    /// Move everything from one store to another: any store to any, any number of shards
+    Migrate(migrate::Args),
     /// Measure this machine and Posthaste on it
     Bench(bench::Args),
     /// Print the OpenAPI document
@@ -87,6 +96,9 @@ fn main() -> ExitCode {
         Verb::Health(args) => health::run(args, file, out),
         Verb::Doctor(args) => doctor::run(args, file, out),
         Verb::Config(args) => config::run(args, file, out),
+        Verb::Backup(args) => backup::run(args, file, out),
+        Verb::Restore(args) => restore::run(args, file, out),
+        Verb::Migrate(args) => migrate::run(args, file, out),
         Verb::Bench(args) => bench::run(args, out),
         Verb::Openapi => openapi::run(out),
         Verb::Completions(args) => completions::run(args, out),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod apart;
+mod moving;
 mod support;
 mod up;
 mod verbs;
