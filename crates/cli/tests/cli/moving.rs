@@ -167,7 +167,7 @@ async fn a_store_moves_from_any_to_any_and_back() {
         let moved = run(dir.path(), &args);
         assert!(moved.status.success(), "{step:?}: {}", stderr(&moved));
         let said: serde_json::Value = serde_json::from_str(&stdout(&moved)).unwrap();
-        assert_eq!((&said["tasks"], &said["moved"]["left"]), (&1_200.into(), &0.into()), "{step:?}");
+        assert_eq!(said["tasks"], 1_200, "{step:?}");
         let (there, name, shards): (Arc<dyn Store>, _, _) = match i {
             0 => (redis(&server, "one", None).await, "one", 1),
             1 => (redis(&server, "eight", None).await, "eight", 8),
@@ -200,7 +200,7 @@ async fn a_move_that_was_killed_is_gone_on_with() {
     store.close().await;
     let (from, to) = (format!("sqlite:{}", first.display()), server.url());
     let args = ["migrate", "--from", &from, "--to", &to, "--to-shards", "4"];
-    let there = redis(&server, "default", Some(4)).await;
+    let there = redis(&server, "posthaste", Some(4)).await;
     let mut child = posthaste(dir.path(), &args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let part = loop {
         let moved: u64 = by_state(&there.counts().await.unwrap()).iter().sum();
@@ -245,7 +245,7 @@ async fn a_backup_is_taken_beside_a_server_and_restored_elsewhere() {
     store.close().await;
     let size = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().len();
     assert!(size("small.ndjson.gz") * 2 < size("plain.ndjson"));
-    let there = redis(&server, "default", Some(3)).await;
+    let there = redis(&server, "posthaste", Some(3)).await;
     let restored = run(dir.path(), &["restore", "small.ndjson.gz", "--store", &server.url()]);
     assert!(restored.status.success(), "{}", stderr(&restored));
     assert_same(&before, &content(&*there).await);
@@ -278,7 +278,7 @@ async fn a_backup_is_taken_beside_a_server_and_restored_elsewhere() {
 async fn a_store_whose_workers_live_is_not_moved() {
     let dir = tempfile::tempdir().unwrap();
     let server = RedisServer::start(&RedisOptions::default());
-    let store = redis(&server, "default", None).await;
+    let store = redis(&server, "posthaste", None).await;
     furnish(&*store, 10).await;
     let now = Timestamp::from_millis(0);
     let worker = posthaste_core::broker::WorkerInfo {
