@@ -22,7 +22,7 @@ pub(crate) enum Stop {
     /// The data directory cannot be used now; trying again later may help: 75 (EX_TEMPFAIL).
     #[error("{0}")]
     StoreBusy(String),
-    /// The store is not fit for this configuration, and starting again changes nothing: 78 (EX_CONFIG).
+    /// The store is not fit for this configuration or has moved, and starting again changes nothing: 78 (EX_CONFIG).
     #[error("{0}")]
     StoreUnfit(String),
     /// It failed and said so already: 1, and nothing is printed.

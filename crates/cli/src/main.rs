@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    api, audit, batches, bench, completions, config, doctor, endpoints, health, import, keys, lanes, openapi,
-    providers, queues, recipients, sandbox, schedules, send, stats, suppressions, tasks, templates, up,
-    whoami, worker, workers,
+    api, audit, backup, batches, bench, completions, config, doctor, endpoints, health, import, keys, lanes,
+    migrate, openapi, providers, queues, recipients, restore, sandbox, schedules, send, stats, suppressions,
+    tasks, templates, up, whoami, worker, workers,
 };
 use output::Out;
 
@@ -34,8 +34,8 @@ const EXIT_CODES: &str = "Exit codes:
   3   the server cannot be reached
   4   a task ended without success (send --wait, tasks create --wait, tasks watch, batches watch)
   5   part was done and part refused (import, suppressions import)
-  75  the data directory is locked or cannot be used now (up)
-  78  Redis is not fit for this configuration: version, eviction, number of shards (up, api, worker)";
+  75  the data directory is locked or cannot be used now (up, restore, migrate)
+  78  the store is not fit: version, eviction or number of shards of Redis, or it has moved (up, api, worker)";
 
 /// Accepts notifications and other background tasks over HTTP, keeps them in a durable queue, runs
 /// them with retries, and shows what happened to each.
@@ -103,6 +103,12 @@ enum Verb {
     Doctor(doctor::Args),
     /// Show the configuration in force and where each value came from
     Config(config::Args),
+    /// Write everything that a store holds to a file, also while a server runs
+    Backup(backup::Args),
+    /// Fill an empty store from a backup
+    Restore(restore::Args),
+    /// Move everything from one store to another: any store to any, any number of shards
+    Migrate(migrate::Args),
     /// Measure this machine and Posthaste on it
     Bench(bench::Args),
     /// Print the OpenAPI document
@@ -140,6 +146,9 @@ fn main() -> ExitCode {
         Verb::Health(args) => health::run(args, file, out),
         Verb::Doctor(args) => doctor::run(args, file, out),
         Verb::Config(args) => config::run(args, file, out),
+        Verb::Backup(args) => backup::run(args, file, out),
+        Verb::Restore(args) => restore::run(args, file, out),
+        Verb::Migrate(args) => migrate::run(args, file, out),
         Verb::Bench(args) => bench::run(args, out),
         Verb::Openapi => openapi::run(out),
         Verb::Completions(args) => completions::run(args, out),

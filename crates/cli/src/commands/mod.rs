@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod batches;
 pub(crate) mod bench;
 pub(crate) mod completions;
@@ -12,11 +13,14 @@ pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod lanes;
+pub(crate) mod migrate;
+mod moving;
 pub(crate) mod openapi;
 mod pause;
 pub(crate) mod providers;
 pub(crate) mod queues;
 pub(crate) mod recipients;
+pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
 pub(crate) mod send;

@@ -4,6 +4,7 @@
 mod apart;
 mod client;
 mod import;
+mod moving;
 mod resources;
 mod support;
 mod traces;

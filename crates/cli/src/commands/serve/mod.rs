@@ -23,6 +23,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::moving;
+use crate::exit::Stop;
 use crate::logs;
 use crate::output::Out;
 use crate::settings::store::Role;
@@ -166,6 +168,14 @@ async fn start(
     out: Out,
 ) -> anyhow::Result<Infallible> {
     store.answers().await?;
+    // Moved by `posthaste migrate`: what is done here now would be done there, too. A store that cannot tell has other worries.
+    if let Ok(Some(mark)) = moving::mark_of(&*store.seam(), moving::MOVED).await {
+        let there = mark.store;
+        let problem = format!(
+            "this store has moved to {there}: start on that one, or take the mark back with `posthaste migrate --from … --unmark`"
+        );
+        return Err(Stop::StoreUnfit(problem).into());
+    }
     if config.role.runs_tasks() {
         runner.start(config, store.seam(), tracer).await?;
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use posthaste_broker_redis::{OpenError as RedisError, RedisStore};
 use posthaste_broker_sqlite::{OpenError as SqliteError, SqliteConfig, SqliteStore};
+use posthaste_core::limits::Retention;
 use posthaste_core::{ErrorClass, Store};
 use tokio::time::Instant;
 
@@ -34,14 +35,22 @@ impl OpenStore {
     /// # Errors
     /// A store that cannot be used; says what to do.
     pub(crate) async fn open(config: &ServerConfig) -> anyhow::Result<Self> {
-        match &config.store {
+        Self::open_at(&config.store, config.retention).await
+    }
+
+    /// Opens a store that need not be the one that is served.
+    ///
+    /// # Errors
+    /// As [`OpenStore::open`].
+    pub(crate) async fn open_at(store: &StoreConfig, retention: Retention) -> anyhow::Result<Self> {
+        match store {
             StoreConfig::Embedded(dir) => {
                 let mut sqlite = SqliteConfig::new(dir);
-                sqlite.retention = config.retention;
+                sqlite.retention = retention;
                 SqliteStore::open(sqlite).await.map(Self::Embedded).map_err(embedded_error)
             }
             StoreConfig::Redis(redis) => {
-                RedisStore::open(redis.open_with(config.retention)).map(Self::Redis).map_err(redis_error)
+                RedisStore::open(redis.open_with(retention)).map(Self::Redis).map_err(redis_error)
             }
         }
     }
