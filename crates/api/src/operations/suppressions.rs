@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::now;
+use crate::input::path::RecipientPath;
 use crate::input::simple::{PageOf, records};
 use crate::view::TaskView;
 use crate::{Api, ApiError, Caller, schema};
@@ -96,20 +97,25 @@ impl Api {
         Ok((found.iter().filter_map(view).collect(), next))
     }
 
-    /// Why a recipient, named as the list names it, is not written to.
-    pub(crate) async fn suppression(&self, name: &str) -> Result<SuppressionView, ApiError> {
-        let found = self.store().get_record(RecordKind::Suppression, name).await?;
-        found.as_ref().and_then(view).ok_or_else(none)
+    /// Why a recipient is not written to.
+    pub(crate) async fn suppression(&self, named: &RecipientPath) -> Result<SuppressionView, ApiError> {
+        for name in names(named) {
+            if let Some(record) = self.store().get_record(RecordKind::Suppression, &name).await? {
+                return view(&record).ok_or_else(none);
+            }
+        }
+        Err(none())
     }
 
     /// Lists a recipient by hand.
     pub(crate) async fn suppress(
         &self,
         caller: &Caller,
-        recipient: &str,
+        recipient: &RecipientPath,
         reason: Option<String>,
         category: Option<String>,
     ) -> Result<SuppressionView, ApiError> {
+        let recipient = &recipient.key;
         let name = record_name(recipient, category.as_deref());
         let body = Suppression {
             channel: recipient.split(':').next().unwrap_or("email").to_owned(),
@@ -122,16 +128,19 @@ impl Api {
         };
         self.store().put_record(RecordKind::Suppression, &name, body.body(), Expect::Any).await?;
         self.audit(caller, "suppressions.put", "a recipient").await;
-        self.suppression(&name).await
+        let stored = self.store().get_record(RecordKind::Suppression, &name).await?;
+        stored.as_ref().and_then(view).ok_or_else(none)
     }
 
     /// Lets a recipient be written to again.
-    pub(crate) async fn release(&self, caller: &Caller, name: &str) -> Result<(), ApiError> {
-        if !self.store().delete_record(RecordKind::Suppression, name, Expect::Any).await? {
-            return Err(none());
+    pub(crate) async fn release(&self, caller: &Caller, named: &RecipientPath) -> Result<(), ApiError> {
+        for name in names(named) {
+            if self.store().delete_record(RecordKind::Suppression, &name, Expect::Any).await? {
+                self.audit(caller, "suppressions.delete", "a recipient").await;
+                return Ok(());
+            }
         }
-        self.audit(caller, "suppressions.delete", "a recipient").await;
-        Ok(())
+        Err(none())
     }
 
     /// Whether somebody got what was sent to them.
@@ -161,6 +170,12 @@ impl Api {
         let more = page.next_cursor.is_some();
         Ok(RecipientView { recipient: recipient.to_owned(), got_it, counts, more, latest, suppressions })
     }
+}
+
+/// The records that a path may mean: as people name a recipient, `email:` in front or not, and as the list names it, which may
+/// have a category in front or be a digest.
+fn names(named: &RecipientPath) -> [String; 2] {
+    [record_name(&named.key, None), named.raw.clone()]
 }
 
 fn none() -> ApiError {

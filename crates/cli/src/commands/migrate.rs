@@ -7,8 +7,7 @@ use posthaste_core::{Expect, RecordKind, Store};
 use serde_json::json;
 
 use super::moving::{
-    FILLING, MOVED, Mark, Moved, Progress, Source, import, is_empty, mark_of, open, set_mark, store_config,
-    tasks,
+    FILLING, MOVED, Mark, Moved, Progress, Source, begin, end, import, open, set_mark, store_config, tasks,
 };
 use crate::exit::Stop;
 use crate::http::block_on;
@@ -39,7 +38,7 @@ pub(crate) struct Args {
     /// Into a store that holds something: what is there stays as it is
     #[arg(long)]
     merge: bool,
-    /// Take back the mark of an earlier move, so that the first store can be used again
+    /// Take back the mark of an earlier move, or of one that was broken off, so that the store can be used
     #[arg(long, conflicts_with = "to")]
     unmark: bool,
 }
@@ -86,7 +85,9 @@ fn name(config: &StoreConfig) -> String {
 
 async fn unmark(config: &StoreConfig) -> anyhow::Result<()> {
     let store = open(config).await?;
-    store.seam().delete_record(RecordKind::Setting, MOVED, Expect::Any).await?;
+    for mark in [MOVED, FILLING] {
+        store.seam().delete_record(RecordKind::Setting, mark, Expect::Any).await?;
+    }
     store.close().await;
     Ok(())
 }
@@ -119,18 +120,7 @@ async fn move_between(
         bail!(Stop::Usage(problem));
     }
     let mark = Mark { store: name(from) };
-    let goes_on = mark_of(&**target, FILLING).await?.as_ref() == Some(&mark);
-    let was_empty = goes_on || is_empty(&**target).await?;
-    if !was_empty && !args.merge {
-        let problem = format!(
-            "{} is not empty; choose another store or namespace, or add --merge: what is there stays, and the rest is added",
-            to.shown()
-        );
-        bail!(Stop::Usage(problem));
-    }
-    if was_empty {
-        set_mark(&**target, FILLING, &mark).await?;
-    }
+    let was_empty = begin(&**target, &mark, args.merge, &to.shown()).await?;
     let before = tasks(&**source).await?;
     let moved = copy(&Source::Store(source.clone()), &**target, before).await?;
     let (after, there) = (tasks(&**source).await?, tasks(&**target).await?);
@@ -143,7 +133,9 @@ async fn move_between(
     if there < after || (was_empty && there != after) {
         bail!("{} holds {there} tasks, {} holds {after}: run this again", to.shown(), from.shown());
     }
-    target.delete_record(RecordKind::Setting, FILLING, Expect::Any).await?;
+    if was_empty {
+        end(&**target).await?;
+    }
     set_mark(&**source, MOVED, &Mark { store: name(to) }).await?;
     Ok((moved, there))
 }

@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use posthaste_core::Store;
 use posthaste_core::limits::MAX_PORTABLE;
 use serde_json::json;
 
 use super::moving::file::Reader;
-use super::moving::{Moved, Progress, import, is_empty, open, store_config};
-use crate::exit::Stop;
+use super::moving::{Mark, Moved, Progress, begin, end, import, open, store_config};
 use crate::http::block_on;
 use crate::output::Out;
 use crate::settings::store::StoreConfig;
@@ -34,7 +32,7 @@ pub(crate) struct Args {
     merge: bool,
 }
 
-/// Stores what the backup holds. It may be run again: what is there already is left.
+/// Stores what the backup holds. One that was broken off is gone on with by the same command.
 ///
 /// # Errors
 /// Wrong settings, or a store that is not empty (2); a file that was cut or changed, or a store that does not take it (1); a
@@ -73,21 +71,22 @@ async fn fill_store(
     merge: bool,
     shown: &str,
 ) -> anyhow::Result<Moved> {
-    if !merge && !is_empty(store).await? {
-        let problem = format!(
-            "{shown} is not empty; choose another store or namespace, or add --merge: what is there stays, and the rest is added"
-        );
-        bail!(Stop::Usage(problem));
-    }
-    let progress = Progress::new(reader.header().tasks);
+    let header = reader.header();
+    let mark = Mark { store: format!("a backup of {} of {}", header.store, header.made_at) };
+    let progress = Progress::new(header.tasks);
+    let begun = begin(store, &mark, merge, shown).await?;
     let mut moved = Moved::default();
     loop {
         let items = reader.next(MAX_PORTABLE)?;
         if items.is_empty() {
-            return Ok(moved);
+            break;
         }
         moved.add(&items);
         moved.left += import(store, items).await?.left as u64;
         progress.at(&moved);
     }
+    if begun {
+        end(store).await?;
+    }
+    Ok(moved)
 }

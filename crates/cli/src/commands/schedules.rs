@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::json_arg;
 use crate::http::{Server, ServerArg, block_on, segment};
-use crate::listing::{self, Column, Limit, Sure, said, show, text, words};
+use crate::listing::{self, Column, Sure, said, show, text, words};
 use crate::output::Out;
 
 const COLUMNS: &[Column] = &[
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// List schedules
-    List(Limit),
+    List,
     /// Show a schedule and when it runs next
     Get(Named),
     /// Make a schedule, or replace it
@@ -105,8 +105,8 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
 
 async fn act(server: &Server, verb: Verb, out: Out) -> anyhow::Result<()> {
     match verb {
-        Verb::List(limit) => {
-            let found = listing::fetch(server, "v1/schedules", &[], limit.limit).await?;
+        Verb::List => {
+            let found = listing::data(&server.get("v1/schedules", &[]).await?);
             listing::print(out, COLUMNS, &found, "no schedules")
         }
         Verb::Get(named) => show(out, &server.get(&named.path(), &[]).await?),

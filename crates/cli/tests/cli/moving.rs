@@ -211,7 +211,11 @@ async fn a_move_that_was_killed_is_gone_on_with() {
         }
     };
     assert!(part < 6_000, "it was done before it was killed");
-    assert!(!run(dir.path(), &["restore", "none", "--store", &to]).status.success());
+    // Nobody takes the part for the whole.
+    let refused =
+        posthaste(dir.path(), &["api", "--addr", "127.0.0.1:0"]).env("REDIS_URL", &to).output().unwrap();
+    assert_eq!(refused.status.code(), Some(78), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("not whole"), "{}", stderr(&refused));
     let again = run(dir.path(), &args);
     assert!(again.status.success(), "{}", stderr(&again));
     assert!(stdout(&again).contains("in place already"), "{}", stdout(&again));
@@ -272,6 +276,40 @@ async fn a_backup_is_taken_beside_a_server_and_restored_elsewhere() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("cut"), "{}", stderr(&refused));
     assert!(!dir.path().join("empty").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_was_killed_is_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(&RedisOptions::default());
+    let store = sqlite(&dir.path().join("first")).await;
+    furnish(&*store, 6_000).await;
+    let before = content(&*store).await;
+    store.close().await;
+    let from = format!("sqlite:{}/first", dir.path().display());
+    for name in ["first.gz", "second.gz"] {
+        assert!(run(dir.path(), &["backup", name, "--store", &from]).status.success());
+    }
+    let to = server.url();
+    let args = ["restore", "first.gz", "--store", &to];
+    let there = redis(&server, "posthaste", None).await;
+    let mut child = posthaste(dir.path(), &args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    while by_state(&there.counts().await.unwrap()).iter().sum::<u64>() == 0 {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        by_state(&there.counts().await.unwrap()).iter().sum::<u64>() < 6_000,
+        "done before it was killed"
+    );
+    // Another backup is not poured into it; the same one is gone on with.
+    let other = run(dir.path(), &["restore", "second.gz", "--store", &to]);
+    assert_eq!(other.status.code(), Some(2), "{}", stderr(&other));
+    let again = run(dir.path(), &args);
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert!(stdout(&again).contains("in place already"), "{}", stdout(&again));
+    assert_same(&before, &content(&*there).await);
+    let done = run(dir.path(), &args);
+    assert_eq!(done.status.code(), Some(2), "it is whole, and no longer empty: {}", stderr(&done));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,16 +14,16 @@ use crate::{Api, ApiError, Caller};
 /// The recipient is written to again.
 #[utoipa::path(
     delete, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "delete_suppression",
-    params(("recipient" = String, Path, description = "The recipient, as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
     responses((status = 204, description = "Deleted."), Common, BadHead, OnOne)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
     caller: Caller,
-    RecipientPath { raw, .. }: RecipientPath,
+    named: RecipientPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    api.release(&caller, &raw).await?;
+    api.release(&caller, &named).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -32,14 +32,14 @@ pub(crate) struct Body {
 /// The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
 #[utoipa::path(
     put, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "put_suppression",
-    params(("recipient" = String, Path, description = "The recipient, as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
     request_body(content = Option<Body>, content_type = "application/json", description = "May be left out."),
     responses((status = 200, description = "Stored.", body = SuppressionView), Common, BadHead, WithBody)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
     caller: Caller,
-    RecipientPath { key, .. }: RecipientPath,
+    named: RecipientPath,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (reason, category) = simple::body(request, |o, errors| {
@@ -48,7 +48,7 @@ pub(crate) async fn handle(
         Some((reason, category))
     })
     .await?;
-    Ok(json_of(StatusCode::OK, &api.suppress(&caller, &key, reason, category).await?))
+    Ok(json_of(StatusCode::OK, &api.suppress(&caller, &named, reason, category).await?))
 }
 
 fn reason(v: &serde_json::Value) -> Result<String, Refusal> {

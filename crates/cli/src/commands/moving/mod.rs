@@ -15,6 +15,7 @@ use posthaste_core::{Expect, Json, RecordKind, Store};
 use serde::{Deserialize, Serialize};
 
 use super::serve::store::OpenStore;
+use crate::exit::Stop;
 use crate::settings::store::{Role, StoreConfig};
 use crate::settings::{self};
 
@@ -134,6 +135,35 @@ pub(crate) async fn mark_of(store: &dyn Store, name: &str) -> anyhow::Result<Opt
 /// Those of the store.
 pub(crate) async fn set_mark(store: &dyn Store, name: &str, mark: &Mark) -> anyhow::Result<()> {
     store.put_record(RecordKind::Setting, name, Json::from_value(mark)?, Expect::Any).await?;
+    Ok(())
+}
+
+/// Makes sure that a store may be filled: it is empty, or this very move was broken off before, or what is there shall stay.
+/// Says whether it is marked as being filled, until [`end`]: no server starts on a part of something.
+///
+/// # Errors
+/// A store that holds something else (2); those of the store.
+pub(crate) async fn begin(store: &dyn Store, mark: &Mark, merge: bool, shown: &str) -> anyhow::Result<bool> {
+    let goes_on = mark_of(store, FILLING).await?.as_ref() == Some(mark);
+    if !goes_on && !is_empty(store).await? {
+        if merge {
+            return Ok(false);
+        }
+        let problem = format!(
+            "{shown} is not empty; choose another store or namespace, or add --merge: what is there stays, and the rest is added"
+        );
+        return Err(Stop::Usage(problem).into());
+    }
+    set_mark(store, FILLING, mark).await?;
+    Ok(true)
+}
+
+/// The store is whole.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn end(store: &dyn Store) -> anyhow::Result<()> {
+    store.delete_record(RecordKind::Setting, FILLING, Expect::Any).await?;
     Ok(())
 }
 

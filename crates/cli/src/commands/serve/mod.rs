@@ -168,14 +168,7 @@ async fn start(
     out: Out,
 ) -> anyhow::Result<Infallible> {
     store.answers().await?;
-    // Moved by `posthaste migrate`: what is done here now would be done there, too. A store that cannot tell has other worries.
-    if let Ok(Some(mark)) = moving::mark_of(&*store.seam(), moving::MOVED).await {
-        let there = mark.store;
-        let problem = format!(
-            "this store has moved to {there}: start on that one, or take the mark back with `posthaste migrate --from … --unmark`"
-        );
-        return Err(Stop::StoreUnfit(problem).into());
-    }
+    refuse_moved(&*store.seam()).await?;
     if config.role.runs_tasks() {
         runner.start(config, store.seam(), tracer).await?;
     }
@@ -314,6 +307,27 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
         version: VERSION,
         ..ApiConfig::default()
     }
+}
+
+/// Moved by `posthaste migrate`: what is done here now would be done there, too. Or not whole yet. A store that cannot tell has
+/// other worries.
+async fn refuse_moved(store: &dyn posthaste_core::Store) -> anyhow::Result<()> {
+    if let Ok(Some(mark)) = moving::mark_of(store, moving::MOVED).await {
+        let there = mark.store;
+        return Err(Stop::StoreUnfit(format!(
+            "this store has moved to {there}: start on that one, or take the mark back with `posthaste migrate --from … --unmark`"
+        ))
+        .into());
+    }
+    if let Ok(Some(mark)) = moving::mark_of(store, moving::FILLING).await {
+        let from = mark.store;
+        return Err(Stop::StoreUnfit(format!(
+            "this store is not whole: it was being filled from {from}. Run that `posthaste migrate` or `restore` again to its end, \
+             or take the mark back with `posthaste migrate --from … --unmark`"
+        ))
+        .into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
