@@ -331,6 +331,7 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use posthaste_core::TaskId;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::keys::mint;
@@ -350,6 +351,15 @@ mod tests {
         }
         for bad in ["", "x", "é", "00", "0000", &"0".repeat(40), &"A".repeat(45), &"f".repeat(48)] {
             assert_eq!(cursor_parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_no_cursor_or_the_one_that_was_given(text in "[0-9a-fA-F]{0,60}|.{0,40}") {
+            if let Some(place) = cursor_parse(&text) {
+                prop_assert_eq!(cursor(place), text.to_lowercase());
+            }
         }
     }
 }

@@ -470,6 +470,7 @@ pub(crate) fn corrupt(what: impl Into<String>) -> BrokerError {
 #[cfg(test)]
 mod tests {
     use posthaste_core::{Kind, QueueName};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::keys::mint;
@@ -590,5 +591,34 @@ mod tests {
         assert_eq!(t.worker, WorkerId::new("h:1:a").ok());
         let c = r.claimed(key, &route(), &run, None).expect("claimed");
         assert_eq!((c.attempt, c.started, c.payload.as_str()), (6, true, "1"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_a_clear_error(
+            has in any::<u8>(), is in any::<u8>(), place in any::<u8>(), rest in prop::collection::vec(any::<u8>(), 0..160),
+        ) {
+            let key = mint(5, 6, 7);
+            let bytes = [&[has, is, place], rest.as_slice()].concat();
+            if let Ok(record) = Record::parse(key, &bytes) {
+                let _ = (record.ext(key), record.created_at(key), record.task(key, seen(&route(), None)));
+            }
+            let _ = Run::parse(&bytes);
+        }
+
+        #[test]
+        fn a_record_with_one_byte_changed_or_cut_is_read_or_a_clear_error(at in 0_usize..200, to in any::<u8>(), cut in 0_usize..200) {
+            let key = mint(5, 6, 7);
+            let ext = br#"{"tenant":"acme","trace":"00-a"}"#;
+            let mut whole = bytes(has::EXT, 0, State::Queued, &[&[4, 1], &time(7_000), &time(6_000), &[0, ext.len() as u8], ext, b"{}"]);
+            prop_assert!(Record::parse(key, &whole).is_ok());
+            if let Some(byte) = whole.get_mut(at) {
+                *byte = to;
+            }
+            whole.truncate(cut);
+            if let Ok(record) = Record::parse(key, &whole) {
+                let _ = (record.ext(key), record.task(key, seen(&route(), None)));
+            }
+        }
     }
 }

@@ -386,6 +386,8 @@ fn db_of(text: &str) -> Result<i64, UrlError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn url(text: &str) -> RedisUrl {
@@ -475,6 +477,20 @@ mod tests {
         }
         for text in ["redis://redis", "redis+cluster://localhost,other", "redis://10.0.0.1"] {
             assert!(!url(text).is_loopback(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_url_that_is_refused_is_not_repeated(
+            scheme in "rediss?|redis\\+(cluster|sentinel)|valkeys?|unix|http|",
+            rest in "[a-z0-9@:/?#%&=,.\\[\\]é -]{0,30}",
+        ) {
+            let text = format!("{scheme}://user:hunter2hunter2@{rest}");
+            match RedisUrl::parse(&text) {
+                Ok(url) => prop_assert!(!format!("{url}").contains("hunter2"), "{}", url),
+                Err(e) => prop_assert!(!e.to_string().contains("hunter2"), "{}", e),
+            }
         }
     }
 }

@@ -432,6 +432,8 @@ fn check(seq: i64) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -441,6 +443,17 @@ mod tests {
         }
         for bad in ["", "x", "000000000000000000", "ffffffffffffffffff", "00000000000000zz5a", "é"] {
             assert_eq!(cursor_parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_no_cursor_or_the_one_that_was_given(text in "[0-9a-fA-F]{17,19}|.{0,20}", seq in 0..i64::MAX) {
+            for text in [text, cursor(seq)] {
+                if let Some(seq) = cursor_parse(&text) {
+                    prop_assert_eq!(cursor(seq), text.to_lowercase());
+                }
+            }
         }
     }
 }

@@ -252,6 +252,8 @@ impl<'de> Deserialize<'de> for EmailAddress {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -325,5 +327,53 @@ mod tests {
     fn debug_hides_the_address() {
         let a: EmailAddress = "dev@example.com".parse().unwrap();
         assert!(!format!("{a:?}").contains("dev"));
+    }
+
+    /// Texts that are nearly addresses, with what has broken mail programs among them.
+    fn nearly() -> impl Strategy<Value = String> {
+        let parts = prop_oneof![
+            Just("@"),
+            Just("."),
+            Just("a"),
+            Just("example"),
+            Just("com"),
+            Just("xn--"),
+            Just("-"),
+            Just("[192.0.2.1]"),
+            Just("[IPv6:::1]"),
+            Just("\r\n"),
+            Just("Bcc:"),
+            Just(" "),
+            Just("\""),
+            Just("<"),
+            Just(">"),
+            Just(","),
+            Just("é"),
+            Just("例え"),
+            Just("\u{2028}"),
+            Just("\0"),
+            Just("%0d%0a"),
+            Just("a.b+c"),
+            Just("ß"),
+            Just("\u{200d}"),
+            Just("1"),
+        ];
+        prop::collection::vec(parts, 0..9).prop_map(|p| p.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_one_address_that_cannot_leave_its_line(text in prop_oneof![nearly(), ".{0,40}", "[a-z.]{1,20}@[a-z.-]{1,30}"]) {
+            let Ok(address) = text.parse::<EmailAddress>() else { return Ok(()) };
+            prop_assert_eq!(address.to_string(), text.as_str());
+            let wire = address.to_wire();
+            let alone = |c: char| !is_control(c) && !c.is_whitespace() && !"<>,;\"".contains(c);
+            prop_assert!(wire.chars().all(alone), "{:?}", wire);
+            prop_assert!(wire.len() <= MAX_ADDRESS && wire.matches('@').count() == 1, "{:?}", wire);
+            prop_assert!(wire.rsplit('@').next().is_some_and(str::is_ascii), "{:?}", wire);
+            // What is remembered of it is found again by what was sent.
+            let sent: EmailAddress = wire.parse().map_err(|e| TestCaseError::fail(format!("{wire:?}: {e}")))?;
+            prop_assert_eq!(sent.suppression_name(), address.suppression_name());
+        }
     }
 }

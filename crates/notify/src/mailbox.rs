@@ -80,6 +80,8 @@ impl<'de> Deserialize<'de> for Mailbox {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -97,5 +99,16 @@ mod tests {
         assert_eq!("A <a@example.com".parse::<Mailbox>(), Err(MailboxError::Form));
         assert_eq!("A <a@example.com> B".parse::<Mailbox>(), Err(MailboxError::Form));
         assert!("A <nobody>".parse::<Mailbox>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_one_line_and_reads_back(text in "[a-zA-Zé \"<>,@.\r\n\0\\-]{0,40}|[a-z \",]{0,10}<[a-z]{1,5}@[a-z]{1,5}\\.com>") {
+            let Ok(mailbox) = text.parse::<Mailbox>() else { return Ok(()) };
+            let written = mailbox.to_string();
+            prop_assert!(!written.chars().any(is_control), "{:?}", written);
+            let again: Mailbox = written.parse().map_err(|e| TestCaseError::fail(format!("{written:?}: {e}")))?;
+            prop_assert_eq!(again.address, mailbox.address);
+        }
     }
 }

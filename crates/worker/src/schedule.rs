@@ -401,6 +401,8 @@ impl Times {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -482,5 +484,45 @@ mod tests {
         let times = Times::new("* * * * *", "UTC").expect("valid");
         let due = times.due(at("2026-01-31T12:10:00Z"), at("2026-01-31T11:10:00Z"), MissedPolicy::RunAll);
         assert_eq!(due, Due { run: Vec::new(), latest: None });
+    }
+
+    /// Expressions that are nearly cron.
+    fn nearly() -> impl Strategy<Value = String> {
+        let field = prop_oneof![
+            Just("*".to_owned()),
+            "[0-9]{1,2}",
+            "[0-9]{1,2}-[0-9]{1,2}",
+            "\\*/[0-9]{1,2}",
+            "[0-9]{1,2}(,[0-9]{1,2}){1,3}",
+            Just("L".to_owned()),
+            Just("MON-FRI".to_owned()),
+            Just("5#2".to_owned()),
+            Just("15W".to_owned()),
+            Just("?".to_owned()),
+            Just("FEB".to_owned()),
+        ];
+        prop::collection::vec(field, 4..8).prop_map(|f| f.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn any_expression_is_refused_or_has_ticks_that_only_go_on(
+            cron in prop_oneof![3 => nearly(), 1 => ".{0,30}"],
+            zone in prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("America/Sao_Paulo"), Just("Australia/Lord_Howe"), Just("x/../y")],
+            now in 0_i64..4_000_000_000_000,
+        ) {
+            let Ok(times) = Times::new(&cron, zone) else { return Ok(()) };
+            let mut at = Timestamp::from_millis(now);
+            for _ in 0..4 {
+                let Some(next) = times.after(at) else { break };
+                prop_assert!(next > at, "{} in {}: {} after {}", cron, zone, next, at);
+                prop_assert_eq!(next.as_millis() % 1_000, 0);
+                at = next;
+            }
+            let due = times.due(Timestamp::from_millis(now - 7 * 86_400_000), Timestamp::from_millis(now), MissedPolicy::RunAll);
+            prop_assert!(due.run.len() <= MAX_MISSED_TICKS);
+            prop_assert!(due.run.is_sorted_by(|a, b| a < b), "{} in {}: {:?}", cron, zone, due.run);
+            prop_assert!(due.run.iter().all(|t| t.as_millis() <= now && t.as_millis() > now - 7 * 86_400_000));
+        }
     }
 }

@@ -294,6 +294,8 @@ fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k s
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -391,6 +393,21 @@ mod tests {
                 assert!(!error.contains(secret), "{text}: {error}");
             }
             assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_read_or_refused_with_its_name(
+            text in prop_oneof![
+                "[a-z_]{1,10} = [\"0-9a-z.:\\[\\]{}]{0,12}(\n[a-z_]{1,10} = \"[^\"]{0,8}\"){0,3}",
+                "\\[providers\\.[a-z-]{1,6}\\]\ntype = \"(smtp|slack|ntfy|x)\"\n[a-z]{1,6} = (\"[^\"]{0,10}\"|[0-9]{1,3}|\\[\\])",
+                ".{0,80}",
+            ],
+        ) {
+            if let Err(e) = resolve(&file(&text)) {
+                prop_assert!(e.to_string().contains("posthaste.toml"), "{}", e);
+            }
         }
     }
 }

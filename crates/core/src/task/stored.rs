@@ -235,6 +235,8 @@ pub fn cut(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn attempt(n: u32, message: Option<&str>) -> Attempt {
@@ -283,5 +285,26 @@ mod tests {
     fn long_messages_are_cut_between_characters() {
         assert_eq!(cut(&"ä".repeat(2000)).len(), MAX_ERROR_BYTES);
         assert!(cut(&format!("x{}", "ä".repeat(2000))).len() < MAX_ERROR_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_log_or_a_clear_error(text in "(\\[{0,2}[0-9,\"a-z\\]\\[:null-]{0,40}\\]{0,2})|.{0,40}") {
+            let _ = (log_parse(Some(&text)), Ext::parse(Some(&text)));
+        }
+
+        #[test]
+        fn whatever_an_attempt_says_reads_back(
+            message in prop::option::of(".{0,60}"), code in prop::option::of("[0-9. a-z\"\\[\\],]{0,12}"), before in 0_u32..60,
+        ) {
+            let mut log = None;
+            for n in 0..before {
+                log = Some(log_append(log.as_deref(), &attempt(n, None)).expect("a list"));
+            }
+            let last = Attempt { code, ..attempt(before, message.as_deref()) };
+            let log = log_append(log.as_deref(), &last).expect("a list");
+            let kept = log_parse(Some(&log)).expect("reads");
+            prop_assert_eq!(kept.last(), Some(&last));
+        }
     }
 }

@@ -157,7 +157,7 @@ struct Answer {
     body: std::ops::Range<usize>,
 }
 
-/// Reads one answer with a `Content-Length` into `buffer`.
+/// Reads one answer with a `Content-Length`, or with none to read, into `buffer`.
 async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Answer> {
     let bad = |what: &str| std::io::Error::other(what.to_owned());
     let mut filled = 0;
@@ -169,7 +169,13 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::R
         filled += got;
         if let Some(head) = find(&buffer[..filled], b"\r\n\r\n") {
             let body = head + 4;
-            let length = content_length(&buffer[..head]).ok_or_else(|| bad("an answer without a length"))?;
+            let status: u16 = std::str::from_utf8(&buffer[9..12])
+                .ok()
+                .and_then(|s| s.parse().ok())
+                .ok_or_else(|| bad("no HTTP"))?;
+            // 204 has no body, and so no length.
+            let length = content_length(&buffer[..head]).or_else(|| (status == 204).then_some(0));
+            let length = length.ok_or_else(|| bad("an answer without a length"))?;
             if length > MAX_ANSWER {
                 return Err(bad("an answer that is too large"));
             }
@@ -177,8 +183,7 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::R
                 buffer.resize(body + length, 0);
             }
             stream.read_exact(&mut buffer[filled.min(body + length)..body + length]).await?;
-            let status = std::str::from_utf8(&buffer[9..12]).ok().and_then(|s| s.parse().ok());
-            return Ok(Answer { status: status.ok_or_else(|| bad("no HTTP"))?, body: body..body + length });
+            return Ok(Answer { status, body: body..body + length });
         }
         if filled == buffer.len() {
             return Err(bad("a head that is too large"));
