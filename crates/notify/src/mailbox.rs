@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_taken_is_one_line_and_reads_back(text in "[a-zA-Zé \"<>,@.\r\n\0\\-]{0,40}|[a-z \",]{0,10}<[a-z]{1,5}@[a-z]{1,5}\\.com>") {
+        fn what_is_taken_is_one_line_and_reads_back(text in "[a-zA-Zé \"<>,@.\r\n\0\\-]{0,40}|[a-z \",\r\n\0]{0,10}<[a-z]{1,5}@[a-z]{1,5}\\.com>") {
             let Ok(mailbox) = text.parse::<Mailbox>() else { return Ok(()) };
             let written = mailbox.to_string();
             prop_assert!(!written.chars().any(is_control), "{:?}", written);
