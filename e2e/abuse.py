@@ -22,6 +22,8 @@ MIB = 1024 * 1024
 SIGNING = "whsec_" + base64.b64encode(b"what the installation signs with").decode()
 SECRET = "abuse-0123456789abcdef0123456789abcdef"
 GUESS = "g" * 43
+# How long a stream believes what it knew of its key, and a little more.
+KEY_BELIEVED_S = 1.2
 
 
 def ended(client, task_id, timeout=30):
@@ -301,17 +303,30 @@ def keys(checks, server):
     checks.equal("a key in use", client.get("/v1/tasks", headers=auth).status, 200)
     events = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     events.request("GET", "/v1/events", headers=auth)
-    stream = events.getresponse()
-    checks.equal("  also on a stream", stream.status, 200)
+    stream, opened = events.getresponse(), time.monotonic()
+    checks.equal("  also on a stream", (stream.status, stream.readline()[:1]), (200, b":"))
+    # The check of a stream's key is good for a second.
+    wait_until("what the stream knows of its key is old", lambda: time.monotonic() > opened + KEY_BELIEVED_S, 5)
     checks.equal("  is revoked", ask(SECRET, f"/v1/keys/{made['id']}", "DELETE").status, 200)
     checks.equal("  and refused on the connection that it used", client.get("/v1/tasks", headers=auth).status, 401)
     checks.equal("  for sending, too", client.post("/v1/notifications", {"to": "a@example.com"}, headers=auth).status, 401)
+    revoked = time.monotonic()
+    later = ask(SECRET, "/v1/tasks", "POST", json_body={"kind": "later", "payload": {}, "delay_ms": 3_600_000})
+    checks.equal("  what is done after that", later.status, 202)
     try:
-        stream.read()
-        checks.check("  and its stream ends", True)
+        told = stream.read().strip()
+        checks.equal("  its stream does not tell", told, b"")
+        checks.at_most("  but ends, seconds", round(time.monotonic() - revoked, 1), 5)
     except TimeoutError:
-        checks.check("  and its stream ends", False)
+        checks.check("  its stream ends", False)
     events.close()
+    page = server.client().get(f"/sign-in?next={quote(SCRIPT)}", headers={"Accept": "text/html"})
+    checks.check("the page to sign in has nobody's script", page.status == 200 and not any(m in page.text() for m in MARKUP), page)
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    for away in ("//example.com/", "https://example.com/", "/\\example.com", "javascript:alert(1)"):
+        entered = server.client().request("POST", "/sign-in", body=f"key={SECRET}&next={quote(away)}".encode(), headers=form)
+        where = entered.headers.get("location", "")
+        checks.check(f"who signs in is not sent to {away}", entered.status == 303 and "example.com" not in where and where.startswith("/"), where)
     guesses = [f"ph_{n:012}_{GUESS}" for n in range(30)] + [SECRET[:-1] + c for c in "xyz"] + [made["token"][:-1] + "!"]
     codes = [ask(guess).status for guess in guesses]
     checks.check("no guess is let in", set(codes) <= {401, 429}, codes)
