@@ -10,7 +10,7 @@ case $mode in write | check) ;; *)
   ;;
 esac
 bin=${POSTHASTE_BIN:-../target/debug/posthaste}
-python=python/src/posthaste_client/_generated
+python=python/src/posthaste_client/raw
 typescript=typescript/src/schema.d.ts
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT

@@ -50,12 +50,12 @@ def run(checks):
             server.start()
             env |= {"POSTHASTE_URL": server.url, "POSTHASTE_KEY": SECRET}
             python(checks, env)
-            if shutil.which("npm"):
+            if shutil.which("node") and shutil.which("npm"):
                 typescript(checks, env)
             elif os.environ.get("REQUIRE_ALL") == "1":
-                checks.check("npm is there", False, "run make setup")
+                checks.check("node and npm are there", False, "run make setup")
             else:
-                checks.skip("the TypeScript client", "npm is not installed; run make setup")
+                checks.skip("the TypeScript client", "node or npm is not installed; run make setup")
             server.terminate()
 
 

@@ -22,11 +22,11 @@ class HttpSink:
     """`behave(request)` returns bytes to send, an iterator of pieces of an answer, or None to stay silent until the
     client leaves. Each connection has a thread: loads here are small."""
 
-    def __init__(self, behave=None):
+    def __init__(self, behave=None, host="127.0.0.1", port=0):
         self.behave = behave or (lambda _request: answer(204))
         self.requests, self.connections = [], 0
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = socket.create_server((host, port), backlog=512)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -6,7 +6,7 @@ import unittest
 import httpx
 
 from posthaste_client import Posthaste, PosthasteError, TaskFailed, WaitTimeout
-from posthaste_client.api.queues import list_queues
+from posthaste_client.raw.api.queues import list_queues
 
 URL = os.environ.get("POSTHASTE_URL", "http://127.0.0.1:8000")
 KEY = os.environ.get("POSTHASTE_KEY")
@@ -50,14 +50,15 @@ class ClientTest(unittest.TestCase):
 
     def test_a_problem_names_the_field(self):
         with self.assertRaises(PosthasteError) as caught:
-            self.posthaste.send("nobody", message="x")
+            self.posthaste.send("nobody", channel="email", message="x")
         self.assertEqual((caught.exception.status, caught.exception.type), (422, "invalid-request"))
         self.assertTrue(any("to" in e["loc"] for e in caught.exception.errors))
 
     def test_a_task_that_fails_is_told_with_its_reason(self):
-        sent = self.posthaste.enqueue("notify", {"channel": "pigeon", "to": "x"})
-        with self.assertRaises(TaskFailed):
+        sent = self.posthaste.enqueue("http", {"url": "http://127.0.0.1:9/"})
+        with self.assertRaises(TaskFailed) as caught:
             self.posthaste.result(sent["id"])
+        self.assertEqual(caught.exception.task["error"]["class"], "permanent")
 
     def test_a_task_that_does_not_end_is_waited_for_only_so_long(self):
         sent = self.posthaste.enqueue("nobody.runs.this", {}, delay_ms=3_600_000)

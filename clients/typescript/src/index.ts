@@ -96,7 +96,7 @@ export class Posthaste {
     notifications: Body[],
     fields: Body = {},
     idempotencyKey?: string,
-  ): Promise<components["schemas"]["NotificationBatch"]> {
+  ): Promise<components["schemas"]["BatchAccepted"]> {
     return this.#enqueue("/v1/notifications/batch", { notifications, ...fields }, idempotencyKey);
   }
 

@@ -31,7 +31,7 @@ test("a batch answers for each", async () => {
 });
 
 test("a problem names the field", async () => {
-  await assert.rejects(posthaste.send("nobody", { message: "x" }), (error: unknown) => {
+  await assert.rejects(posthaste.send("nobody", { channel: "email", message: "x" }), (error: unknown) => {
     assert.ok(error instanceof PosthasteError);
     assert.equal(error.status, 422);
     assert.equal(error.type, "invalid-request");
@@ -41,8 +41,12 @@ test("a problem names the field", async () => {
 });
 
 test("a task that fails is told with its reason", async () => {
-  const sent = await posthaste.enqueue("notify", { channel: "pigeon", to: "x" });
-  await assert.rejects(posthaste.result(sent.id), TaskFailed);
+  const sent = await posthaste.enqueue("http", { url: "http://127.0.0.1:9/" });
+  await assert.rejects(posthaste.result(sent.id), (error: unknown) => {
+    assert.ok(error instanceof TaskFailed);
+    assert.equal(error.task.error?.class, "permanent");
+    return true;
+  });
 });
 
 test("a task that does not end is waited for only so long", async () => {

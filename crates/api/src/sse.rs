@@ -131,13 +131,17 @@ impl Source {
     async fn next(&mut self) -> Option<(String, bool)> {
         loop {
             let closing = self.api.closing().clone();
+            let delivery = tokio::select! {
+                d = self.events.next() => Some(d?),
+                () = closing.cancelled() => return None,
+                () = tokio::time::sleep(KEEP_ALIVE) => None,
+            };
+            // After the wait, which may have been long: what came meanwhile is not for a key that has ended since.
             if !self.may_go_on().await {
                 return None;
             }
-            let delivery = tokio::select! {
-                d = self.events.next() => d?,
-                () = closing.cancelled() => return None,
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some((": keep-alive\n\n".into(), true)),
+            let Some(delivery) = delivery else {
+                return Some((": keep-alive\n\n".into(), true));
             };
             let mut out = String::new();
             let more = match delivery {

@@ -9,7 +9,7 @@ from typing import Any, Iterable, Mapping
 
 import httpx
 
-from ._generated import AuthenticatedClient, Client
+from .raw import AuthenticatedClient, Client
 
 # What a server says when it may be asked again, by its own account: nothing was accepted.
 _AGAIN = (429, 503)
@@ -55,7 +55,7 @@ class Posthaste:
         self._retries = retries
         arguments: dict[str, Any] = {"base_url": url.rstrip("/"), "timeout": httpx.Timeout(timeout),
                                      "httpx_args": {"transport": transport} if transport else {}}
-        #: For the functions of `posthaste_client.api`.
+        #: For the functions of `posthaste_client.raw.api`.
         self.raw: Client | AuthenticatedClient = (
             AuthenticatedClient(token=key, **arguments) if key else Client(**arguments))
         self._http = self.raw.get_httpx_client()

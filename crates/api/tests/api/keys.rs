@@ -1,6 +1,6 @@
 //! Keys: who is let in where, and who not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use posthaste_api::{ApiConfig, ConfiguredKey};
 use posthaste_core::RecordKind;
@@ -148,6 +148,24 @@ async fn a_key_made_or_revoked_elsewhere_counts_within_a_second() {
         }
     });
     ended.await.expect("it is refused in the end");
+}
+
+#[tokio::test]
+async fn a_stream_that_waited_tells_a_revoked_key_nothing() {
+    let s = Server::start().await;
+    let admin = s.admin().await;
+    let (id, token) = s.key(&admin, json!({ "name": "x", "scopes": ["read"] })).await;
+    let mut stream = s.ask("GET", "/v1/events", &token).await;
+    assert!(stream.chunk().await.unwrap().is_some(), "it greets");
+    // What a stream knows of its key is good for a second.
+    let opened = Instant::now();
+    while opened.elapsed() < Duration::from_millis(1_100) {
+        assert_eq!(s.ask("GET", "/v1/tasks", &admin).await.status(), 200);
+    }
+    assert_eq!(s.ask("DELETE", &format!("/v1/keys/{id}"), &admin).await.status(), 200);
+    let new = with(s.request("POST", "/v1/tasks").json(&json!({ "kind": "work", "payload": {} })), &admin);
+    assert_eq!(new.send().await.unwrap().status(), 202);
+    assert_eq!(stream.chunk().await.unwrap(), None, "it ends with the first thing there is to tell");
 }
 
 #[tokio::test]
