@@ -26,6 +26,8 @@ from lib.sink import Hang, Sink, SinkProcess
 # What others may wait at the 99th percentile is at least this, whatever the factor says: below it the clock of the
 # machine and its other programs decide.
 GRAIN_MS = 20
+# The same in a check, which may run on any machine beside anything: what is not kept apart waits for minutes.
+QUICK_GRAIN_MS = 250
 FACTOR = 2
 TRIES = 3
 # `shared` is the provider that is flooded; nobody but the others uses `own`.
@@ -171,15 +173,15 @@ def hanging(checks, server, n):
 
 def beside_a_small_backlog(checks, server, others, n):
     for nth in range(1, TRIES + 1):
-        small = Flood(server, f"small{nth}", n * 4).start()
+        small = Flood(server, f"small{nth}", n * 8).start()
         small.all_sent(60)
         waits = others.waits(n, f"busy{nth}")
         kept = small.waits_still()
         wait_until("the small backlog is gone", lambda: not small.waits_still(), 120)
-        if kept and p99(waits["shared"]) <= BUSY_MS:
+        if kept and p99(waits["shared"]) <= max(BUSY_MS, GRAIN_MS):
             break
     checks.check("a small backlog kept the provider busy all the while", kept)
-    checks.at_most("beside it: others' p99 over shared, ms", p99(waits["shared"]), BUSY_MS)
+    checks.at_most("beside it: others' p99 over shared, ms", p99(waits["shared"]), max(BUSY_MS, GRAIN_MS))
     return waits
 
 
@@ -210,7 +212,11 @@ def flooding(checks, server, n, many):
 def run(checks):
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    n, many = (150, 15_000) if parser.parse_args().quick else (500, 100_000)
+    quick = parser.parse_args().quick
+    n, many = (150, 15_000) if quick else (500, 100_000)
+    if quick:
+        global GRAIN_MS
+        GRAIN_MS = QUICK_GRAIN_MS
     stuck = Sink(behave=hang)
     port = stuck.start_thread()
     with Scratch() as directory, SinkProcess(directory, delay_ms=DELIVERY_MS) as good:
