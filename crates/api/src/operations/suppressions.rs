@@ -96,10 +96,15 @@ impl Api {
         Ok((found.iter().filter_map(view).collect(), next))
     }
 
-    /// Why a recipient, named as the list names it, is not written to.
-    pub(crate) async fn suppression(&self, name: &str) -> Result<SuppressionView, ApiError> {
-        let found = self.store().get_record(RecordKind::Suppression, name).await?;
-        found.as_ref().and_then(view).ok_or_else(none)
+    /// Why a recipient, named as the list names it or as it was put, is not written to.
+    pub(crate) async fn suppression(&self, names: &[String]) -> Result<SuppressionView, ApiError> {
+        for name in names {
+            let found = self.store().get_record(RecordKind::Suppression, name).await?;
+            if let Some(found) = found.as_ref().and_then(view) {
+                return Ok(found);
+            }
+        }
+        Err(none())
     }
 
     /// Lists a recipient by hand.
@@ -122,16 +127,18 @@ impl Api {
         };
         self.store().put_record(RecordKind::Suppression, &name, body.body(), Expect::Any).await?;
         self.audit(caller, "suppressions.put", "a recipient").await;
-        self.suppression(&name).await
+        self.suppression(&[name]).await
     }
 
     /// Lets a recipient be written to again.
-    pub(crate) async fn release(&self, caller: &Caller, name: &str) -> Result<(), ApiError> {
-        if !self.store().delete_record(RecordKind::Suppression, name, Expect::Any).await? {
-            return Err(none());
+    pub(crate) async fn release(&self, caller: &Caller, names: &[String]) -> Result<(), ApiError> {
+        for name in names {
+            if self.store().delete_record(RecordKind::Suppression, name, Expect::Any).await? {
+                self.audit(caller, "suppressions.delete", "a recipient").await;
+                return Ok(());
+            }
         }
-        self.audit(caller, "suppressions.delete", "a recipient").await;
-        Ok(())
+        Err(none())
     }
 
     /// Whether somebody got what was sent to them.
