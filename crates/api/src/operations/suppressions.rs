@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{Expect, Record, RecordKind, RecordOrder, State, TaskId, Timestamp};
+use posthaste_notify::NotifyResult;
 use posthaste_notify::suppression::{self, Source, Suppression, record_name};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -159,7 +160,11 @@ impl Api {
         for task in &own {
             *counts.entry(task.state.as_str()).or_insert(0) += 1;
         }
-        let got_it = own.iter().find(|t| t.state.is_final()).map(|t| t.state == State::Succeeded);
+        let newest = own.iter().find(|t| t.state.is_final());
+        let got_it = match newest {
+            Some(t) if t.state == State::Succeeded => Some(!self.was_held(t.id).await?),
+            other => other.map(|_| false),
+        };
         let mut suppressions = Vec::new();
         if let Some(record) = suppression::find(self.store().as_ref(), recipient, None).await? {
             suppressions.extend(view(&record));
@@ -167,6 +172,13 @@ impl Api {
         let latest = own.into_iter().take(LATEST).map(|t| TaskView::new(t, None)).collect();
         let more = page.next_cursor.is_some();
         Ok(RecipientView { recipient: recipient.to_owned(), got_it, counts, more, latest, suppressions })
+    }
+
+    /// Whether the sandbox held what a task was to send: its result says so, which a list does not have.
+    async fn was_held(&self, id: TaskId) -> Result<bool, ApiError> {
+        let task = self.store().get(&[id]).await?.into_iter().next().flatten();
+        let result = task.and_then(|t| t.result?.parse::<NotifyResult>().ok());
+        Ok(result.is_some_and(|r| r.sandbox))
     }
 }
 
