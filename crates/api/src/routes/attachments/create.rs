@@ -35,10 +35,7 @@ pub(crate) async fn handle(
     let (parts, content) = request.into_parts();
     let mut q = Query::of(&parts.uri);
     let filename =
-        q.one("filename", |s| check_filename(s).map(|()| s.to_owned()).map_err(|e| ("value_error", e)));
-    if q.all("filename").is_empty() {
-        q.refuse("filename", "missing", "Field required");
-    }
+        q.required("filename", |s| check_filename(s).map(|()| s.to_owned()).map_err(|e| ("value_error", e)));
     let filename = q.finish(filename)?.ok_or(ApiError::Internal)?;
     let content_type = content_type(&parts.headers)?;
     let bytes = body::read_up_to(content, MAX_ATTACHMENT_BYTES).await?;
