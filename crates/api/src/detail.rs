@@ -67,6 +67,13 @@ pub(crate) fn json(status: StatusCode, body: String) -> Response {
     response
 }
 
+/// As [`json_of`], of what nobody on the way may keep.
+pub(crate) fn secret_json_of<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    let mut response = json_of(status, value);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// A JSON response of a value.
 pub(crate) fn json_of<T: Serialize>(status: StatusCode, value: &T) -> Response {
     json(status, serde_json::to_string(value).expect("the API's own types always serialize"))

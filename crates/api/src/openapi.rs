@@ -1,6 +1,9 @@
 //! The OpenAPI document, put together from the operations' own descriptions.
 
+use serde_json::{Value, json};
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 
 use crate::routes::ACCESS;
@@ -146,6 +149,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     ));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
+    let schemas = serde_json::to_value(&components.schemas).unwrap_or_default();
     for row in ACCESS {
         let Some(path) = document.paths.paths.get_mut(row.path) else { continue };
         let operation = match row.method {
@@ -162,6 +166,35 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         } else {
             operation.security = Some(vec![]);
         }
+        show_lists(operation, &schemas);
     }
     document
+}
+
+/// Gives each answer that is a list the example of its items: a list is one type for all of them, and has none.
+fn show_lists(operation: &mut Operation, schemas: &Value) {
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        for content in response.content.values_mut() {
+            let RefOr::T(content) = content else { continue };
+            let item = match &content.schema {
+                Some(RefOr::Ref(list)) => item_example(schemas, &list.ref_location),
+                Some(RefOr::T(_)) | None => None,
+            };
+            if content.example.is_none() {
+                content.example = item.map(|item| json!({ "data": [item] }));
+            }
+        }
+    }
+}
+
+/// The example of what the list `name` holds, if it is a list without an example of its own.
+fn item_example<'a>(schemas: &'a Value, name: &str) -> Option<&'a Value> {
+    let of = |place: &str| schemas.get(place.rsplit('/').next()?);
+    let list = of(name).filter(|s| s.get("example").is_none())?;
+    let item = list.pointer("/properties/data/items")?;
+    match item.get("$ref").and_then(Value::as_str) {
+        Some(place) => of(place)?.get("example"),
+        None => item.get("example"),
+    }
 }

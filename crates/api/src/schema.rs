@@ -15,6 +15,12 @@ pub(crate) struct Id(String);
 #[expect(dead_code, reason = "describes a type of core, is never built")]
 pub(crate) struct Time(String);
 
+/// The bytes of a file, as they are.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary, examples("%PDF-1.7 …"))]
+#[expect(dead_code, reason = "describes a body that is read as it is")]
+pub(crate) struct File(Vec<u8>);
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $core:ty, [$($variant:ident),*], $test:ident, $all:expr) => {
         $(#[$doc])*
@@ -221,6 +227,10 @@ pub(crate) struct StateCounts {
 
 /// A message that the sandbox held: what its recipient would have seen.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "channel": "email", "from": "Shop <shop@example.com>", "to": "ann@example.com", "subject": "Your order", "text": "It is on its way.",
+    "date": "2026-01-31T09:30:00.000Z", "message_id": "<0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58@shop.example.com>", "reason": "no e-mail provider is configured"
+}))]
 #[expect(dead_code, reason = "describes a type of notify, is never built")]
 pub(crate) struct HeldMessage {
     /// The channel.
@@ -264,6 +274,10 @@ pub(crate) struct HeldMessage {
 
 /// A task changed state.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "kind": "notify", "queue": "default", "state": "succeeded", "at": "2026-01-31T09:30:00.480Z",
+    "attempt": 1, "generation": 1
+}))]
 #[expect(dead_code, reason = "describes a type of core, is never built")]
 pub(crate) struct Event {
     /// Which task.

@@ -61,6 +61,14 @@ pub(crate) async fn of_task(api: &Api, caller: Caller, id: TaskId) -> Result<Res
     ))
 }
 
+/// What goes over the wire, for the description.
+pub(crate) const EXAMPLE: &str = concat!(
+    "event: task\n",
+    r#"data: {"id":"0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58","kind":"notify","queue":"default","state":"succeeded","#,
+    r#""at":"2026-01-31T09:30:00.480Z","attempt":1,"generation":1}"#,
+    "\n\n"
+);
+
 struct Source {
     api: Api,
     caller: Caller,

@@ -13,7 +13,9 @@ use crate::schema;
 
 /// One attempt of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Attempt)]
+#[schema(as = Attempt, example = json!({
+    "generation": 1, "attempt": 1, "started_at": "2026-01-31T09:30:00.120Z", "ended_at": "2026-01-31T09:30:00.480Z", "worker": "mail-1:4711:a3", "outcome": "succeeded", "counted": false
+}))]
 pub struct AttemptView {
     /// Which generation, from 1; a retry by a person starts a new one.
     pub generation: u32,
@@ -67,7 +69,9 @@ impl From<Attempt> for AttemptView {
 
 /// Why the last try or the task as a whole did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = TaskError)]
+#[schema(as = TaskError, example = json!({
+    "reason": "permanent", "class": "permanent", "code": "550 5.7.1", "message": "The server said 550 5.7.1 relaying denied"
+}))]
 pub struct TaskErrorView {
     /// Why the task ended; left out while it is still tried.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +97,17 @@ impl From<TaskEnd> for TaskErrorView {
 
 /// A task. Fields without a value are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(as = Task)]
+#[schema(as = Task, example = json!({
+    "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "kind": "notify", "queue": "default", "lane": "email:default", "priority": "normal",
+    "state": "succeeded", "generation": 1, "attempt": 1, "failures": 0, "created_at": "2026-01-31T09:30:00.000Z",
+    "due_at": "2026-01-31T09:30:00.000Z", "started_at": "2026-01-31T09:30:00.120Z", "finished_at": "2026-01-31T09:30:00.480Z",
+    "cancel_requested": false,
+    "payload": { "channel": "email", "to": "ann@example.com", "message": "Hello!" },
+    "result": { "message": "Notification sent to ann@example.com", "sandbox": false },
+    "retry": { "max_failures": 8, "backoff": { "type": "listed", "delays_ms": [30000, 120000, 600000] },
+        "max_age_ms": 259200000, "timeout_ms": 660000, "on_ambiguous": "retry" },
+    "attempts": [{ "generation": 1, "attempt": 1, "started_at": "2026-01-31T09:30:00.120Z", "ended_at": "2026-01-31T09:30:00.480Z", "worker": "mail-1:4711:a3", "outcome": "succeeded", "counted": false }]
+}))]
 pub struct TaskView {
     /// Its id.
     #[schema(value_type = schema::Id)]
@@ -211,7 +225,14 @@ impl TaskView {
 
 /// A page of a list of tasks, newest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = TaskPage)]
+#[schema(as = TaskPage, example = json!({
+    "data": [{ "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "kind": "notify", "queue": "default", "lane": "email:default", "priority": "normal",
+    "state": "succeeded", "generation": 1, "attempt": 1, "failures": 0, "created_at": "2026-01-31T09:30:00.000Z",
+    "due_at": "2026-01-31T09:30:00.000Z", "started_at": "2026-01-31T09:30:00.120Z", "finished_at": "2026-01-31T09:30:00.480Z",
+    "cancel_requested": false, "retry": { "max_failures": 8, "backoff": { "type": "listed", "delays_ms": [30000, 120000, 600000] },
+        "max_age_ms": 259200000, "timeout_ms": 660000, "on_ambiguous": "retry" } }],
+    "next_cursor": "AZnzoHwecqUtnQ4"
+}))]
 pub struct TaskPage {
     /// The tasks, without payloads, results and logs.
     pub data: Vec<TaskView>,
@@ -245,7 +266,9 @@ pub struct Paged<T> {
 
 /// What an enqueue answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Enqueued)]
+#[schema(as = Enqueued, example = json!({
+    "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "queued", "duplicate": false
+}))]
 pub struct EnqueuedView {
     /// Its id; of a duplicate, the id of the task that holds the unique key.
     #[schema(value_type = schema::Id)]
@@ -265,7 +288,9 @@ impl From<Enqueued> for EnqueuedView {
 
 /// What a cancel answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Cancelled)]
+#[schema(as = Cancelled, example = json!({
+    "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "cancelled", "cancel_requested": false
+}))]
 pub struct CancelView {
     /// The task.
     #[schema(value_type = schema::Id)]
@@ -279,7 +304,9 @@ pub struct CancelView {
 
 /// What a retry answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Retried)]
+#[schema(as = Retried, example = json!({
+    "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "queued", "generation": 2
+}))]
 pub struct RetryView {
     /// The task.
     #[schema(value_type = schema::Id)]
@@ -293,7 +320,9 @@ pub struct RetryView {
 
 /// A pause in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Pause)]
+#[schema(as = Pause, example = json!({
+    "reason": "manual", "since": "2026-01-31T09:30:00.000Z", "message": "A deployment is under way."
+}))]
 pub struct PauseView {
     /// Why.
     #[schema(value_type = schema::PauseReason)]
@@ -336,7 +365,10 @@ impl Serialize for StateCounts {
 
 /// A queue and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Queue)]
+#[schema(as = Queue, example = json!({
+    "queue": "default", "held": 0, "workers": 2, "paused": { "reason": "manual", "since": "2026-01-31T09:30:00.000Z", "message": "A deployment is under way." },
+    "counts": { "scheduled": 4, "queued": 12, "running": 3, "retrying": 1, "succeeded": 4821, "failed": 7, "cancelled": 0, "expired": 0 }
+}))]
 pub struct QueueView {
     /// Its name.
     #[schema(value_type = String)]
@@ -370,7 +402,9 @@ impl QueueView {
 
 /// Limits of a lane over all workers; left out means unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = LaneLimits)]
+#[schema(as = LaneLimits, example = json!({
+    "rate": 100, "per_ms": 1000, "concurrency": 20
+}))]
 pub struct LimitsView {
     /// Starts per `per_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -392,7 +426,9 @@ impl From<LaneLimits> for LimitsView {
 
 /// A lane that holds work, a pause or limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Lane)]
+#[schema(as = Lane, example = json!({
+    "queue": "default", "lane": "email:default", "limits": { "rate": 100, "per_ms": 1000, "concurrency": 20 }, "running": 3, "waiting": true
+}))]
 pub struct LaneView {
     /// Its queue.
     #[schema(value_type = String)]
@@ -428,7 +464,10 @@ impl From<LaneInfo> for LaneView {
 
 /// A worker process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Worker)]
+#[schema(as = Worker, example = json!({
+    "id": "mail-1:4711:a3", "host": "mail-1", "pid": 4711, "version": "0.1.0", "queues": ["default"], "kinds": ["callback", "http", "notify"],
+    "slots": 64, "running": 3, "started_at": "2026-01-31T09:00:00.000Z", "seen_at": "2026-01-31T09:30:00.000Z", "stopping": false
+}))]
 pub struct WorkerView {
     /// Its id.
     #[schema(value_type = String)]

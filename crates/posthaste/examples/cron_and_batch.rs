@@ -35,6 +35,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         kind: report.name().clone(),
         queue: QueueName::default(),
         payload: Json::from_value("today")?,
+        lane: None,
+        recipient: None,
         policy: RetryPolicy::default(),
         missed: MissedPolicy::RunOnce,
         paused: false,

@@ -131,6 +131,13 @@ impl FaultStore {
         self.plans()[method as usize].always = Some(fault);
     }
 
+    /// Every call of every method from now on: the store is away.
+    pub fn everything(&self, fault: Fault) {
+        for plan in self.plans().iter_mut() {
+            plan.always = Some(fault);
+        }
+    }
+
     /// The `n`-th call of `method` from now on, counted from 1.
     ///
     /// # Panics

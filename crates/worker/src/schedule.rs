@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use posthaste_core::broker::EnqueueRequest;
 use posthaste_core::limits::{MAX_MISSED_TICKS, MAX_PAGE, MAX_SCHEDULES, MAX_UNIQUE_HOLD, SCHEDULE_ON_TIME};
 use posthaste_core::{
-    BrokerError, Expect, Json, Kind, Name, NewTask, QueueName, RecordKind, RecordOrder, RetryPolicy, Store,
-    Timestamp, Unique, UniqueHold,
+    BrokerError, Expect, Json, Kind, LaneKey, Name, NewTask, QueueName, RecordKind, RecordOrder, RetryPolicy,
+    Store, Timestamp, Unique, UniqueHold,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,10 @@ pub struct Schedule {
     pub queue: QueueName,
     /// Their payload.
     pub payload: Json,
+    /// Their lane; `None` is the queue's default lane.
+    pub lane: Option<LaneKey>,
+    /// For whom they are, so that they are found and erased with whatever else was sent to that recipient.
+    pub recipient: Option<String>,
     /// Their policy.
     pub policy: RetryPolicy,
     /// What happens to missed ticks.
@@ -102,6 +106,10 @@ struct Body {
     kind: Kind,
     queue: QueueName,
     payload: Json,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lane: Option<LaneKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recipient: Option<String>,
     policy: RetryPolicy,
     missed: MissedPolicy,
     #[serde(default)]
@@ -194,6 +202,8 @@ pub fn next_ticks(schedule: &Schedule, now: Timestamp, n: usize) -> Vec<Timestam
 pub fn extra_task(schedule: &Schedule) -> NewTask {
     NewTask {
         queue: schedule.queue.clone(),
+        lane: schedule.lane.clone(),
+        recipient: schedule.recipient.clone(),
         policy: schedule.policy.clone(),
         ..NewTask::new(schedule.kind.clone(), schedule.payload.clone())
     }
@@ -254,15 +264,13 @@ async fn run_one(
 
 fn task_of(schedule: &Schedule, tick: Timestamp) -> NewTask {
     NewTask {
-        queue: schedule.queue.clone(),
-        policy: schedule.policy.clone(),
         // Held for as long as it can be, not until the task is final: a worker that notices the tick
         // late must not enqueue it again.
         unique: Some(Unique {
             key: format!("schedule:{}:{tick}", schedule.name),
             hold: UniqueHold::For(MAX_UNIQUE_HOLD),
         }),
-        ..NewTask::new(schedule.kind.clone(), schedule.payload.clone())
+        ..extra_task(schedule)
     }
 }
 
@@ -294,6 +302,8 @@ async fn put(
         kind: schedule.kind.clone(),
         queue: schedule.queue.clone(),
         payload: schedule.payload.clone(),
+        lane: schedule.lane.clone(),
+        recipient: schedule.recipient.clone(),
         policy: schedule.policy.clone(),
         missed: schedule.missed,
         paused: schedule.paused,
@@ -315,6 +325,8 @@ fn read(name: &str, version: u64, body: &Json) -> Result<StoredSchedule, Schedul
             kind: body.kind,
             queue: body.queue,
             payload: body.payload,
+            lane: body.lane,
+            recipient: body.recipient,
             policy: body.policy,
             missed: body.missed,
             paused: body.paused,

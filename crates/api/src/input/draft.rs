@@ -15,15 +15,11 @@ pub(crate) fn draft(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Errors)
     let template = o.object(errors, "template").and_then(|t| read_template(t, errors));
     let named = o.value("template").is_some();
     let mut message = notification::message(o, to, errors);
-    let mut data = None;
-    if named && let Some(message) = &mut message {
-        data = message.data.clone();
-        // The data is the template's; a webhook says it as well.
-        if message.channel != ChannelKind::Webhook {
-            message.data = None;
-        }
+    let data = o.value("data").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    // The data is the template's; a webhook says it as well.
+    if named && let Some(message) = message.as_mut().filter(|m| m.channel != ChannelKind::Webhook) {
+        message.data = None;
     }
-    let data = data.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     if named && let Err(problem) = template::check_data(&data) {
         errors.push(FieldError::new(o.loc("data"), "value_error", problem));
     }
@@ -38,12 +34,10 @@ pub(crate) fn draft(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Errors)
     envelope.expires_at = o.optional(errors, "expires_at", time);
     envelope.unique = o.object(errors, "unique").and_then(|u| read_unique(u, errors));
     envelope.id = o.optional(errors, "id", id);
-    let own_policy = match (o.object(errors, "retry"), &message) {
-        (Some(r), Some(m)) => {
-            Some(retry::override_policy(posthaste_notify::notification::policy_of(m.channel), r, errors))
-        }
-        _ => None,
-    };
+    // Without a message there is no default to override, but what is wrong with it is said all the same.
+    let channel = message.as_ref().map_or(ChannelKind::Email, |m| m.channel);
+    let base = posthaste_notify::notification::policy_of(channel);
+    let own_policy = o.object(errors, "retry").map(|r| retry::override_policy(base, r, errors));
     let template = template.map(|t| (t, data));
     message.map(|message| Draft { message, template, envelope, own_policy })
 }

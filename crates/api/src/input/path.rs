@@ -77,6 +77,14 @@ pub(crate) struct RecipientPath {
     pub(crate) key: String,
 }
 
+impl RecipientPath {
+    /// The names under which a suppression of it may be kept: as the list names it, and as one that was put is kept.
+    pub(crate) fn suppression_names(&self) -> Vec<String> {
+        let put = posthaste_notify::suppression::record_name(&self.key, None);
+        if put == self.raw { vec![put] } else { vec![self.raw.clone(), put] }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for RecipientPath {
     type Rejection = ApiError;
 

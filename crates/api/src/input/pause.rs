@@ -19,7 +19,9 @@ const MAX_REASON_CHARS: usize = 500;
 /// How long to pause and why.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schema(as = PauseRequest)]
+#[schema(as = PauseRequest, example = json!({
+    "for_ms": 600000, "message": "A deployment is under way."
+}))]
 #[expect(dead_code, reason = "describes a body that is read by hand")]
 pub(crate) struct PauseBody {
     /// How long, in milliseconds; until it is resumed if left out.

@@ -81,6 +81,21 @@ impl Query {
         read.map_err(|(kind, msg)| self.refuse(field, kind, msg)).ok()
     }
 
+    /// As [`Query::one`], wrong when it is not there.
+    pub(crate) fn required<T>(
+        &mut self,
+        field: &'static str,
+        read: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        // What cannot be decoded was given all the same.
+        let undecodable = self.errors.0.iter().any(|e| e.loc.last() == Some(&field.into()));
+        let read = self.one(field, read);
+        if !undecodable && !self.pairs.iter().any(|(n, _)| n == field) {
+            self.refuse(field, "missing", "Field required");
+        }
+        read
+    }
+
     /// Reports `field`.
     pub(crate) fn refuse(&mut self, field: &'static str, kind: &'static str, msg: impl Into<String>) {
         self.errors.push(FieldError::new(["query", field], kind, msg));

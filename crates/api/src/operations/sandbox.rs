@@ -14,7 +14,10 @@ const CLEAR: usize = 1_000;
 
 /// A held message in a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = HeldListed)]
+#[schema(as = HeldListed, example = json!({
+    "task_id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "channel": "email", "from": "Shop <shop@example.com>", "to": "ann@example.com", "subject": "Your order", "text": "It is on its way.",
+    "date": "2026-01-31T09:30:00.000Z", "message_id": "<0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58@shop.example.com>", "reason": "no e-mail provider is configured"
+}))]
 pub(crate) struct HeldListed {
     /// The task that would have sent it.
     #[schema(value_type = schema::Id)]

@@ -60,7 +60,7 @@ pub struct ScheduleView {
 impl From<StoredSchedule> for ScheduleView {
     fn from(s: StoredSchedule) -> Self {
         let next_runs = schedule::next_ticks(&s.schedule, now(), TICKS);
-        let Schedule { name, cron, time_zone, kind, queue, payload, policy, missed, paused } = s.schedule;
+        let Schedule { name, cron, time_zone, kind, queue, payload, policy, missed, paused, .. } = s.schedule;
         Self {
             name,
             cron,

@@ -11,7 +11,10 @@ use crate::{Api, ApiError, schema};
 
 /// One step of time.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
-#[schema(as = StatsPoint)]
+#[schema(as = StatsPoint, example = json!({
+    "at": "2026-01-31T09:30:00.000Z", "enqueued": 120, "claimed": 121, "succeeded": 118, "held": 0, "failed": 2, "retried": 1, "cancelled": 0, "expired": 0,
+        "wait_p50_ms": 4, "wait_p95_ms": 16, "run_p50_ms": 128, "run_p95_ms": 512
+}))]
 pub struct PointView {
     /// Its beginning.
     #[schema(value_type = schema::Time)]
@@ -52,7 +55,13 @@ pub struct PointView {
 
 /// Statistics of a period.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = Stats)]
+#[schema(as = Stats, example = json!({
+    "from": "2026-01-31T09:30:00.000Z", "until": "2026-01-31T09:31:00.000Z", "step": 60,
+    "total": { "at": "2026-01-31T09:30:00.000Z", "enqueued": 120, "claimed": 121, "succeeded": 118, "held": 0, "failed": 2, "retried": 1, "cancelled": 0, "expired": 0,
+        "wait_p50_ms": 4, "wait_p95_ms": 16, "run_p50_ms": 128, "run_p95_ms": 512 },
+    "data": [{ "at": "2026-01-31T09:30:00.000Z", "enqueued": 120, "claimed": 121, "succeeded": 118, "held": 0, "failed": 2, "retried": 1, "cancelled": 0, "expired": 0,
+        "wait_p50_ms": 4, "wait_p95_ms": 16, "run_p50_ms": 128, "run_p95_ms": 512 }]
+}))]
 pub struct StatsView {
     /// From when.
     #[schema(value_type = schema::Time)]

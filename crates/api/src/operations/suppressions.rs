@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{Expect, Record, RecordKind, RecordOrder, State, TaskId, Timestamp};
+use posthaste_notify::NotifyResult;
 use posthaste_notify::suppression::{self, Source, Suppression, record_name};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -97,11 +98,12 @@ impl Api {
         Ok((found.iter().filter_map(view).collect(), next))
     }
 
-    /// Why a recipient is not written to.
-    pub(crate) async fn suppression(&self, named: &RecipientPath) -> Result<SuppressionView, ApiError> {
-        for name in names(named) {
-            if let Some(record) = self.store().get_record(RecordKind::Suppression, &name).await? {
-                return view(&record).ok_or_else(none);
+    /// Why a recipient, named as the list names it or as it was put, is not written to.
+    pub(crate) async fn suppression(&self, names: &[String]) -> Result<SuppressionView, ApiError> {
+        for name in names {
+            let found = self.store().get_record(RecordKind::Suppression, name).await?;
+            if let Some(found) = found.as_ref().and_then(view) {
+                return Ok(found);
             }
         }
         Err(none())
@@ -128,14 +130,13 @@ impl Api {
         };
         self.store().put_record(RecordKind::Suppression, &name, body.body(), Expect::Any).await?;
         self.audit(caller, "suppressions.put", "a recipient").await;
-        let stored = self.store().get_record(RecordKind::Suppression, &name).await?;
-        stored.as_ref().and_then(view).ok_or_else(none)
+        self.suppression(&[name]).await
     }
 
     /// Lets a recipient be written to again.
-    pub(crate) async fn release(&self, caller: &Caller, named: &RecipientPath) -> Result<(), ApiError> {
-        for name in names(named) {
-            if self.store().delete_record(RecordKind::Suppression, &name, Expect::Any).await? {
+    pub(crate) async fn release(&self, caller: &Caller, names: &[String]) -> Result<(), ApiError> {
+        for name in names {
+            if self.store().delete_record(RecordKind::Suppression, name, Expect::Any).await? {
                 self.audit(caller, "suppressions.delete", "a recipient").await;
                 return Ok(());
             }
@@ -161,7 +162,11 @@ impl Api {
         for task in &own {
             *counts.entry(task.state.as_str()).or_insert(0) += 1;
         }
-        let got_it = own.iter().find(|t| t.state.is_final()).map(|t| t.state == State::Succeeded);
+        let newest = own.iter().find(|t| t.state.is_final());
+        let got_it = match newest {
+            Some(t) if t.state == State::Succeeded => Some(!self.was_held(t.id).await?),
+            other => other.map(|_| false),
+        };
         let mut suppressions = Vec::new();
         if let Some(record) = suppression::find(self.store().as_ref(), recipient, None).await? {
             suppressions.extend(view(&record));
@@ -170,12 +175,13 @@ impl Api {
         let more = page.next_cursor.is_some();
         Ok(RecipientView { recipient: recipient.to_owned(), got_it, counts, more, latest, suppressions })
     }
-}
 
-/// The records that a path may mean: as people name a recipient, `email:` in front or not, and as the list names it, which may
-/// have a category in front or be a digest.
-fn names(named: &RecipientPath) -> [String; 2] {
-    [record_name(&named.key, None), named.raw.clone()]
+    /// Whether the sandbox held what a task was to send: its result says so, which a list does not have.
+    async fn was_held(&self, id: TaskId) -> Result<bool, ApiError> {
+        let task = self.store().get(&[id]).await?.into_iter().next().flatten();
+        let result = task.and_then(|t| t.result?.parse::<NotifyResult>().ok());
+        Ok(result.is_some_and(|r| r.sandbox))
+    }
 }
 
 fn none() -> ApiError {

@@ -9,9 +9,11 @@ use posthaste_core::broker::{ClaimRequest, SettleRequest, Settled, Settlement};
 use posthaste_core::{
     Claimed, Failure, FailureClass, Json, Kept, Outcome, QueueName, RecordKind, Store, WorkerId,
 };
+use posthaste_notify::{NotifyConfig, Sandbox};
 use posthaste_testkit::fault::FaultStore;
+use posthaste_worker::{Worker, WorkerConfig};
 use reqwest::{Client, Method, RequestBuilder, Response};
-use serde_json::Value;
+use serde_json::{Value, json as object};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -116,6 +118,100 @@ impl Server {
         let kept = Kept { kind: RecordKind::SandboxMessage, body: Json::from(message) };
         let result = Json::from(serde_json::json!({ "message": "Notification held", "sandbox": true }));
         self.settle(&task, Outcome::Success { result: Some(result), kept: Some(kept) }).await;
+    }
+}
+
+/// A key of every sort.
+pub(crate) struct Keys {
+    pub(crate) admin: String,
+    /// `send` alone, of no tenant.
+    pub(crate) send: String,
+    /// `read` alone, of no tenant.
+    pub(crate) read: String,
+    /// `send` and `read`, of the tenant `acme`.
+    pub(crate) acme: String,
+    /// `send` and `read`, of the tenant `other`.
+    pub(crate) other: String,
+}
+
+impl Server {
+    /// Makes a key of every sort.
+    pub(crate) async fn keys(&self) -> Keys {
+        let admin = self.admin().await;
+        let plain = |scope: &str| object!({ "name": scope, "scopes": [scope] });
+        let of = |tenant: &str| object!({ "name": tenant, "scopes": ["send", "read"], "tenant": tenant });
+        Keys {
+            send: self.key(&admin, plain("send")).await.1,
+            read: self.key(&admin, plain("read")).await.1,
+            acme: self.key(&admin, of("acme")).await.1,
+            other: self.key(&admin, of("other")).await.1,
+            admin,
+        }
+    }
+
+    /// A request with a key, or with none where it is empty; `null` is no body.
+    pub(crate) async fn call(&self, method: &str, path: &str, token: &str, body: Value) -> Response {
+        let request = self.request(method, path);
+        let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+        let request = if body.is_null() { request } else { request.json(&body) };
+        request.send().await.unwrap()
+    }
+
+    /// The JSON that a request without a key is answered with; `null` where it has no body.
+    pub(crate) async fn got(&self, method: &str, path: &str, body: Value, status: u16) -> Value {
+        let reply = self.call(method, path, "", body).await;
+        let (found, text) = (reply.status(), reply.text().await.unwrap());
+        assert_eq!(found, status, "{method} {path}: {text}");
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+
+    /// Each of these is refused to every key that has not the scope, and to no key at all.
+    pub(crate) async fn needs(&self, keys: &Keys, scope: &str, calls: &[(&str, &str)]) {
+        for (method, path) in calls {
+            for (token, has) in [(&keys.send, "send"), (&keys.read, "read")] {
+                let reply = self.call(method, path, token, Value::Null).await;
+                if has == scope {
+                    assert!(!matches!(reply.status().as_u16(), 401 | 403), "{method} {path} with {has}");
+                } else {
+                    let refused = problem(reply, 403, "forbidden-scope").await;
+                    assert!(
+                        refused["detail"].as_str().unwrap().contains(scope),
+                        "{method} {path}: {refused}"
+                    );
+                }
+            }
+            problem(self.call(method, path, "", Value::Null).await, 401, "unauthorized").await;
+        }
+    }
+
+    /// Each of these is refused to a key that is bound to a tenant: it is about everybody's.
+    pub(crate) async fn not_for_tenants(&self, keys: &Keys, calls: &[(&str, &str)]) {
+        for (method, path) in calls {
+            problem(self.call(method, path, &keys.acme, Value::Null).await, 403, "forbidden").await;
+        }
+    }
+
+    /// Stores a notification and returns its id.
+    pub(crate) async fn notification(&self, body: Value) -> String {
+        self.got("POST", "/v1/notifications", body, 202).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A worker that runs notifications, requests and callbacks.
+    pub(crate) async fn work(&self, config: NotifyConfig) -> Worker {
+        let kinds = posthaste_notify::kinds(config, self.store.clone());
+        Worker::start(self.store.clone(), kinds, WorkerConfig::default()).await.unwrap()
+    }
+
+    /// A worker that holds every message.
+    pub(crate) async fn hold_all(&self) -> Worker {
+        self.work(NotifyConfig { sandbox: Sandbox::On, ..NotifyConfig::default() }).await
+    }
+
+    /// A task once it is final.
+    pub(crate) async fn ended(&self, id: &str) -> Value {
+        let task = self.got("GET", &format!("/v1/tasks/{id}?wait=60s"), Value::Null, 200).await;
+        assert!(task["finished_at"].is_string(), "{task}");
+        task
     }
 }
 

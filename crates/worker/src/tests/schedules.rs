@@ -24,6 +24,8 @@ fn schedule(cron: &str, missed: MissedPolicy) -> Schedule {
         kind: kind("report"),
         queue: QueueName::default(),
         payload: Json::from(json!({"for": "all"})),
+        lane: None,
+        recipient: None,
         policy: RetryPolicy::default(),
         missed,
         paused: false,

@@ -10,7 +10,7 @@ use crate::input::body;
 use crate::input::query::Query;
 use crate::operations::attachments::AttachmentView;
 use crate::responses::{BadHead, Common, Upload};
-use crate::{Api, ApiError, Caller, FieldError};
+use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// Upload an attachment
 ///
@@ -21,7 +21,7 @@ use crate::{Api, ApiError, Caller, FieldError};
     params(
         ("filename" = String, Query, description = "Its name as the recipient sees it.", min_length = 1, max_length = 200, example = "invoice.pdf"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file. Its type is the Content-Type of the request, or by the ending of its name."),
+    request_body(content = schema::File, content_type = "application/octet-stream", description = "The file. Its type is the Content-Type of the request, or by the ending of its name."),
     responses(
         (status = 201, description = "Uploaded.", body = AttachmentView, headers(("Location" = String, description = "The attachment."))),
         Common, BadHead, Upload,
@@ -35,10 +35,7 @@ pub(crate) async fn handle(
     let (parts, content) = request.into_parts();
     let mut q = Query::of(&parts.uri);
     let filename =
-        q.one("filename", |s| check_filename(s).map(|()| s.to_owned()).map_err(|e| ("value_error", e)));
-    if q.all("filename").is_empty() {
-        q.refuse("filename", "missing", "Field required");
-    }
+        q.required("filename", |s| check_filename(s).map(|()| s.to_owned()).map_err(|e| ("value_error", e)));
     let filename = q.finish(filename)?.ok_or(ApiError::Internal)?;
     let content_type = content_type(&parts.headers)?;
     let bytes = body::read_up_to(content, MAX_ATTACHMENT_BYTES).await?;

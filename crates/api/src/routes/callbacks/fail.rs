@@ -6,13 +6,16 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use crate::detail::json_of;
-use crate::input::fields::{text, word};
+use crate::input::fields::{Refusal, text, word};
 use crate::input::path::TaskPath;
 use crate::input::simple;
 use crate::operations::external::SettledView;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::{Api, ApiError, schema};
 use posthaste_core::{Failure, FailureClass};
+
+/// Longest message, in characters.
+const MAX_MESSAGE: usize = 2_000;
 
 /// What is said.
 #[derive(ToSchema, serde::Deserialize)]
@@ -47,7 +50,7 @@ pub(crate) async fn handle(
 ) -> Result<Response, ApiError> {
     let (token, failure) = simple::body(request, |o, errors| {
         let token = o.required(errors, "lease_token", super::token);
-        let message = o.optional(errors, "message", |v| text(v).map(str::to_owned));
+        let message = o.optional(errors, "message", message);
         let classes: &[FailureClass] = &[FailureClass::Transient, FailureClass::Permanent];
         let class = o
             .optional(errors, "class", word(classes, FailureClass::as_str))
@@ -59,4 +62,12 @@ pub(crate) async fn handle(
     })
     .await?;
     Ok(json_of(StatusCode::OK, &api.external_settle(id, token, Err(failure)).await?))
+}
+
+fn message(v: &serde_json::Value) -> Result<String, Refusal> {
+    let text = text(v)?;
+    if text.chars().count() > MAX_MESSAGE {
+        return Err(("string_length", format!("String should have at most {MAX_MESSAGE} characters")));
+    }
+    Ok(text.to_owned())
 }

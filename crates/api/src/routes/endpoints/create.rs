@@ -6,7 +6,7 @@ use axum::response::Response;
 use posthaste_notify::sign::SigningSecret;
 use utoipa::ToSchema;
 
-use crate::detail::json_of;
+use crate::detail::secret_json_of;
 use crate::input::fields::{parsed, text};
 use crate::input::simple;
 use crate::operations::endpoints::{Change, SecretView};
@@ -60,10 +60,9 @@ pub(crate) async fn handle(
     })
     .await?;
     let made = api.create_endpoint(&caller, &name, change, secret).await?;
-    let mut response = json_of(StatusCode::CREATED, &made);
+    let mut response = secret_json_of(StatusCode::CREATED, &made);
     let headers = response.headers_mut();
     let location = HeaderValue::try_from(format!("/v1/endpoints/{name}"));
     headers.insert(header::LOCATION, location.expect("a name is plain ASCII"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -9,7 +9,7 @@ use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::signing::OVERLAP;
 use utoipa::ToSchema;
 
-use crate::detail::json_of;
+use crate::detail::secret_json_of;
 use crate::input::fields::{integer, parsed};
 use crate::input::simple::{self, Named};
 use crate::operations::endpoints::SecretView;
@@ -55,5 +55,5 @@ pub(crate) async fn handle(
         Some((overlap.unwrap_or(OVERLAP), secret))
     })
     .await?;
-    Ok(json_of(StatusCode::OK, &api.rotate_endpoint(&caller, &name, overlap, secret).await?))
+    Ok(secret_json_of(StatusCode::OK, &api.rotate_endpoint(&caller, &name, overlap, secret).await?))
 }

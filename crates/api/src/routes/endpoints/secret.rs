@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 
-use crate::detail::json_of;
+use crate::detail::secret_json_of;
 use crate::input::query;
 use crate::input::simple::Named;
 use crate::operations::endpoints::SecretView;
@@ -26,5 +26,5 @@ pub(crate) async fn handle(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    Ok(json_of(StatusCode::OK, &api.endpoint_secret(&caller, &name).await?))
+    Ok(secret_json_of(StatusCode::OK, &api.endpoint_secret(&caller, &name).await?))
 }

@@ -16,7 +16,8 @@ use crate::{Api, ApiError, Caller, sse};
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "watch_tasks",
     responses(
-        (status = 200, description = "Events, `data` as the schema Event.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, `data` as the schema Event.", body = String, content_type = "text/event-stream",
+            example = json!(crate::sse::EXAMPLE)),
         Common, BadHead,
     )
 )]

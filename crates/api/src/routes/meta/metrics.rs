@@ -13,7 +13,8 @@ use crate::{Api, ApiError};
 #[utoipa::path(
     get, path = "/metrics", tag = "server", operation_id = "metrics",
     responses(
-        (status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"),
+        (status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text",
+            example = json!("# HELP posthaste_accepted Tasks accepted.\n# TYPE posthaste_accepted counter\nposthaste_accepted_total 1.0\n# EOF\n")),
         (status = 401, description = "No key, or one that is not good.", body = crate::ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key may not read this, or a wrong Host.", body = crate::ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests; `Retry-After` says how long to wait.", body = crate::ProblemBody, content_type = "application/problem+json"),

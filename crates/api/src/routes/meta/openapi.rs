@@ -11,10 +11,13 @@ static DOCUMENT: LazyLock<Bytes> =
     LazyLock::new(|| crate::openapi().to_json().expect("the document is plain data").into());
 
 /// This description
+///
+/// The document that you read, for programs that make clients.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "server", operation_id = "openapi",
     responses(
-        (status = 200, description = "OpenAPI 3.1.", body = serde_json::Value, content_type = "application/json"),
+        (status = 200, description = "OpenAPI 3.1.", body = serde_json::Value, content_type = "application/json",
+            example = json!({ "openapi": "3.1.0", "info": { "title": "Posthaste" }, "paths": {} })),
         (status = 403, description = "A wrong Host.", body = crate::ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -68,7 +68,11 @@ pub(crate) struct ItemErrors {
 
 /// What became of each.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = BatchAccepted)]
+#[schema(as = BatchAccepted, example = json!({
+    "batch_id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a59",
+    "data": [{ "index": 0, "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "queued", "duplicate": false }],
+    "errors": [{ "index": 1, "errors": [{ "loc": ["body", "notifications", 1, "to"], "msg": "Field required", "type": "missing" }] }]
+}))]
 pub(crate) struct BatchView {
     /// The batch that was stored.
     #[schema(value_type = schema::Id)]

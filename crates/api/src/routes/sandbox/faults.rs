@@ -86,7 +86,9 @@ pub(crate) async fn put(
             loc.push(i.into());
             read(Object::new(v, loc, errors)?, errors)
         };
-        Some(Faults { faults: list.iter().enumerate().map(one).collect::<Option<_>>()? })
+        // All of them first: what is wrong with each is said at once.
+        let read: Vec<Option<Fault>> = list.iter().enumerate().map(one).collect();
+        Some(Faults { faults: read.into_iter().collect::<Option<_>>()? })
     })
     .await?;
     api.order_faults(&caller, &faults).await?;

@@ -3,8 +3,9 @@
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use posthaste_core::{Json, Kind, QueueName, RetryPolicy};
-use posthaste_notify::Notification;
+use posthaste_core::limits::MAX_PAYLOAD_BYTES;
+use posthaste_core::{Json, Kind, NewTask, QueueName};
+use posthaste_notify::{Notification, http_task};
 use posthaste_worker::schedule::{MissedPolicy, Schedule};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -15,7 +16,7 @@ use crate::input::simple::{self, Named};
 use crate::input::{fields, notification, retry};
 use crate::operations::schedules::ScheduleView;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
-use crate::routes::tasks::create::RetryBody;
+use crate::routes::tasks::create::{RetryBody, read_http};
 use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// A schedule to be stored.
@@ -80,22 +81,44 @@ pub(crate) async fn handle(
         let retry = o.object(errors, "retry");
         let missed = o.optional(errors, "missed", missed).unwrap_or_default();
         let paused = o.optional(errors, "paused", fields::boolean).unwrap_or(false);
-        let (payload, policy) = base?;
+        let NewTask { payload, lane, recipient, policy, .. } = base?;
         let policy = match retry {
             Some(r) => retry::override_policy(policy, r, errors),
             None => policy,
         };
+        let (cron, kind) = (cron?, kind?);
         let time_zone = time_zone.unwrap_or_else(|| "UTC".to_owned());
-        Some(Schedule { name, cron: cron?, time_zone, kind: kind?, queue, payload, policy, missed, paused })
+        Some(Schedule {
+            name,
+            cron,
+            time_zone,
+            kind,
+            queue,
+            payload,
+            lane,
+            recipient,
+            policy,
+            missed,
+            paused,
+        })
     })
     .await?;
     Ok(json_of(StatusCode::OK, &api.put_schedule(&caller, &schedule).await?))
 }
 
-/// The payload and the default policy of its kind.
-fn base(kind: &Kind, payload: &Value, errors: &mut Errors) -> Option<(Json, RetryPolicy)> {
+/// A task of the kind with its payload and every default of the kind.
+fn base(kind: &Kind, payload: &Value, errors: &mut Errors) -> Option<NewTask> {
+    let stored = Json::from(payload.clone());
+    if stored.as_str().len() > MAX_PAYLOAD_BYTES {
+        let msg = format!("The payload should be at most {MAX_PAYLOAD_BYTES} bytes of JSON");
+        errors.push(FieldError::new(["body", "payload"], "too_large", msg));
+        return None;
+    }
+    if kind.as_str() == http_task::KIND {
+        return read_http(kind.clone(), stored, errors);
+    }
     if *kind != Kind::notify() {
-        return Some((Json::from(payload.clone()), RetryPolicy::default()));
+        return Some(NewTask::new(kind.clone(), stored));
     }
     let loc: Vec<crate::Loc> = vec!["body".into(), "payload".into()];
     let before = errors.0.len();
@@ -108,8 +131,7 @@ fn base(kind: &Kind, payload: &Value, errors: &mut Errors) -> Option<(Json, Retr
     if errors.0.len() > before {
         return None;
     }
-    let task = message.into_task();
-    Some((task.payload, task.policy))
+    Some(message.into_task())
 }
 
 fn missed(v: &Value) -> Result<MissedPolicy, fields::Refusal> {

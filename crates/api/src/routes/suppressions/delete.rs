@@ -20,10 +20,10 @@ use crate::{Api, ApiError, Caller};
 pub(crate) async fn handle(
     State(api): State<Api>,
     caller: Caller,
-    named: RecipientPath,
+    recipient: RecipientPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    api.release(&caller, &named).await?;
+    api.release(&caller, &recipient.suppression_names()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

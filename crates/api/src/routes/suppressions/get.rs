@@ -21,9 +21,9 @@ use crate::{Api, ApiError};
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
-    named: RecipientPath,
+    recipient: RecipientPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    Ok(json_of(StatusCode::OK, &api.suppression(&named).await?))
+    Ok(json_of(StatusCode::OK, &api.suppression(&recipient.suppression_names()).await?))
 }

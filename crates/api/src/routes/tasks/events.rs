@@ -17,7 +17,8 @@ use crate::{Api, ApiError, Caller, schema, sse};
     get, path = "/v1/tasks/{task_id}/events", tag = "events", operation_id = "watch_task",
     params(("task_id" = schema::Id, Path, description = "The task.")),
     responses(
-        (status = 200, description = "Events, `data` as the schema Event.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, `data` as the schema Event.", body = String, content_type = "text/event-stream",
+            example = json!(crate::sse::EXAMPLE)),
         Common, BadHead, OnOne,
     )
 )]

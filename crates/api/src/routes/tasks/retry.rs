@@ -17,7 +17,9 @@ use crate::{Api, ApiError, Caller, schema};
 /// How to retry.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schema(as = RetryRequest)]
+#[schema(as = RetryRequest, example = json!({
+    "expires_at": "2026-02-01T09:30:00Z"
+}))]
 #[expect(dead_code, reason = "describes a body that is read by hand")]
 pub(crate) struct RetryRequestBody {
     /// A new time after which it is of no use; without it, it does not expire any more.

@@ -1,0 +1,121 @@
+//! `/v1/recipients`: did they get it, and forgetting them.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, json as body, locs, problem};
+
+const ANN: &str = "/v1/recipients/ann@example.com";
+
+#[tokio::test]
+async fn the_newest_message_that_has_ended_says_whether_they_got_it() {
+    let s = Server::start().await;
+    let none = s.got("GET", ANN, Value::Null, 200).await;
+    assert_eq!((none.get("got_it"), &none["counts"], &none["latest"]), (None, &json!({}), &json!([])));
+    let message = json!({ "to": "Ann <ann@example.com>", "message": "x" });
+    let refused = s.post_json("/v1/notifications", message).await;
+    assert_eq!(refused.status(), 422, "a recipient is an address alone");
+    let message = json!({ "to": "ann@example.com", "message": "x" });
+    s.notification(message.clone()).await;
+    assert_eq!(s.got("GET", ANN, Value::Null, 200).await.get("got_it"), None, "it has not ended");
+    s.succeed(json!({ "message": "Notification sent to ann@example.com" })).await;
+    let got = s.got("GET", ANN, Value::Null, 200).await;
+    assert_eq!((&got["recipient"], &got["got_it"]), (&json!("email:ann@example.com"), &json!(true)));
+    s.notification(message.clone()).await;
+    s.fail("no such mailbox").await;
+    s.notification(json!({ "to": "bob@example.com" })).await;
+    s.notification(message).await;
+    let path = "/v1/recipients/email:ann@EXAMPLE.com";
+    let known = s.got("GET", path, Value::Null, 200).await;
+    assert_eq!((&known["got_it"], &known["more"]), (&json!(false), &json!(false)));
+    assert_eq!(known["counts"], json!({ "succeeded": 1, "failed": 1, "queued": 1 }));
+    let latest = known["latest"].as_array().unwrap();
+    assert_eq!((latest.len(), &latest[0]["state"]), (3, &json!("queued")), "the newest first");
+    assert!(latest.iter().all(|t| t.get("payload").is_none()), "without their texts: {known}");
+}
+
+#[tokio::test]
+async fn a_message_that_the_sandbox_held_did_not_reach_them() {
+    let s = Server::start().await;
+    s.notification(json!({ "to": "ann@example.com", "message": "x" })).await;
+    let worker = s.hold_all().await;
+    let id = s.notification(json!({ "to": "ann@example.com", "message": "y" })).await;
+    assert_eq!(s.ended(&id).await["result"]["sandbox"], true);
+    worker.shutdown().await;
+    let known = s.got("GET", ANN, Value::Null, 200).await;
+    assert_eq!((&known["got_it"], &known["counts"]), (&json!(false), &json!({ "succeeded": 2 })));
+}
+
+#[tokio::test]
+async fn why_somebody_is_not_written_to_is_shown() {
+    let s = Server::start().await;
+    s.got("PUT", "/v1/suppressions/ann@example.com", json!({ "reason": "Asked by phone." }), 200).await;
+    let known = s.got("GET", ANN, Value::Null, 200).await;
+    assert_eq!(known["suppressions"][0]["reason"], "Asked by phone.");
+}
+
+#[tokio::test]
+async fn erasing_removes_every_trace_but_the_suppression() {
+    let s = Server::start().await;
+    s.got("PUT", "/v1/suppressions/ann@example.com", Value::Null, 200).await;
+    let message = json!({ "to": "ann@example.com", "message": "Dear Ann" });
+    let held = s.notification(message.clone()).await;
+    s.hold(json!({
+        "channel": "email", "from": "a@b.example", "to": "ann@example.com", "subject": "", "text": "Dear Ann",
+        "date": "2026-01-31T09:30:00.000Z", "message_id": "<1@b.example>", "reason": "the sandbox is on"
+    }))
+    .await;
+    let failed = s.notification(message.clone()).await;
+    s.fail("no").await;
+    let running = s.notification(message.clone()).await;
+    let claimed = s.claim().await;
+    let waiting = s.notification(message).await;
+    let bob = s.notification(json!({ "to": "bob@example.com" })).await;
+    assert_eq!(s.get(&format!("/v1/tasks/{held}/message")).await.status(), 200);
+    let erased = s.got("DELETE", ANN, Value::Null, 200).await;
+    assert_eq!(
+        (&erased["action"], &erased["state"], &erased["matched"], &erased["changed"], &erased["skipped"]),
+        (&json!("erase"), &json!("done"), &json!(4), &json!(3), &json!(1)),
+        "the one that runs is asked to stop"
+    );
+    for id in [&held, &failed, &waiting] {
+        for tail in ["", "/attempts", "/message"] {
+            problem(s.get(&format!("/v1/tasks/{id}{tail}")).await, 404, "not-found").await;
+        }
+    }
+    let left = s.got("GET", &format!("/v1/tasks/{running}"), Value::Null, 200).await;
+    assert_eq!(left["cancel_requested"], true);
+    s.settle(&claimed, posthaste_core::Outcome::result(posthaste_core::Json::from(json!(1)))).await;
+    assert_eq!(s.got("DELETE", ANN, Value::Null, 200).await["changed"], 1);
+    assert_eq!(s.got("GET", ANN, Value::Null, 200).await["latest"], json!([]));
+    assert_eq!(s.got("GET", "/v1/suppressions/ann@example.com", Value::Null, 200).await["source"], "manual");
+    assert_eq!(s.got("GET", &format!("/v1/tasks/{bob}"), Value::Null, 200).await["state"], "queued");
+}
+
+#[tokio::test]
+async fn a_tenant_is_told_of_its_own_messages_and_erases_nobody() {
+    let s = Server::start().await;
+    let keys = s.keys().await;
+    s.needs(&keys, "read", &[("GET", ANN)]).await;
+    s.needs(&keys, "admin", &[("DELETE", ANN)]).await;
+    let message = json!({ "to": "ann@example.com" });
+    assert_eq!(s.call("POST", "/v1/notifications", &keys.other, message).await.status(), 202);
+    let known = body(s.call("GET", ANN, &keys.acme, Value::Null).await).await;
+    assert_eq!((&known["counts"], &known["latest"]), (&json!({}), &json!([])));
+    let known = body(s.call("GET", ANN, &keys.other, Value::Null).await).await;
+    assert_eq!(known["counts"], json!({ "queued": 1 }));
+    problem(s.call("DELETE", ANN, &keys.other, Value::Null).await, 403, "forbidden-scope").await;
+    let bad = s.call("GET", "/v1/recipients/a%0Ab", &keys.admin, Value::Null).await;
+    assert_eq!(locs(&problem(bad, 422, "invalid-request").await), ["path.recipient"]);
+    assert_eq!(body(s.call("DELETE", ANN, &keys.admin, Value::Null).await).await["changed"], 1);
+}
+
+#[tokio::test]
+async fn a_tenant_is_not_told_why_somebody_elses_recipient_is_suppressed() {
+    let s = Server::start().await;
+    let keys = s.keys().await;
+    let secret = json!({ "reason": "Complained about the other shop." });
+    s.call("PUT", "/v1/suppressions/ann@example.com", &keys.admin, secret).await;
+    let known = body(s.call("GET", ANN, &keys.acme, Value::Null).await).await;
+    // That nothing will reach them is the tenant's business; the list itself is the installation's.
+    assert_eq!(known["suppressions"].as_array().map(Vec::len), Some(1), "{known}");
+}

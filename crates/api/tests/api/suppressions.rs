@@ -1,0 +1,129 @@
+//! `/v1/suppressions`: who is not written to.
+
+use posthaste_core::Name;
+use posthaste_notify::{EmailProvider, NotifyConfig};
+use posthaste_testkit::smtp::SmtpSink;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, json as body, locs, problem};
+
+const ALL: &str = "/v1/suppressions";
+const ANN: &str = "/v1/suppressions/ann@example.com";
+
+fn through(sink: &SmtpSink) -> NotifyConfig {
+    let url = format!("smtp+plain://{}", sink.authority()).parse().unwrap();
+    let from = "Posthaste <post@sender.example>".parse().unwrap();
+    let public_url = Some("https://post.example.com".to_owned());
+    NotifyConfig { public_url, ..NotifyConfig::default() }
+        .with_provider(EmailProvider::new(Name::new("default").unwrap(), url, from).unwrap())
+}
+
+#[tokio::test]
+async fn whoever_is_listed_is_not_written_to_until_they_are_removed() {
+    let s = Server::start().await;
+    let sink = SmtpSink::start().await;
+    let worker = s.work(through(&sink)).await;
+    let send = |extra: Value| {
+        let mut message = json!({ "to": "ann@example.com", "message": "x" });
+        message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let s = &s;
+        async move {
+            let id = s.notification(message).await;
+            s.ended(&id).await
+        }
+    };
+    s.got("PUT", ANN, json!({ "reason": "Asked by phone." }), 200).await;
+    let refused = send(json!({})).await;
+    assert_eq!((&refused["state"], &refused["error"]["class"]), (&json!("failed"), &json!("suppress")));
+    let said = refused["error"]["message"].as_str().unwrap();
+    assert!(said.contains("Asked by phone"), "{said}");
+    assert_eq!(sink.connections(), 0);
+    s.got("DELETE", ANN, Value::Null, 204).await;
+    assert_eq!(send(json!({})).await["state"], "succeeded");
+    // Of one category, others still go out.
+    s.got("PUT", ANN, json!({ "category": "news" }), 200).await;
+    assert_eq!(send(json!({ "unsubscribe": "orders" })).await["state"], "succeeded");
+    assert_eq!(send(json!({ "unsubscribe": "news" })).await["state"], "failed");
+    assert_eq!(sink.messages().len(), 2);
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_suppression_is_put_read_listed_and_removed() {
+    let s = Server::start().await;
+    let put = s.got("PUT", ANN, json!({ "reason": "Asked by phone." }), 200).await;
+    assert_eq!(
+        (&put["recipient"], &put["channel"], &put["source"], &put["reason"]),
+        (&json!("ann@example.com"), &json!("email"), &json!("manual"), &json!("Asked by phone."))
+    );
+    assert_eq!(s.got("GET", ANN, Value::Null, 200).await, put);
+    let chat = s.got("PUT", &format!("{ALL}/slack:%23ops"), Value::Null, 200).await;
+    assert_eq!((&chat["recipient"], &chat["channel"]), (&json!("slack:ops"), &json!("slack")));
+    let news = s.got("PUT", ANN, json!({ "category": "news" }), 200).await;
+    assert_eq!((&news["recipient"], &news["category"]), (&json!("news/ann@example.com"), &json!("news")));
+    assert_eq!(s.got("GET", ANN, Value::Null, 200).await, put, "the one about everything stays");
+    let named = format!("{ALL}/news%2Fann@example.com");
+    assert_eq!(s.got("GET", &named, Value::Null, 200).await, news);
+    let page = s.got("GET", &format!("{ALL}?limit=2"), Value::Null, 200).await;
+    let rest = s
+        .got("GET", &format!("{ALL}?cursor={}", page["next_cursor"].as_str().unwrap()), Value::Null, 200)
+        .await;
+    assert_eq!(
+        (page["data"].as_array().map(Vec::len), rest["data"].as_array().map(Vec::len)),
+        (Some(2), Some(1))
+    );
+    s.got("DELETE", &named, Value::Null, 204).await;
+    s.got("DELETE", ANN, Value::Null, 204).await;
+    for method in ["GET", "DELETE"] {
+        problem(s.call(method, ANN, "", Value::Null).await, 404, "not-found").await;
+    }
+    assert_eq!(s.got("GET", ALL, Value::Null, 200).await["data"], json!([chat]));
+}
+
+#[tokio::test]
+async fn what_was_put_is_found_under_the_name_that_it_was_put_with() {
+    let s = Server::start().await;
+    for name in ["ann@example.com", "email:ann@example.com", "ann@EXAMPLE.com", "email:ann@Example.Com"] {
+        let path = format!("{ALL}/{name}");
+        let put = s.got("PUT", &path, Value::Null, 200).await;
+        assert_eq!(put["recipient"], "ann@example.com", "{name}");
+        assert_eq!(s.got("GET", &path, Value::Null, 200).await, put, "{name}");
+        s.got("DELETE", &path, Value::Null, 204).await;
+        problem(s.get(&path).await, 404, "not-found").await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    let s = Server::start().await;
+    let long = format!("{ALL}/{}@example.com", "x".repeat(250));
+    for (path, asked, place) in [
+        (ANN, json!({ "reason": "x".repeat(501) }), "body.reason"),
+        (ANN, json!({ "reason": 7 }), "body.reason"),
+        (ANN, json!({ "category": "a b" }), "body.category"),
+        (ANN, json!({ "category": "" }), "body.category"),
+        (ANN, json!({ "raeson": "x" }), "body.raeson"),
+        (&long, Value::Null, "path.recipient"),
+        ("/v1/suppressions/a%0Ab", Value::Null, "path.recipient"),
+    ] {
+        let reply = s.call("PUT", path, "", asked.clone()).await;
+        assert_eq!(locs(&problem(reply, 422, "invalid-request").await), [place], "{asked}");
+    }
+    assert_eq!(s.got("GET", ALL, Value::Null, 200).await["data"], json!([]));
+}
+
+#[tokio::test]
+async fn suppressions_are_the_installations() {
+    let s = Server::start().await;
+    let keys = s.keys().await;
+    s.needs(&keys, "read", &[("GET", ALL), ("GET", ANN)]).await;
+    s.not_for_tenants(&keys, &[("GET", ALL), ("GET", ANN)]).await;
+    s.needs(&keys, "admin", &[("PUT", ANN), ("DELETE", ANN)]).await;
+    let put = s.call("PUT", ANN, &keys.admin, Value::Null).await;
+    assert_eq!(body(put).await["reason"], "Listed by hand.");
+    let audit = s.call("GET", "/v1/audit", &keys.admin, Value::Null).await.text().await.unwrap();
+    assert!(
+        audit.contains("suppressions.put") && !audit.contains("ann@"),
+        "addresses stay out of it: {audit}"
+    );
+}
