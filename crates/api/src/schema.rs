@@ -261,7 +261,7 @@ pub(crate) struct HeldMessage {
     /// Where answers would have gone, if not to the sender.
     #[schema(nullable = false)]
     reply_to: Option<String>,
-    /// Headers of the caller's own.
+    /// Headers of the caller's own, and those of one-click unsubscribe.
     #[schema(nullable = false)]
     headers: Option<std::collections::BTreeMap<String, String>>,
     /// When it would have been sent.

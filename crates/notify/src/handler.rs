@@ -11,7 +11,8 @@ use posthaste_worker::{Context, Handler};
 use serde::Serialize;
 
 use crate::channel::ChannelKind;
-use crate::channels::email::message::{Parts, message_id};
+use crate::channels::email::message::{Parts, message_id, unsubscribe_headers};
+use crate::channels::email::unsubscribe_link;
 use crate::channels::{Channel, Means, now, registry, store_error};
 use crate::faults::FaultBox;
 use crate::net::{Guard, HttpClient};
@@ -24,6 +25,7 @@ pub struct NotifyHandler {
     config: NotifyConfig,
     channels: Vec<Arc<dyn Channel>>,
     records: Option<Arc<dyn Records>>,
+    signing: Option<Signing>,
     faults: Option<FaultBox>,
     sandbox_from: Mailbox,
 }
@@ -40,9 +42,9 @@ impl NotifyHandler {
         let fallback = || "posthaste@localhost".parse().expect("a fixed, valid address");
         let sandbox_from = config.default_from.clone().unwrap_or_else(fallback);
         let channels = registry(&config, &means);
-        let records = means.stored.map(|(records, _)| records);
+        let (records, signing) = means.stored.unzip();
         let faults = records.as_ref().map(|r| FaultBox::new(Arc::clone(r)));
-        Self { channels, config, records, faults, sandbox_from }
+        Self { channels, config, records, signing, faults, sandbox_from }
     }
 
     /// With the documents of a store: endpoints, attachments, signing secrets, and the addresses that a server said do
@@ -68,7 +70,7 @@ impl NotifyHandler {
             {
                 return Err(failure);
             }
-            return Ok(self.hold(&notification, task));
+            return self.hold(&notification, task).await;
         }
         let channel = self.channels.iter().find(|c| c.kind() == notification.channel).ok_or_else(|| {
             let why = format!("The channel {} needs a store for its secrets.", notification.channel);
@@ -102,7 +104,7 @@ impl NotifyHandler {
     }
 
     /// Keeps the message instead of sending it. Nothing leaves, so no mark is taken.
-    fn hold(&self, n: &Notification, task: TaskId) -> Outcome {
+    async fn hold(&self, n: &Notification, task: TaskId) -> Result<Outcome, Failure> {
         let email = n.channel == ChannelKind::Email;
         let from = self.config.provider(n.provider.as_ref()).map_or(&self.sandbox_from, |p| &p.from);
         let reason = match &self.config.sandbox {
@@ -112,7 +114,14 @@ impl NotifyHandler {
             _ => "the sandbox is on".to_owned(),
         };
         let sender = if email { from.to_string() } else { provider_name(n) };
-        let parts = Parts::of(n);
+        let mut parts = Parts::of(n);
+        // Without a public URL there is no link; to hold the message all the same is what a sandbox is for.
+        if email
+            && let Some(url) = self.config.public_url.as_deref()
+            && let Some(link) = unsubscribe_link(n, Some(url), self.signing.as_ref()).await?
+        {
+            parts.headers.extend(unsubscribe_headers(&link).map(|(name, value)| (name.to_owned(), value)));
+        }
         let held = HeldMessage {
             channel: n.channel.as_str().to_owned(),
             from: sender,
@@ -139,7 +148,7 @@ impl NotifyHandler {
             response: None,
         };
         let kept = Kept { kind: RecordKind::SandboxMessage, body: json(&held) };
-        Outcome::Success { result: Some(json(&result)), kept: Some(kept) }
+        Ok(Outcome::Success { result: Some(json(&result)), kept: Some(kept) })
     }
 
     /// Refuses a recipient that is remembered. The very task that found out may ask the provider again:

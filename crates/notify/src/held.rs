@@ -38,7 +38,7 @@ pub struct HeldMessage {
     /// Where answers would have gone, if not to the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
-    /// Headers of the caller's own.
+    /// Headers of the caller's own, and those of one-click unsubscribe.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// When it would have been sent.

@@ -91,6 +91,15 @@ impl Parts {
     }
 }
 
+/// The headers by which a recipient unsubscribes at `link` (RFC 8058 §3.1): both, so that a mail program posts without asking
+/// further.
+pub(crate) fn unsubscribe_headers(link: &str) -> [(&'static str, String); 2] {
+    [
+        ("List-Unsubscribe", format!("<{link}>")),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+    ]
+}
+
 /// The `Message-ID` of a task's message, the same at every attempt, so that receivers can drop a
 /// second copy.
 pub fn message_id(task: TaskId, from: &Mailbox) -> String {
@@ -153,11 +162,7 @@ pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
         builder = builder.cc(MimeMailbox::new(copy.name.clone(), mime_address(&copy.address)));
     }
     if let Some(link) = &parts.unsubscribe {
-        // RFC 8058 §3.1: both, so that a mail program posts without asking further.
-        for (name, value) in [
-            ("List-Unsubscribe", format!("<{link}>")),
-            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
-        ] {
+        for (name, value) in unsubscribe_headers(link) {
             builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
         }
     }

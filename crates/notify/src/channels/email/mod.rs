@@ -23,6 +23,7 @@ use self::pool::Pool;
 use super::{Channel, Means, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
 use crate::config::DEFAULT_PROVIDER;
+use crate::signing::Signing;
 use crate::{EmailProvider, Mailbox, Notification, NotifyConfig, unsubscribe};
 
 /// E-mail by SMTP.
@@ -98,7 +99,8 @@ impl Channel for EmailChannel {
         let to = message.to.email().ok_or_else(|| permanent("The recipient is no e-mail address.".into()))?;
         let mut parts = Parts::of(message);
         parts.files = self.files(message, attempt, budget).await?;
-        parts.unsubscribe = self.unsubscribe_link(message).await?;
+        let signing = self.means.stored.as_ref().map(|(_, signing)| signing);
+        parts.unsubscribe = unsubscribe_link(message, self.public_url.as_deref(), signing).await?;
         let draft = Draft { task: task.lease.task, from, to, parts: &parts, date: SystemTime::now() };
         let content = build(draft).map_err(|e| permanent(e.to_string()))?;
         let envelope = Envelope {
@@ -145,25 +147,25 @@ impl EmailChannel {
             () = budget.spent() => Err(Failure::new(FailureClass::Transient, slow)),
         }
     }
+}
 
-    /// The link by which its recipient unsubscribes from the category of the message, if it has one.
-    async fn unsubscribe_link(&self, message: &Notification) -> Result<Option<String>, Failure> {
-        let Some(category) = &message.unsubscribe else { return Ok(None) };
-        // Not misconfigured: that would pause the provider for everybody who needs no such link.
-        let permanent = |why: &str| Failure::new(FailureClass::Permanent, why);
-        let base = self.public_url.as_deref().ok_or_else(|| {
-            permanent(
-                "A message that can be unsubscribed from needs POSTHASTE_PUBLIC_URL, where its link leads.",
-            )
-        })?;
-        let (_, signing) =
-            self.means.stored.as_ref().ok_or_else(|| permanent("Links are signed by a store."))?;
-        let secrets = signing.secrets(now()).await.map_err(|e| store_error(&e))?;
-        let newest =
-            secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
-        let token = unsubscribe::mint(newest, &message.recipient_key(), category);
-        Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
-    }
+/// The link by which its recipient unsubscribes from the category of the message, if it has one.
+pub(crate) async fn unsubscribe_link(
+    message: &Notification,
+    public_url: Option<&str>,
+    signing: Option<&Signing>,
+) -> Result<Option<String>, Failure> {
+    let Some(category) = &message.unsubscribe else { return Ok(None) };
+    // Not misconfigured: that would pause the provider for everybody who needs no such link.
+    let permanent = |why: &str| Failure::new(FailureClass::Permanent, why);
+    let base = public_url.ok_or_else(|| {
+        permanent("A message that can be unsubscribed from needs POSTHASTE_PUBLIC_URL, where its link leads.")
+    })?;
+    let signing = signing.ok_or_else(|| permanent("Links are signed by a store."))?;
+    let secrets = signing.secrets(now()).await.map_err(|e| store_error(&e))?;
+    let newest = secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
+    let token = unsubscribe::mint(newest, &message.recipient_key(), category);
+    Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
 }
 
 fn cancelled() -> Failure {
