@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use posthaste_core::{Json, Kind, QueueName, RetryPolicy};
-use posthaste_notify::Notification;
+use posthaste_notify::{Notification, http_task};
 use posthaste_worker::schedule::{MissedPolicy, Schedule};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use crate::input::simple::{self, Named};
 use crate::input::{fields, notification, retry};
 use crate::operations::schedules::ScheduleView;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
-use crate::routes::tasks::create::RetryBody;
+use crate::routes::tasks::create::{RetryBody, read_http};
 use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// A schedule to be stored.
@@ -94,6 +94,10 @@ pub(crate) async fn handle(
 
 /// The payload and the default policy of its kind.
 fn base(kind: &Kind, payload: &Value, errors: &mut Errors) -> Option<(Json, RetryPolicy)> {
+    if kind.as_str() == http_task::KIND {
+        let task = read_http(kind.clone(), Json::from(payload.clone()), errors)?;
+        return Some((task.payload, task.policy));
+    }
     if *kind != Kind::notify() {
         return Some((Json::from(payload.clone()), RetryPolicy::default()));
     }

@@ -314,7 +314,7 @@ fn base(kind: Option<Kind>, payload: Option<Json>, errors: &mut Errors) -> Optio
 }
 
 /// A task of kind `http`: its payload is checked, and it waits behind others for its host.
-fn read_http(kind: Kind, payload: Json, errors: &mut Errors) -> Option<NewTask> {
+pub(crate) fn read_http(kind: Kind, payload: Json, errors: &mut Errors) -> Option<NewTask> {
     let task: HttpTask = match payload.parse() {
         Ok(task) => task,
         Err(e) => {
