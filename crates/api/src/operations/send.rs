@@ -253,7 +253,7 @@ impl Draft {
             return Err(errors);
         }
         let task = self.message.into_task();
-        if task.payload.as_str().len() > posthaste_core::limits::MAX_PAYLOAD_BYTES && size == 0 {
+        if task.payload.as_str().len() > posthaste_core::limits::MAX_PAYLOAD_BYTES {
             let most = posthaste_core::limits::MAX_PAYLOAD_BYTES;
             let msg = format!(
                 "The notification is at most {most} bytes of JSON; upload larger files to /v1/attachments"
