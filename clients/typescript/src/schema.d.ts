@@ -96,7 +96,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This description */
+        /**
+         * This description
+         * @description The document that you read, for programs that make clients.
+         */
         get: operations["openapi"];
         put?: never;
         post?: never;
@@ -1547,7 +1550,18 @@ export interface components {
             /** @description Where it is fetched from when the message is sent. */
             url?: string | null;
         };
-        /** @description One attempt of a task. */
+        /**
+         * @description One attempt of a task.
+         * @example {
+         *       "attempt": 1,
+         *       "counted": false,
+         *       "ended_at": "2026-01-31T09:30:00.480Z",
+         *       "generation": 1,
+         *       "outcome": "succeeded",
+         *       "started_at": "2026-01-31T09:30:00.120Z",
+         *       "worker": "mail-1:4711:a3"
+         *     }
+         */
         Attempt: {
             /**
              * Format: int32
@@ -1684,7 +1698,37 @@ export interface components {
              */
             size: number;
         };
-        /** @description What became of each. */
+        /**
+         * @description What became of each.
+         * @example {
+         *       "batch_id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a59",
+         *       "data": [
+         *         {
+         *           "duplicate": false,
+         *           "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *           "index": 0,
+         *           "state": "queued"
+         *         }
+         *       ],
+         *       "errors": [
+         *         {
+         *           "errors": [
+         *             {
+         *               "loc": [
+         *                 "body",
+         *                 "notifications",
+         *                 1,
+         *                 "to"
+         *               ],
+         *               "msg": "Field required",
+         *               "type": "missing"
+         *             }
+         *           ],
+         *           "index": 1
+         *         }
+         *       ]
+         *     }
+         */
         BatchAccepted: {
             /** @description The batch that was stored. */
             batch_id: components["schemas"]["Id"];
@@ -1775,7 +1819,14 @@ export interface components {
             /** @description How it said who it is: `nothing`, `key` or `session`. */
             via: string;
         };
-        /** @description What a cancel answers. */
+        /**
+         * @description What a cancel answers.
+         * @example {
+         *       "cancel_requested": false,
+         *       "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *       "state": "cancelled"
+         *     }
+         */
         Cancelled: {
             /** @description Whether it runs and its handler is being told. */
             cancel_requested: boolean;
@@ -1915,7 +1966,14 @@ export interface components {
          * @enum {string}
          */
         EndReason: "permanent" | "suppressed" | "ambiguous" | "max_failures" | "max_age" | "worker_lost" | "cancelled" | "expired";
-        /** @description What an enqueue answers. */
+        /**
+         * @description What an enqueue answers.
+         * @example {
+         *       "duplicate": false,
+         *       "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *       "state": "queued"
+         *     }
+         */
         Enqueued: {
             /** @description Whether another task holds its unique key, so that nothing was stored. */
             duplicate: boolean;
@@ -1924,7 +1982,18 @@ export interface components {
             /** @description Its state. */
             state: components["schemas"]["State"];
         };
-        /** @description A task changed state. */
+        /**
+         * @description A task changed state.
+         * @example {
+         *       "at": "2026-01-31T09:30:00.480Z",
+         *       "attempt": 1,
+         *       "generation": 1,
+         *       "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *       "kind": "notify",
+         *       "queue": "default",
+         *       "state": "succeeded"
+         *     }
+         */
         Event: {
             /** @description When, by the store's clock. */
             at: components["schemas"]["Time"];
@@ -2029,6 +2098,12 @@ export interface components {
             type: string;
         };
         /**
+         * Format: binary
+         * @description The bytes of a file, as they are.
+         * @example %PDF-1.7 …
+         */
+        File: string;
+        /**
          * @description A sign of life.
          * @example {
          *       "status": "OK"
@@ -2064,7 +2139,20 @@ export interface components {
              */
             within_ms?: number | null;
         };
-        /** @description A held message in a list. */
+        /**
+         * @description A held message in a list.
+         * @example {
+         *       "channel": "email",
+         *       "date": "2026-01-31T09:30:00.000Z",
+         *       "from": "Shop <shop@example.com>",
+         *       "message_id": "<0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58@shop.example.com>",
+         *       "reason": "no e-mail provider is configured",
+         *       "subject": "Your order",
+         *       "task_id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *       "text": "It is on its way.",
+         *       "to": "ann@example.com"
+         *     }
+         */
         HeldListed: ({
             /** @description The names of the files that would have gone with it. */
             attachments?: string[];
@@ -2080,7 +2168,7 @@ export interface components {
             event?: string;
             /** @description The sender, as `Name <address>`. */
             from: string;
-            /** @description Headers of the caller's own. */
+            /** @description Headers of the caller's own, and those of one-click unsubscribe. */
             headers?: {
                 [key: string]: string;
             };
@@ -2102,7 +2190,19 @@ export interface components {
             /** @description The task that would have sent it. */
             task_id: components["schemas"]["Id"];
         };
-        /** @description A message that the sandbox held: what its recipient would have seen. */
+        /**
+         * @description A message that the sandbox held: what its recipient would have seen.
+         * @example {
+         *       "channel": "email",
+         *       "date": "2026-01-31T09:30:00.000Z",
+         *       "from": "Shop <shop@example.com>",
+         *       "message_id": "<0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58@shop.example.com>",
+         *       "reason": "no e-mail provider is configured",
+         *       "subject": "Your order",
+         *       "text": "It is on its way.",
+         *       "to": "ann@example.com"
+         *     }
+         */
         HeldMessage: {
             /** @description The names of the files that would have gone with it. */
             attachments?: string[];
@@ -2118,7 +2218,7 @@ export interface components {
             event?: string;
             /** @description The sender, as `Name <address>`. */
             from: string;
-            /** @description Headers of the caller's own. */
+            /** @description Headers of the caller's own, and those of one-click unsubscribe. */
             headers?: {
                 [key: string]: string;
             };
@@ -2148,7 +2248,20 @@ export interface components {
          * @enum {string}
          */
         KeyScope: "send" | "read" | "admin";
-        /** @description A lane that holds work, a pause or limits. */
+        /**
+         * @description A lane that holds work, a pause or limits.
+         * @example {
+         *       "lane": "email:default",
+         *       "limits": {
+         *         "concurrency": 20,
+         *         "per_ms": 1000,
+         *         "rate": 100
+         *       },
+         *       "queue": "default",
+         *       "running": 3,
+         *       "waiting": true
+         *     }
+         */
         Lane: {
             /** @description Its key; left out for the queue's default lane. */
             lane?: string;
@@ -2166,7 +2279,14 @@ export interface components {
             /** @description Whether tasks of it wait. */
             waiting: boolean;
         };
-        /** @description Limits of a lane over all workers; left out means unlimited. */
+        /**
+         * @description Limits of a lane over all workers; left out means unlimited.
+         * @example {
+         *       "concurrency": 20,
+         *       "per_ms": 1000,
+         *       "rate": 100
+         *     }
+         */
         LaneLimits: {
             /**
              * Format: int32
@@ -2886,7 +3006,7 @@ export interface components {
                 event?: string;
                 /** @description The sender, as `Name <address>`. */
                 from: string;
-                /** @description Headers of the caller's own. */
+                /** @description Headers of the caller's own, and those of one-click unsubscribe. */
                 headers?: {
                     [key: string]: string;
                 };
@@ -2962,7 +3082,14 @@ export interface components {
             /** @description Send it as `cursor` to go on; left out at the end. */
             next_cursor?: string;
         };
-        /** @description A pause in force. */
+        /**
+         * @description A pause in force.
+         * @example {
+         *       "message": "A deployment is under way.",
+         *       "reason": "manual",
+         *       "since": "2026-01-31T09:30:00.000Z"
+         *     }
+         */
         Pause: {
             /** @description What caused it. */
             message?: string;
@@ -2978,7 +3105,13 @@ export interface components {
          * @enum {string}
          */
         PauseReason: "manual" | "throttled" | "misconfigured" | "breaker";
-        /** @description How long to pause and why. */
+        /**
+         * @description How long to pause and why.
+         * @example {
+         *       "for_ms": 600000,
+         *       "message": "A deployment is under way."
+         *     }
+         */
         PauseRequest: {
             /**
              * Format: int64
@@ -3118,7 +3251,29 @@ export interface components {
          * @enum {string}
          */
         ProviderState: "ok" | "paused" | "throttled" | "breaker" | "misconfigured";
-        /** @description A queue and what it holds. */
+        /**
+         * @description A queue and what it holds.
+         * @example {
+         *       "counts": {
+         *         "cancelled": 0,
+         *         "expired": 0,
+         *         "failed": 7,
+         *         "queued": 12,
+         *         "retrying": 1,
+         *         "running": 3,
+         *         "scheduled": 4,
+         *         "succeeded": 4821
+         *       },
+         *       "held": 0,
+         *       "paused": {
+         *         "message": "A deployment is under way.",
+         *         "reason": "manual",
+         *         "since": "2026-01-31T09:30:00.000Z"
+         *       },
+         *       "queue": "default",
+         *       "workers": 2
+         *     }
+         */
         Queue: {
             /** @description Tasks by state. */
             counts: components["schemas"]["StateCounts"];
@@ -3204,7 +3359,14 @@ export interface components {
             /** @description Why it is not written to, if it is not. */
             suppressions: components["schemas"]["Suppression"][];
         };
-        /** @description What a retry answers. */
+        /**
+         * @description What a retry answers.
+         * @example {
+         *       "generation": 2,
+         *       "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *       "state": "queued"
+         *     }
+         */
         Retried: {
             /**
              * Format: int32
@@ -3258,7 +3420,12 @@ export interface components {
              */
             timeout_ms: number;
         };
-        /** @description How to retry. */
+        /**
+         * @description How to retry.
+         * @example {
+         *       "expires_at": "2026-02-01T09:30:00Z"
+         *     }
+         */
         RetryRequest: {
             expires_at?: components["schemas"]["Time"] | null;
         };
@@ -3376,7 +3543,46 @@ export interface components {
             /** Format: int64 */
             succeeded: number;
         };
-        /** @description Statistics of a period. */
+        /**
+         * @description Statistics of a period.
+         * @example {
+         *       "data": [
+         *         {
+         *           "at": "2026-01-31T09:30:00.000Z",
+         *           "cancelled": 0,
+         *           "claimed": 121,
+         *           "enqueued": 120,
+         *           "expired": 0,
+         *           "failed": 2,
+         *           "held": 0,
+         *           "retried": 1,
+         *           "run_p50_ms": 128,
+         *           "run_p95_ms": 512,
+         *           "succeeded": 118,
+         *           "wait_p50_ms": 4,
+         *           "wait_p95_ms": 16
+         *         }
+         *       ],
+         *       "from": "2026-01-31T09:30:00.000Z",
+         *       "step": 60,
+         *       "total": {
+         *         "at": "2026-01-31T09:30:00.000Z",
+         *         "cancelled": 0,
+         *         "claimed": 121,
+         *         "enqueued": 120,
+         *         "expired": 0,
+         *         "failed": 2,
+         *         "held": 0,
+         *         "retried": 1,
+         *         "run_p50_ms": 128,
+         *         "run_p95_ms": 512,
+         *         "succeeded": 118,
+         *         "wait_p50_ms": 4,
+         *         "wait_p95_ms": 16
+         *       },
+         *       "until": "2026-01-31T09:31:00.000Z"
+         *     }
+         */
         Stats: {
             /** @description The steps in which something happened, oldest first. */
             data: components["schemas"]["StatsPoint"][];
@@ -3392,7 +3598,24 @@ export interface components {
             /** @description Until before when. */
             until: components["schemas"]["Time"];
         };
-        /** @description One step of time. */
+        /**
+         * @description One step of time.
+         * @example {
+         *       "at": "2026-01-31T09:30:00.000Z",
+         *       "cancelled": 0,
+         *       "claimed": 121,
+         *       "enqueued": 120,
+         *       "expired": 0,
+         *       "failed": 2,
+         *       "held": 0,
+         *       "retried": 1,
+         *       "run_p50_ms": 128,
+         *       "run_p95_ms": 512,
+         *       "succeeded": 118,
+         *       "wait_p50_ms": 4,
+         *       "wait_p95_ms": 16
+         *     }
+         */
         StatsPoint: {
             /** @description Its beginning. */
             at: components["schemas"]["Time"];
@@ -3491,7 +3714,59 @@ export interface components {
          * @enum {string}
          */
         SuppressionSource: "bounce" | "unsubscribe" | "manual";
-        /** @description A task. Fields without a value are left out. */
+        /**
+         * @description A task. Fields without a value are left out.
+         * @example {
+         *       "attempt": 1,
+         *       "attempts": [
+         *         {
+         *           "attempt": 1,
+         *           "counted": false,
+         *           "ended_at": "2026-01-31T09:30:00.480Z",
+         *           "generation": 1,
+         *           "outcome": "succeeded",
+         *           "started_at": "2026-01-31T09:30:00.120Z",
+         *           "worker": "mail-1:4711:a3"
+         *         }
+         *       ],
+         *       "cancel_requested": false,
+         *       "created_at": "2026-01-31T09:30:00.000Z",
+         *       "due_at": "2026-01-31T09:30:00.000Z",
+         *       "failures": 0,
+         *       "finished_at": "2026-01-31T09:30:00.480Z",
+         *       "generation": 1,
+         *       "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *       "kind": "notify",
+         *       "lane": "email:default",
+         *       "payload": {
+         *         "channel": "email",
+         *         "message": "Hello!",
+         *         "to": "ann@example.com"
+         *       },
+         *       "priority": "normal",
+         *       "queue": "default",
+         *       "result": {
+         *         "message": "Notification sent to ann@example.com",
+         *         "sandbox": false
+         *       },
+         *       "retry": {
+         *         "backoff": {
+         *           "delays_ms": [
+         *             30000,
+         *             120000,
+         *             600000
+         *           ],
+         *           "type": "listed"
+         *         },
+         *         "max_age_ms": 259200000,
+         *         "max_failures": 8,
+         *         "on_ambiguous": "retry",
+         *         "timeout_ms": 660000
+         *       },
+         *       "started_at": "2026-01-31T09:30:00.120Z",
+         *       "state": "succeeded"
+         *     }
+         */
         Task: {
             /**
              * Format: int32
@@ -3551,7 +3826,15 @@ export interface components {
             /** @description Who runs it. */
             worker?: string;
         };
-        /** @description Why the last try or the task as a whole did not succeed. */
+        /**
+         * @description Why the last try or the task as a whole did not succeed.
+         * @example {
+         *       "class": "permanent",
+         *       "code": "550 5.7.1",
+         *       "message": "The server said 550 5.7.1 relaying denied",
+         *       "reason": "permanent"
+         *     }
+         */
         TaskError: {
             /** @description The class of the last failure. */
             class?: components["schemas"]["FailureClass"];
@@ -3577,7 +3860,44 @@ export interface components {
             /** @description Of this tenant. */
             tenant?: string | null;
         };
-        /** @description A page of a list of tasks, newest first. */
+        /**
+         * @description A page of a list of tasks, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "attempt": 1,
+         *           "cancel_requested": false,
+         *           "created_at": "2026-01-31T09:30:00.000Z",
+         *           "due_at": "2026-01-31T09:30:00.000Z",
+         *           "failures": 0,
+         *           "finished_at": "2026-01-31T09:30:00.480Z",
+         *           "generation": 1,
+         *           "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+         *           "kind": "notify",
+         *           "lane": "email:default",
+         *           "priority": "normal",
+         *           "queue": "default",
+         *           "retry": {
+         *             "backoff": {
+         *               "delays_ms": [
+         *                 30000,
+         *                 120000,
+         *                 600000
+         *               ],
+         *               "type": "listed"
+         *             },
+         *             "max_age_ms": 259200000,
+         *             "max_failures": 8,
+         *             "on_ambiguous": "retry",
+         *             "timeout_ms": 660000
+         *           },
+         *           "started_at": "2026-01-31T09:30:00.120Z",
+         *           "state": "succeeded"
+         *         }
+         *       ],
+         *       "next_cursor": "AZnzoHwecqUtnQ4"
+         *     }
+         */
         TaskPage: {
             /** @description The tasks, without payloads, results and logs. */
             data: components["schemas"]["Task"][];
@@ -3724,7 +4044,28 @@ export interface components {
             /** @description What is wrong with which field. */
             detail: components["schemas"]["FieldError"][];
         };
-        /** @description A worker process. */
+        /**
+         * @description A worker process.
+         * @example {
+         *       "host": "mail-1",
+         *       "id": "mail-1:4711:a3",
+         *       "kinds": [
+         *         "callback",
+         *         "http",
+         *         "notify"
+         *       ],
+         *       "pid": 4711,
+         *       "queues": [
+         *         "default"
+         *       ],
+         *       "running": 3,
+         *       "seen_at": "2026-01-31T09:30:00.000Z",
+         *       "slots": 64,
+         *       "started_at": "2026-01-31T09:00:00.000Z",
+         *       "stopping": false,
+         *       "version": "0.1.0"
+         *     }
+         */
         Worker: {
             /** @description Its host. */
             host: string;
@@ -3849,6 +4190,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example # HELP posthaste_accepted Tasks accepted.
+                     *     # TYPE posthaste_accepted counter
+                     *     posthaste_accepted_total 1.0
+                     *     # EOF
+                     */
                     "application/openmetrics-text": string;
                 };
             };
@@ -4036,6 +4383,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "info": {
+                     *         "title": "Posthaste"
+                     *       },
+                     *       "openapi": "3.1.0",
+                     *       "paths": {}
+                     *     }
+                     */
                     "application/json": unknown;
                 };
             };
@@ -4184,7 +4540,7 @@ export interface operations {
         /** @description The file. Its type is the Content-Type of the request, or by the ending of its name. */
         requestBody: {
             content: {
-                "application/octet-stream": number[];
+                "application/octet-stream": components["schemas"]["File"];
             };
         };
         responses: {
@@ -4524,6 +4880,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "action": "queues.pause",
+                     *           "actor": {
+                     *             "key_id": "k7Qm2XvB0aZt",
+                     *             "name": "admin"
+                     *           },
+                     *           "at": "2026-01-31T09:30:00Z",
+                     *           "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+                     *           "ip": "192.0.2.7",
+                     *           "request_id": "9f2c41d0000000000042",
+                     *           "target": "default"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditPage"];
                 };
             };
@@ -4826,6 +5200,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-01-31T09:30:00.000Z",
+                     *           "name": "shop",
+                     *           "secrets": 1,
+                     *           "url": "https://shop.example.com/hooks"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Paged_Endpoint"];
                 };
             };
@@ -5851,6 +6237,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example event: task
+                     *     data: {"id":"0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58","kind":"notify","queue":"default","state":"succeeded","at":"2026-01-31T09:30:00.480Z","attempt":1,"generation":1}
+                     */
                     "text/event-stream": string;
                 };
             };
@@ -5939,6 +6329,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-01-31T09:30:00Z",
+                     *           "id": "k7Qm2XvB0aZt",
+                     *           "last_used_at": "2026-02-01T10:00:00Z",
+                     *           "name": "shop backend",
+                     *           "scopes": [
+                     *             "send",
+                     *             "read"
+                     *           ],
+                     *           "tenant": "acme"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_ApiKey"];
                 };
             };
@@ -6369,6 +6776,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "lane": "email:default",
+                     *           "limits": {
+                     *             "concurrency": 20,
+                     *             "per_ms": 1000,
+                     *             "rate": 100
+                     *           },
+                     *           "queue": "default",
+                     *           "running": 3,
+                     *           "waiting": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_Lane"];
                 };
             };
@@ -7182,6 +7606,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "channel": "email",
+                     *           "lane": "email:default",
+                     *           "message": "The provider answered 429",
+                     *           "name": "default",
+                     *           "running": 0,
+                     *           "state": "throttled",
+                     *           "type": "smtp",
+                     *           "until": "2026-01-31T09:31:00.000Z",
+                     *           "waiting": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_Provider"];
                 };
             };
@@ -7611,6 +8052,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "counts": {
+                     *             "cancelled": 0,
+                     *             "expired": 0,
+                     *             "failed": 7,
+                     *             "queued": 12,
+                     *             "retrying": 1,
+                     *             "running": 3,
+                     *             "scheduled": 4,
+                     *             "succeeded": 4821
+                     *           },
+                     *           "held": 0,
+                     *           "paused": {
+                     *             "message": "A deployment is under way.",
+                     *             "reason": "manual",
+                     *             "since": "2026-01-31T09:30:00.000Z"
+                     *           },
+                     *           "queue": "default",
+                     *           "workers": 2
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_Queue"];
                 };
             };
@@ -8925,6 +9392,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "channel": "email",
+                     *           "date": "2026-01-31T09:30:00.000Z",
+                     *           "from": "Shop <shop@example.com>",
+                     *           "message_id": "<0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58@shop.example.com>",
+                     *           "reason": "no e-mail provider is configured",
+                     *           "subject": "Your order",
+                     *           "task_id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58",
+                     *           "text": "It is on its way.",
+                     *           "to": "ann@example.com"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Paged_HeldListed"];
                 };
             };
@@ -9101,6 +9585,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "cron": "0 7 * * 1-5",
+                     *           "kind": "notify",
+                     *           "last_run_at": "2026-01-30T06:00:00.000Z",
+                     *           "missed": "run_once",
+                     *           "name": "nightly-digest",
+                     *           "next_runs": [
+                     *             "2026-02-02T06:00:00.000Z"
+                     *           ],
+                     *           "paused": false,
+                     *           "payload": {
+                     *             "channel": "email",
+                     *             "message": "Good morning.",
+                     *             "to": "team@example.com"
+                     *           },
+                     *           "queue": "default",
+                     *           "retry": {
+                     *             "backoff": {
+                     *               "base_ms": 2000,
+                     *               "cap_ms": 3600000,
+                     *               "type": "exponential"
+                     *             },
+                     *             "max_age_ms": 259200000,
+                     *             "max_failures": 10,
+                     *             "on_ambiguous": "retry",
+                     *             "timeout_ms": 60000
+                     *           },
+                     *           "time_zone": "Europe/Berlin",
+                     *           "version": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_Schedule"];
                 };
             };
@@ -9947,6 +10467,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "channel": "email",
+                     *           "code": "550 5.1.1",
+                     *           "created_at": "2026-01-31T09:30:00.000Z",
+                     *           "reason": "The server said 550 5.1.1 no such user",
+                     *           "recipient": "ann@example.com",
+                     *           "source": "bounce"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Paged_Suppression"];
                 };
             };
@@ -10026,7 +10560,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The recipient, as the list names it.
+                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it.
                  * @example ann@example.com
                  */
                 recipient: string;
@@ -10129,7 +10663,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The recipient, as the list names it.
+                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it.
                  * @example ann@example.com
                  */
                 recipient: string;
@@ -10264,7 +10798,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The recipient, as the list names it.
+                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it.
                  * @example ann@example.com
                  */
                 recipient: string;
@@ -10757,6 +11291,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "attempt": 1,
+                     *           "counted": false,
+                     *           "ended_at": "2026-01-31T09:30:00.480Z",
+                     *           "generation": 1,
+                     *           "outcome": "succeeded",
+                     *           "started_at": "2026-01-31T09:30:00.120Z",
+                     *           "worker": "mail-1:4711:a3"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_Attempt"];
                 };
             };
@@ -11115,6 +11664,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example event: task
+                     *     data: {"id":"0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58","kind":"notify","queue":"default","state":"succeeded","at":"2026-01-31T09:30:00.480Z","attempt":1,"generation":1}
+                     */
                     "text/event-stream": string;
                 };
             };
@@ -12026,6 +12579,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-01-31T09:30:00.000Z",
+                     *           "html": "<p>Hello {{ name }}!</p>",
+                     *           "name": "welcome",
+                     *           "sample": {
+                     *             "name": "Ann"
+                     *           },
+                     *           "subject": "Welcome, {{ name }}",
+                     *           "text": "Hello {{ name }}!",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Paged_Template"];
                 };
             };
@@ -12599,6 +13169,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-01-31T09:30:00.000Z",
+                     *           "html": "<p>Hello {{ name }}!</p>",
+                     *           "name": "welcome",
+                     *           "sample": {
+                     *             "name": "Ann"
+                     *           },
+                     *           "subject": "Welcome, {{ name }}",
+                     *           "text": "Hello {{ name }}!",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_Template"];
                 };
             };
@@ -12912,6 +13499,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "host": "mail-1",
+                     *           "id": "mail-1:4711:a3",
+                     *           "kinds": [
+                     *             "callback",
+                     *             "http",
+                     *             "notify"
+                     *           ],
+                     *           "pid": 4711,
+                     *           "queues": [
+                     *             "default"
+                     *           ],
+                     *           "running": 3,
+                     *           "seen_at": "2026-01-31T09:30:00.000Z",
+                     *           "slots": 64,
+                     *           "started_at": "2026-01-31T09:00:00.000Z",
+                     *           "stopping": false,
+                     *           "version": "0.1.0"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["List_Worker"];
                 };
             };

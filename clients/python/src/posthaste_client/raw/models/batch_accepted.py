@@ -27,6 +27,11 @@ T = TypeVar("T", bound="BatchAccepted")
 class BatchAccepted:
     """ What became of each.
 
+        Example:
+            {'batch_id': '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a59', 'data': [{'duplicate': False, 'id':
+                '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'index': 0, 'state': 'queued'}], 'errors': [{'errors': [{'loc': ['body',
+                'notifications', 1, 'to'], 'msg': 'Field required', 'type': 'missing'}], 'index': 1}]}
+
         Attributes:
             batch_id (UUID): A UUID.
             data (list[BatchItem]): Those that were stored, in order.

@@ -24,6 +24,9 @@ T = TypeVar("T", bound="Cancelled")
 class Cancelled:
     """ What a cancel answers.
 
+        Example:
+            {'cancel_requested': False, 'id': '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'state': 'cancelled'}
+
         Attributes:
             cancel_requested (bool): Whether it runs and its handler is being told.
             id (UUID): A UUID.

@@ -24,6 +24,9 @@ T = TypeVar("T", bound="Enqueued")
 class Enqueued:
     """ What an enqueue answers.
 
+        Example:
+            {'duplicate': False, 'id': '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'state': 'queued'}
+
         Attributes:
             duplicate (bool): Whether another task holds its unique key, so that nothing was stored.
             id (UUID): A UUID.

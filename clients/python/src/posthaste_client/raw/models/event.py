@@ -28,6 +28,10 @@ T = TypeVar("T", bound="Event")
 class Event:
     """ A task changed state.
 
+        Example:
+            {'at': '2026-01-31T09:30:00.480Z', 'attempt': 1, 'generation': 1, 'id': '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58',
+                'kind': 'notify', 'queue': 'default', 'state': 'succeeded'}
+
         Attributes:
             at (datetime.datetime): A time, RFC 3339 in UTC.
             attempt (int): Its attempt number now.

@@ -23,6 +23,12 @@ T = TypeVar("T", bound="HeldListed")
 class HeldListed:
     """ A held message in a list.
 
+        Example:
+            {'channel': 'email', 'date': '2026-01-31T09:30:00.000Z', 'from': 'Shop <shop@example.com>', 'message_id':
+                '<0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58@shop.example.com>', 'reason': 'no e-mail provider is configured',
+                'subject': 'Your order', 'task_id': '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'text': 'It is on its way.', 'to':
+                'ann@example.com'}
+
         Attributes:
             task_id (UUID): A UUID.
      """

@@ -28,6 +28,11 @@ T = TypeVar("T", bound="HeldMessage")
 class HeldMessage:
     """ A message that the sandbox held: what its recipient would have seen.
 
+        Example:
+            {'channel': 'email', 'date': '2026-01-31T09:30:00.000Z', 'from': 'Shop <shop@example.com>', 'message_id':
+                '<0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58@shop.example.com>', 'reason': 'no e-mail provider is configured',
+                'subject': 'Your order', 'text': 'It is on its way.', 'to': 'ann@example.com'}
+
         Attributes:
             channel (Channel): A way to deliver a message.
             date (datetime.datetime): A time, RFC 3339 in UTC.
@@ -41,7 +46,7 @@ class HeldMessage:
             cc (list[str] | Unset): Who would have got copies.
             data (Any | Unset): What a webhook would have said.
             event (str | Unset): The event of a webhook.
-            headers (HeldMessageHeaders | Unset): Headers of the caller's own.
+            headers (HeldMessageHeaders | Unset): Headers of the caller's own, and those of one-click unsubscribe.
             html (str | Unset): The HTML part, if the sender gave one; otherwise it is made from the text.
             reply_to (str | Unset): Where answers would have gone, if not to the sender.
      """

@@ -20,7 +20,7 @@ T = TypeVar("T", bound="HeldMessageHeaders")
 
 @_attrs_define
 class HeldMessageHeaders:
-    """ Headers of the caller's own.
+    """ Headers of the caller's own, and those of one-click unsubscribe.
 
      """
 

@@ -23,6 +23,9 @@ T = TypeVar("T", bound="LaneLimits")
 class LaneLimits:
     """ Limits of a lane over all workers; left out means unlimited.
 
+        Example:
+            {'concurrency': 20, 'per_ms': 1000, 'rate': 100}
+
         Attributes:
             per_ms (int): The period of `rate` in milliseconds.
             concurrency (int | Unset): How many run at once.

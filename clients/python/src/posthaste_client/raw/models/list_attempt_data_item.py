@@ -27,6 +27,10 @@ T = TypeVar("T", bound="ListAttemptDataItem")
 class ListAttemptDataItem:
     """ One attempt of a task.
 
+        Example:
+            {'attempt': 1, 'counted': False, 'ended_at': '2026-01-31T09:30:00.480Z', 'generation': 1, 'outcome':
+                'succeeded', 'started_at': '2026-01-31T09:30:00.120Z', 'worker': 'mail-1:4711:a3'}
+
         Attributes:
             attempt (int): Which attempt of it, from 1.
             counted (bool): Whether it counted against `max_failures`.

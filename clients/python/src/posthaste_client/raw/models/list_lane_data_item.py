@@ -27,13 +27,19 @@ T = TypeVar("T", bound="ListLaneDataItem")
 class ListLaneDataItem:
     """ A lane that holds work, a pause or limits.
 
+        Example:
+            {'lane': 'email:default', 'limits': {'concurrency': 20, 'per_ms': 1000, 'rate': 100}, 'queue': 'default',
+                'running': 3, 'waiting': True}
+
         Attributes:
-            limits (LaneLimits): Limits of a lane over all workers; left out means unlimited.
+            limits (LaneLimits): Limits of a lane over all workers; left out means unlimited. Example: {'concurrency': 20,
+                'per_ms': 1000, 'rate': 100}.
             queue (str): Its queue.
             running (int): Tasks of it that run.
             waiting (bool): Whether tasks of it wait.
             lane (str | Unset): Its key; left out for the queue's default lane.
-            paused (Pause | Unset): A pause in force.
+            paused (Pause | Unset): A pause in force. Example: {'message': 'A deployment is under way.', 'reason': 'manual',
+                'since': '2026-01-31T09:30:00.000Z'}.
      """
 
     limits: LaneLimits

@@ -24,6 +24,11 @@ T = TypeVar("T", bound="ListWorkerDataItem")
 class ListWorkerDataItem:
     """ A worker process.
 
+        Example:
+            {'host': 'mail-1', 'id': 'mail-1:4711:a3', 'kinds': ['callback', 'http', 'notify'], 'pid': 4711, 'queues':
+                ['default'], 'running': 3, 'seen_at': '2026-01-31T09:30:00.000Z', 'slots': 64, 'started_at':
+                '2026-01-31T09:00:00.000Z', 'stopping': False, 'version': '0.1.0'}
+
         Attributes:
             host (str): Its host.
             id (str): Its id.

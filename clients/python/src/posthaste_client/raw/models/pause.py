@@ -26,6 +26,9 @@ T = TypeVar("T", bound="Pause")
 class Pause:
     """ A pause in force.
 
+        Example:
+            {'message': 'A deployment is under way.', 'reason': 'manual', 'since': '2026-01-31T09:30:00.000Z'}
+
         Attributes:
             reason (PauseReason): Why something is paused.
             since (datetime.datetime): A time, RFC 3339 in UTC.

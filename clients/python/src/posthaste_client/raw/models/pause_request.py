@@ -24,6 +24,9 @@ T = TypeVar("T", bound="PauseRequest")
 class PauseRequest:
     """ How long to pause and why.
 
+        Example:
+            {'for_ms': 600000, 'message': 'A deployment is under way.'}
+
         Attributes:
             for_ms (int | None | Unset): How long, in milliseconds; until it is resumed if left out.
             message (None | str | Unset): Why, for people.

@@ -27,12 +27,18 @@ T = TypeVar("T", bound="Queue")
 class Queue:
     """ A queue and what it holds.
 
+        Example:
+            {'counts': {'cancelled': 0, 'expired': 0, 'failed': 7, 'queued': 12, 'retrying': 1, 'running': 3, 'scheduled':
+                4, 'succeeded': 4821}, 'held': 0, 'paused': {'message': 'A deployment is under way.', 'reason': 'manual',
+                'since': '2026-01-31T09:30:00.000Z'}, 'queue': 'default', 'workers': 2}
+
         Attributes:
             counts (StateCounts): Tasks by state.
             held (int): Of the succeeded: messages held by the sandbox instead of sent.
             queue (str): Its name.
             workers (int): Workers that serve it; while there is none, its tasks wait.
-            paused (Pause | Unset): A pause in force.
+            paused (Pause | Unset): A pause in force. Example: {'message': 'A deployment is under way.', 'reason': 'manual',
+                'since': '2026-01-31T09:30:00.000Z'}.
      """
 
     counts: StateCounts

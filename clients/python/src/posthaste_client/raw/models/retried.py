@@ -24,6 +24,9 @@ T = TypeVar("T", bound="Retried")
 class Retried:
     """ What a retry answers.
 
+        Example:
+            {'generation': 2, 'id': '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'state': 'queued'}
+
         Attributes:
             generation (int): Its new generation.
             id (UUID): A UUID.

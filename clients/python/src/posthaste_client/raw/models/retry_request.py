@@ -25,6 +25,9 @@ T = TypeVar("T", bound="RetryRequest")
 class RetryRequest:
     """ How to retry.
 
+        Example:
+            {'expires_at': '2026-02-01T09:30:00Z'}
+
         Attributes:
             expires_at (datetime.datetime | None | Unset):
      """

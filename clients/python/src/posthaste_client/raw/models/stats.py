@@ -26,11 +26,21 @@ T = TypeVar("T", bound="Stats")
 class Stats:
     """ Statistics of a period.
 
+        Example:
+            {'data': [{'at': '2026-01-31T09:30:00.000Z', 'cancelled': 0, 'claimed': 121, 'enqueued': 120, 'expired': 0,
+                'failed': 2, 'held': 0, 'retried': 1, 'run_p50_ms': 128, 'run_p95_ms': 512, 'succeeded': 118, 'wait_p50_ms': 4,
+                'wait_p95_ms': 16}], 'from': '2026-01-31T09:30:00.000Z', 'step': 60, 'total': {'at': '2026-01-31T09:30:00.000Z',
+                'cancelled': 0, 'claimed': 121, 'enqueued': 120, 'expired': 0, 'failed': 2, 'held': 0, 'retried': 1,
+                'run_p50_ms': 128, 'run_p95_ms': 512, 'succeeded': 118, 'wait_p50_ms': 4, 'wait_p95_ms': 16}, 'until':
+                '2026-01-31T09:31:00.000Z'}
+
         Attributes:
             data (list[StatsPoint]): The steps in which something happened, oldest first.
             from_ (datetime.datetime): A time, RFC 3339 in UTC.
             step (int): The length of a step in seconds.
-            total (StatsPoint): One step of time.
+            total (StatsPoint): One step of time. Example: {'at': '2026-01-31T09:30:00.000Z', 'cancelled': 0, 'claimed':
+                121, 'enqueued': 120, 'expired': 0, 'failed': 2, 'held': 0, 'retried': 1, 'run_p50_ms': 128, 'run_p95_ms': 512,
+                'succeeded': 118, 'wait_p50_ms': 4, 'wait_p95_ms': 16}.
             until (datetime.datetime): A time, RFC 3339 in UTC.
      """
 

@@ -25,6 +25,11 @@ T = TypeVar("T", bound="StatsPoint")
 class StatsPoint:
     """ One step of time.
 
+        Example:
+            {'at': '2026-01-31T09:30:00.000Z', 'cancelled': 0, 'claimed': 121, 'enqueued': 120, 'expired': 0, 'failed': 2,
+                'held': 0, 'retried': 1, 'run_p50_ms': 128, 'run_p95_ms': 512, 'succeeded': 118, 'wait_p50_ms': 4,
+                'wait_p95_ms': 16}
+
         Attributes:
             at (datetime.datetime): A time, RFC 3339 in UTC.
             cancelled (int): Tasks cancelled.

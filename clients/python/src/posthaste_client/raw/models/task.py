@@ -32,6 +32,17 @@ T = TypeVar("T", bound="Task")
 class Task:
     """ A task. Fields without a value are left out.
 
+        Example:
+            {'attempt': 1, 'attempts': [{'attempt': 1, 'counted': False, 'ended_at': '2026-01-31T09:30:00.480Z',
+                'generation': 1, 'outcome': 'succeeded', 'started_at': '2026-01-31T09:30:00.120Z', 'worker': 'mail-1:4711:a3'}],
+                'cancel_requested': False, 'created_at': '2026-01-31T09:30:00.000Z', 'due_at': '2026-01-31T09:30:00.000Z',
+                'failures': 0, 'finished_at': '2026-01-31T09:30:00.480Z', 'generation': 1, 'id':
+                '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'kind': 'notify', 'lane': 'email:default', 'payload': {'channel':
+                'email', 'message': 'Hello!', 'to': 'ann@example.com'}, 'priority': 'normal', 'queue': 'default', 'result':
+                {'message': 'Notification sent to ann@example.com', 'sandbox': False}, 'retry': {'backoff': {'delays_ms':
+                [30000, 120000, 600000], 'type': 'listed'}, 'max_age_ms': 259200000, 'max_failures': 8, 'on_ambiguous': 'retry',
+                'timeout_ms': 660000}, 'started_at': '2026-01-31T09:30:00.120Z', 'state': 'succeeded'}
+
         Attributes:
             attempt (int): The latest attempt of this generation; 0 before the first.
             cancel_requested (bool): Whether a cancel was requested while it runs.
@@ -47,7 +58,9 @@ class Task:
             state (State): Where a task is in its life.
             attempts (list[Attempt] | Unset): Its log, at most the last 50; left out of lists.
             batch (UUID | Unset): A UUID.
-            error (TaskError | Unset): Why the last try or the task as a whole did not succeed.
+            error (TaskError | Unset): Why the last try or the task as a whole did not succeed. Example: {'class':
+                'permanent', 'code': '550 5.7.1', 'message': 'The server said 550 5.7.1 relaying denied', 'reason':
+                'permanent'}.
             expires_at (datetime.datetime | Unset): A time, RFC 3339 in UTC.
             finished_at (datetime.datetime | Unset): A time, RFC 3339 in UTC.
             lane (str | Unset): Its lane, `target` or `target/tenant`; left out for the queue's default lane.

@@ -25,6 +25,10 @@ T = TypeVar("T", bound="TaskError")
 class TaskError:
     """ Why the last try or the task as a whole did not succeed.
 
+        Example:
+            {'class': 'permanent', 'code': '550 5.7.1', 'message': 'The server said 550 5.7.1 relaying denied', 'reason':
+                'permanent'}
+
         Attributes:
             message (str): A sentence for people.
             class_ (FailureClass | Unset): What kind of failure an attempt ended in.

@@ -27,6 +27,14 @@ T = TypeVar("T", bound="TaskPage")
 class TaskPage:
     """ A page of a list of tasks, newest first.
 
+        Example:
+            {'data': [{'attempt': 1, 'cancel_requested': False, 'created_at': '2026-01-31T09:30:00.000Z', 'due_at':
+                '2026-01-31T09:30:00.000Z', 'failures': 0, 'finished_at': '2026-01-31T09:30:00.480Z', 'generation': 1, 'id':
+                '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'kind': 'notify', 'lane': 'email:default', 'priority': 'normal',
+                'queue': 'default', 'retry': {'backoff': {'delays_ms': [30000, 120000, 600000], 'type': 'listed'}, 'max_age_ms':
+                259200000, 'max_failures': 8, 'on_ambiguous': 'retry', 'timeout_ms': 660000}, 'started_at':
+                '2026-01-31T09:30:00.120Z', 'state': 'succeeded'}], 'next_cursor': 'AZnzoHwecqUtnQ4'}
+
         Attributes:
             data (list[Task]): The tasks, without payloads, results and logs.
             next_cursor (str | Unset): Send it as `cursor` to go on; left out at the end.

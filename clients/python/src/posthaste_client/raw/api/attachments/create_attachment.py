@@ -10,13 +10,15 @@ from ... import errors
 
 from ...models.problem import Problem
 from ...models.uploaded_attachment import UploadedAttachment
+from ...types import File, FileTypes
+from io import BytesIO
 from typing import cast
 
 
 
 def _get_kwargs(
     *,
-    body: list[int],
+    body: File,
     filename: str,
 
 ) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     *,
     client: AuthenticatedClient,
-    body: list[int],
+    body: File,
     filename: str,
 
 ) -> Response[Any | Problem | UploadedAttachment]:
@@ -156,7 +158,7 @@ def sync_detailed(
 
     Args:
         filename (str):
-        body (list[int]):
+        body (File): The bytes of a file, as they are.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -182,7 +184,7 @@ filename=filename,
 def sync(
     *,
     client: AuthenticatedClient,
-    body: list[int],
+    body: File,
     filename: str,
 
 ) -> Any | Problem | UploadedAttachment | None:
@@ -194,7 +196,7 @@ def sync(
 
     Args:
         filename (str):
-        body (list[int]):
+        body (File): The bytes of a file, as they are.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -215,7 +217,7 @@ filename=filename,
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
-    body: list[int],
+    body: File,
     filename: str,
 
 ) -> Response[Any | Problem | UploadedAttachment]:
@@ -227,7 +229,7 @@ async def asyncio_detailed(
 
     Args:
         filename (str):
-        body (list[int]):
+        body (File): The bytes of a file, as they are.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -253,7 +255,7 @@ filename=filename,
 async def asyncio(
     *,
     client: AuthenticatedClient,
-    body: list[int],
+    body: File,
     filename: str,
 
 ) -> Any | Problem | UploadedAttachment | None:
@@ -265,7 +267,7 @@ async def asyncio(
 
     Args:
         filename (str):
-        body (list[int]):
+        body (File): The bytes of a file, as they are.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -66,6 +66,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """ This description
 
+     The document that you read, for programs that make clients.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -92,6 +94,8 @@ def sync(
 ) -> Any | Problem | None:
     """ This description
 
+     The document that you read, for programs that make clients.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -112,6 +116,8 @@ async def asyncio_detailed(
 
 ) -> Response[Any | Problem]:
     """ This description
+
+     The document that you read, for programs that make clients.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -138,6 +144,8 @@ async def asyncio(
 
 ) -> Any | Problem | None:
     """ This description
+
+     The document that you read, for programs that make clients.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
