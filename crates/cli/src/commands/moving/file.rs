@@ -290,8 +290,7 @@ mod tests {
         let mut writer = Writer::new(Box::new(to.clone()), gzip, &header).expect("begins");
         writer.add(&[item(1), item(2), item(3)]).expect("takes items");
         writer.finish().expect("ends");
-        let bytes = to.0.lock().expect("whole").clone();
-        bytes
+        to.0.lock().expect("whole").clone()
     }
 
     fn read(bytes: Vec<u8>) -> anyhow::Result<Vec<PortableItem>> {

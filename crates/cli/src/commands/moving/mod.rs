@@ -3,11 +3,11 @@
 pub(crate) mod file;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
 use posthaste_broker_sqlite::Snapshot;
 use posthaste_core::limits::{MAX_PORTABLE, Retention};
 use posthaste_core::portable::{Exported, Imported, PortableItem};
@@ -232,33 +232,27 @@ pub(crate) async fn import(store: &dyn Store, mut items: Vec<PortableItem>) -> a
 }
 
 /// A line on a terminal that tells how far it is; elsewhere, nothing.
-pub(crate) struct Progress {
-    of: u64,
-    shown: bool,
-}
+pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// For so many tasks.
     pub(crate) fn new(of: u64) -> Self {
-        Self { of, shown: std::io::stderr().is_terminal() }
+        let style = ProgressStyle::with_template("[{bar:30}] {pos} of {len} tasks, {msg} items  {elapsed}");
+        Self(
+            ProgressBar::new(of)
+                .with_style(style.expect("the template is well formed").progress_chars("#--")),
+        )
     }
 
     /// So far.
     pub(crate) fn at(&self, moved: &Moved) {
-        if self.shown {
-            let done = moved.tasks.min(self.of);
-            let bar = if self.of == 0 { 30 } else { usize::try_from(done * 30 / self.of).unwrap_or(30) };
-            let bar = format!("{}{}", "#".repeat(bar), "-".repeat(30 - bar));
-            let _ =
-                write!(std::io::stderr(), "\r[{bar}] {done} of {} tasks, {} items", self.of, moved.items());
-        }
+        self.0.set_position(moved.tasks);
+        self.0.set_message(moved.items().to_string());
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown {
-            let _ = writeln!(std::io::stderr());
-        }
+        self.0.abandon();
     }
 }
