@@ -284,10 +284,7 @@ impl Reader<'_> {
     fn candidates(&self, request: &ListRequest, before: i64, n: usize) -> Done<Vec<i64>> {
         let f = &request.filter;
         if let Some(recipient) = &f.recipient {
-            return self.seqs(
-                "SELECT seq FROM recipient_task WHERE hash = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
-                (before, n as i64, recipient_hash(recipient)),
-            );
+            return self.of_recipient(recipient_hash(recipient), before, n);
         }
         if let Some(batch) = &f.batch {
             return self.seqs(
@@ -314,6 +311,28 @@ impl Reader<'_> {
             return Ok(all);
         }
         self.seqs("SELECT seq FROM task WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2", (before, n as i64))
+    }
+
+    /// Rows below `before` of a recipient, newest first. Each part holds its rows up to those of the next; the oldest, earlier ones
+    /// too.
+    fn of_recipient(&self, hash: i64, before: i64, n: usize) -> Done<Vec<i64>> {
+        let mut stmt = self.db.prepare_cached("SELECT part, first FROM recipient_part ORDER BY part DESC")?;
+        let parts: Vec<(i64, i64)> =
+            stmt.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
+        let mut found = Vec::new();
+        for (i, (part, first)) in parts.iter().enumerate() {
+            let oldest = i + 1 == parts.len();
+            if *first < before || oldest {
+                found.extend(self.seqs(
+                    "SELECT seq FROM recipient_entry WHERE part = ?4 AND hash = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+                    (before, (n - found.len()) as i64, hash, part),
+                )?);
+            }
+            if found.len() >= n {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     fn seqs(&self, sql: &str, params: impl rusqlite::Params) -> Done<Vec<i64>> {

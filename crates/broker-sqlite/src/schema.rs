@@ -6,8 +6,11 @@ use rusqlite::Connection;
 pub(crate) const APPLICATION_ID: i64 = 0x5048_5354;
 
 /// Each element brings the store from its index to the next format number.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_tasks.sql"), include_str!("migrations/0002_recipients.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_tasks.sql"),
+    include_str!("migrations/0002_recipients.sql"),
+    include_str!("migrations/0003_recipient_parts.sql"),
+];
 
 /// The newest format that this program knows.
 pub(crate) fn known() -> i64 {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{Done, Fail, Happened, Tx};
 use crate::ids::{id_of, millis_of, rand_of, seq_of};
-use crate::row::{Prepared, flag, recipient_hash};
+use crate::row::{Prepared, flag};
 
 /// Key of `idem`: no part can hold the separator.
 fn idem_key(k: &IdempotencyKey) -> String {
@@ -196,14 +196,6 @@ impl Tx<'_> {
             next_at: scheduled.then(|| Timestamp::from_millis(due)),
         });
         Ok(Enqueued { id, state, duplicate: false })
-    }
-
-    /// Enters a task into the index of recipients.
-    pub(crate) fn insert_recipient(&mut self, recipient: &str, seq: i64) -> Done<()> {
-        self.db
-            .prepare_cached("INSERT INTO recipient_task (hash, seq) VALUES (?1, ?2)")?
-            .execute((recipient_hash(recipient), seq))?;
-        Ok(())
     }
 
     /// The task that holds a unique key now.

@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 
 use super::people::Resting;
 use super::{Done, Tx};
-use crate::row::{flag, recipient_hash};
+use crate::row::flag;
 
 /// What is needed to find all that belongs to a task.
 pub(crate) struct Remains {
@@ -94,9 +94,7 @@ impl Tx<'_> {
                     .execute((batch.as_bytes(), row.seq))?;
             }
             if let Some(recipient) = &ext.recipient {
-                self.db
-                    .prepare_cached("DELETE FROM recipient_task WHERE hash = ?1 AND seq = ?2")?
-                    .execute((recipient_hash(recipient), row.seq))?;
+                self.delete_recipient(recipient, row.seq)?;
             }
         }
         self.db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute([row.seq])?;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
+use super::recipients::Parts;
 use super::series::Gathered;
 use super::{Done, Fail};
 use crate::ids::{Minter, id_of};
@@ -187,6 +188,7 @@ pub(crate) struct Mem {
     pub(crate) kept: [u64; 2],
     pub(crate) series: Gathered,
     pub(crate) has_foreign: bool,
+    pub(crate) recipients: Parts,
 }
 
 impl Mem {
@@ -212,6 +214,7 @@ impl Mem {
             kept: [0; 2],
             series: Gathered::default(),
             has_foreign: db.query_row("SELECT EXISTS (SELECT 1 FROM foreign_id)", [], |r| r.get(0))?,
+            recipients: Parts::load(db, last.unwrap_or(0))?,
         };
         mem.load_names(db)?;
         mem.load_lanes(db)?;

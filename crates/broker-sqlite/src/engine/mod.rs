@@ -8,6 +8,7 @@ pub(crate) mod lanes;
 pub(crate) mod lease;
 pub(crate) mod mem;
 pub(crate) mod people;
+pub(crate) mod recipients;
 pub(crate) mod records;
 pub(crate) mod ring;
 pub(crate) mod series;

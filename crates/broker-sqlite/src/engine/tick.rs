@@ -158,6 +158,7 @@ impl Tx<'_> {
         ] {
             pruned += self.db.prepare_cached(sql)?.execute((at.as_millis(), TICK_BATCH as i64))?;
         }
+        self.sweep_recipients()?;
         Ok(pruned)
     }
 
