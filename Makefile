@@ -13,7 +13,7 @@ BIN := target/debug/posthaste
 # Arguments for `posthaste up`, for example: make run ARGS="--addr 127.0.0.1:9000"
 ARGS ?=
 
-.PHONY: help setup run test check bench bench-redis e2e e2e-redis e2e-compose images fmt docs book
+.PHONY: help setup run test check bench bench-product bench-redis e2e e2e-redis e2e-compose images fmt docs book
 
 help: ## list these commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -39,6 +39,12 @@ bench: ## the table of speed and memory (release build, minutes)
 	@scripts/need-rust.sh
 	@cargo build --quiet --locked --release --workspace --bin posthaste
 	@target/release/posthaste bench $(ARGS)
+	@$(if $(ARGS),,target/release/posthaste bench product)
+
+bench-product: ## what the API and the channels cost: keys, templates, batches, webhooks, e-mail, watchers
+	@scripts/need-rust.sh
+	@cargo build --quiet --locked --release --workspace --bin posthaste
+	@target/release/posthaste bench product $(ARGS)
 
 bench-redis: ## the same with Redis between backend and worker; fails when a floor is missed
 	@scripts/setup.sh
