@@ -125,6 +125,16 @@ pub(crate) fn text(v: &Value) -> Result<&str, Refusal> {
     v.as_str().ok_or_else(|| ("string_type", "Input should be a valid string".into()))
 }
 
+/// Text of at most so many characters.
+pub(crate) fn text_up_to(most: usize) -> impl Fn(&Value) -> Result<String, Refusal> {
+    move |v| match text(v)? {
+        t if t.chars().count() > most => {
+            Err(("string_length", format!("String should have at most {most} characters")))
+        }
+        t => Ok(t.to_owned()),
+    }
+}
+
 /// Text of 1 to 255 printable ASCII characters.
 pub(crate) fn key(v: &Value) -> Result<String, Refusal> {
     let s = text(v)?;

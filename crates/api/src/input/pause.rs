@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use utoipa::ToSchema;
 
-use super::fields::{Errors, Object, integer, text};
+use super::fields::{Errors, Object, integer, text_up_to};
 use super::json::JsonBody;
 use crate::ApiError;
 
@@ -43,12 +43,7 @@ pub(crate) async fn read(
     let mut read = (None, None);
     if let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) {
         read.0 = o.optional(&mut errors, "for_ms", integer(1, MAX_PAUSE_MS)).map(Duration::from_millis);
-        read.1 = o.optional(&mut errors, "message", |v| match text(v)? {
-            t if t.chars().count() > MAX_REASON_CHARS => {
-                Err(("string_length", format!("String should have at most {MAX_REASON_CHARS} characters")))
-            }
-            t => Ok(t.to_owned()),
-        });
+        read.1 = o.optional(&mut errors, "message", text_up_to(MAX_REASON_CHARS));
         o.finish(&mut errors);
     }
     errors.into_result(read)

@@ -9,12 +9,17 @@ use utoipa::ToSchema;
 
 use crate::{Api, ApiError, schema};
 
+/// A step of time, for the description.
+fn point_example() -> serde_json::Value {
+    serde_json::json!({
+        "at": "2026-01-31T09:30:00.000Z", "enqueued": 120, "claimed": 121, "succeeded": 118, "held": 0, "failed": 2, "retried": 1, "cancelled": 0, "expired": 0,
+            "wait_p50_ms": 4, "wait_p95_ms": 16, "run_p50_ms": 128, "run_p95_ms": 512
+    })
+}
+
 /// One step of time.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
-#[schema(as = StatsPoint, example = json!({
-    "at": "2026-01-31T09:30:00.000Z", "enqueued": 120, "claimed": 121, "succeeded": 118, "held": 0, "failed": 2, "retried": 1, "cancelled": 0, "expired": 0,
-        "wait_p50_ms": 4, "wait_p95_ms": 16, "run_p50_ms": 128, "run_p95_ms": 512
-}))]
+#[schema(as = StatsPoint, example = json!(point_example()))]
 pub struct PointView {
     /// Its beginning.
     #[schema(value_type = schema::Time)]
@@ -56,11 +61,7 @@ pub struct PointView {
 /// Statistics of a period.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Stats, example = json!({
-    "from": "2026-01-31T09:30:00.000Z", "until": "2026-01-31T09:31:00.000Z", "step": 60,
-    "total": { "at": "2026-01-31T09:30:00.000Z", "enqueued": 120, "claimed": 121, "succeeded": 118, "held": 0, "failed": 2, "retried": 1, "cancelled": 0, "expired": 0,
-        "wait_p50_ms": 4, "wait_p95_ms": 16, "run_p50_ms": 128, "run_p95_ms": 512 },
-    "data": [{ "at": "2026-01-31T09:30:00.000Z", "enqueued": 120, "claimed": 121, "succeeded": 118, "held": 0, "failed": 2, "retried": 1, "cancelled": 0, "expired": 0,
-        "wait_p50_ms": 4, "wait_p95_ms": 16, "run_p50_ms": 128, "run_p95_ms": 512 }]
+    "from": "2026-01-31T09:30:00.000Z", "until": "2026-01-31T09:31:00.000Z", "step": 60, "total": point_example(), "data": [point_example()]
 }))]
 pub struct StatsView {
     /// From when.

@@ -11,7 +11,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::now;
-use crate::input::path::RecipientPath;
 use crate::input::simple::{PageOf, records};
 use crate::view::TaskView;
 use crate::{Api, ApiError, Caller, schema};
@@ -113,11 +112,10 @@ impl Api {
     pub(crate) async fn suppress(
         &self,
         caller: &Caller,
-        recipient: &RecipientPath,
+        recipient: &str,
         reason: Option<String>,
         category: Option<String>,
     ) -> Result<SuppressionView, ApiError> {
-        let recipient = &recipient.key;
         let name = record_name(recipient, category.as_deref());
         let body = Suppression {
             channel: recipient.split(':').next().unwrap_or("email").to_owned(),

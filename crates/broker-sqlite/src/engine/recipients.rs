@@ -42,13 +42,12 @@ impl Tx<'_> {
     pub(crate) fn insert_recipient(&mut self, recipient: &str, seq: i64) -> Done<()> {
         let parts = &mut self.mem.recipients;
         // Only what is newer than all before it may begin a part: tasks that are imported come in any order.
-        if parts.all.is_empty() || (parts.entered >= PART && seq > parts.newest) {
+        if parts.entered >= PART && seq > parts.newest {
             let part = parts.all.last().map_or(1, |(part, _)| part + 1);
-            let first = if parts.all.is_empty() { 0 } else { seq };
             self.db
                 .prepare_cached("INSERT INTO recipient_part (part, first) VALUES (?1, ?2)")?
-                .execute((part, first))?;
-            parts.all.push((part, first));
+                .execute((part, seq))?;
+            parts.all.push((part, seq));
             parts.entered = 0;
         }
         let place = parts.place_of(seq);
@@ -65,7 +64,7 @@ impl Tx<'_> {
     /// Takes a task out of the index.
     pub(crate) fn delete_recipient(&mut self, recipient: &str, seq: i64) -> Done<()> {
         let parts = &self.mem.recipients;
-        let Some((part, _)) = parts.all.get(parts.place_of(seq)) else { return Ok(()) };
+        let (part, _) = parts.all[parts.place_of(seq)];
         self.db
             .prepare_cached("DELETE FROM recipient_entry WHERE part = ?1 AND hash = ?2 AND seq = ?3")?
             .execute((part, recipient_hash(recipient), seq))?;

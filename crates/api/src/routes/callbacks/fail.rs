@@ -6,7 +6,7 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use crate::detail::json_of;
-use crate::input::fields::{Refusal, text, word};
+use crate::input::fields::{text_up_to, word};
 use crate::input::path::TaskPath;
 use crate::input::simple;
 use crate::operations::external::SettledView;
@@ -50,7 +50,7 @@ pub(crate) async fn handle(
 ) -> Result<Response, ApiError> {
     let (token, failure) = simple::body(request, |o, errors| {
         let token = o.required(errors, "lease_token", super::token);
-        let message = o.optional(errors, "message", message);
+        let message = o.optional(errors, "message", text_up_to(MAX_MESSAGE));
         let classes: &[FailureClass] = &[FailureClass::Transient, FailureClass::Permanent];
         let class = o
             .optional(errors, "class", word(classes, FailureClass::as_str))
@@ -62,12 +62,4 @@ pub(crate) async fn handle(
     })
     .await?;
     Ok(json_of(StatusCode::OK, &api.external_settle(id, token, Err(failure)).await?))
-}
-
-fn message(v: &serde_json::Value) -> Result<String, Refusal> {
-    let text = text(v)?;
-    if text.chars().count() > MAX_MESSAGE {
-        return Err(("string_length", format!("String should have at most {MAX_MESSAGE} characters")));
-    }
-    Ok(text.to_owned())
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::auth::{KeyScope, NewKey, NewKeyView, RateLimit};
-use crate::detail::json_of;
+use crate::detail::secret_json_of;
 use crate::input::fields::{Errors, Object, Refusal, integer, parsed, text, time};
 use crate::input::json::JsonBody;
 use crate::input::query;
@@ -71,11 +71,9 @@ pub(crate) async fn handle(
         return Err(ApiError::Internal);
     };
     let made = api.create_key(&caller, new).await?;
-    let mut response = json_of(StatusCode::CREATED, &made);
+    let mut response = secret_json_of(StatusCode::CREATED, &made);
     let location = HeaderValue::try_from(format!("/v1/keys/{}", made.key.id));
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location.expect("an id is letters and digits"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::LOCATION, location.expect("an id is letters and digits"));
     Ok(response)
 }
 

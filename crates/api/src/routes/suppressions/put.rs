@@ -39,7 +39,7 @@ pub(crate) struct Body {
 pub(crate) async fn handle(
     State(api): State<Api>,
     caller: Caller,
-    named: RecipientPath,
+    RecipientPath { key, .. }: RecipientPath,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (reason, category) = simple::body(request, |o, errors| {
@@ -48,7 +48,7 @@ pub(crate) async fn handle(
         Some((reason, category))
     })
     .await?;
-    Ok(json_of(StatusCode::OK, &api.suppress(&caller, &named, reason, category).await?))
+    Ok(json_of(StatusCode::OK, &api.suppress(&caller, &key, reason, category).await?))
 }
 
 fn reason(v: &serde_json::Value) -> Result<String, Refusal> {

@@ -14,6 +14,7 @@ use super::is_stdin;
 use super::shape::{Shape, What};
 use super::state::{Checkpoint, Keeper, Stored};
 use crate::exit::Stop;
+use crate::output::hex;
 
 /// How much of a file's beginning its identity is made of, in bytes.
 const HEAD: u64 = 64 * 1024;
@@ -221,10 +222,6 @@ fn identity(path: &Path, options: String) -> anyhow::Result<Identity> {
         head: hex(&Sha256::digest(&head)),
         options,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// `Column=field`.

@@ -14,6 +14,8 @@ use posthaste_core::portable::{PORTABLE_VERSION, PortableItem};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::output::hex;
+
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Longest line that is read: a record of a megabyte, with room for escapes.
@@ -45,10 +47,6 @@ struct End {
     items: u64,
     /// Of all lines before this one.
     sha256: String,
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Where lines go; `finish` ends what is compressed.
