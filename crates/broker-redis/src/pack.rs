@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use posthaste_core::task::stored::{Ext, unique_key};
-use posthaste_core::{Due, NewTask, State, UniqueHold};
+use posthaste_core::{BatchId, Due, NewTask, State, UniqueHold};
 use rand::RngExt;
 
 use crate::enqueue::idem_key;
@@ -57,8 +57,10 @@ impl Inner {
         let mut blob = Vec::new();
         let mut next = routes.iter();
         for (waiting, of) in group.iter().zip(of_request) {
-            let special = waiting.tasks.iter().any(|t| !plain(t));
+            let batch = one_batch(&waiting.tasks);
+            let special = waiting.tasks.iter().any(|t| !plain(t, batch));
             let flags = u8::from(special)
+                | (u8::from(batch.is_some()) << 4)
                 | (u8::from(waiting.idempotency.is_some()) << 1)
                 | match waiting.ids {
                     Ids::New => 0,
@@ -68,12 +70,15 @@ impl Inner {
             let [n1, n2] = (waiting.tasks.len() as u16).to_be_bytes();
             let [g1, g2] = of.to_be_bytes();
             call.arg([n1, n2, flags, g1, g2]);
+            if let Some(batch) = batch {
+                call.arg(batch.to_string());
+            }
             if let Some(key) = &waiting.idempotency {
                 call.arg(idem_key(key)).arg(key.fingerprint);
             }
             for (t, route) in waiting.tasks.iter().zip(next.by_ref()) {
                 blob.clear();
-                put_task(&mut blob, t, route, special);
+                put_task(&mut blob, t, route, special, batch);
                 call.arg(&blob);
             }
         }
@@ -129,13 +134,19 @@ impl<'r> Places<'r> {
     }
 }
 
-/// Whether a task needs nothing looked at but its place.
-fn plain(t: &NewTask) -> bool {
+/// The batch of all of a request's tasks: said once, and its index written by one call.
+fn one_batch(tasks: &[NewTask]) -> Option<BatchId> {
+    let batch = tasks.first()?.batch?;
+    tasks.iter().all(|t| t.batch == Some(batch)).then_some(batch)
+}
+
+/// Whether a task of a request whose tasks are all of `batch` needs nothing looked at but its place.
+fn plain(t: &NewTask, batch: Option<BatchId>) -> bool {
     t.id.is_none()
         && t.due == Due::Now
         && t.expires_at.is_none()
         && t.unique.is_none()
-        && t.batch.is_none()
+        && t.batch == batch
         && t.payload.len() <= INLINE
 }
 
@@ -172,10 +183,10 @@ pub(crate) fn put_u48(b: &mut Vec<u8>, n: u64) {
 
 /// One task as `enqueue.lua` reads it: its record; in a request that has any with more to it (`tagged`), a byte before it that
 /// says whether this is one, and then the first fourteen bytes of its record and what else there is.
-fn put_task(b: &mut Vec<u8>, t: &NewTask, route: &Route, tagged: bool) {
+fn put_task(b: &mut Vec<u8>, t: &NewTask, route: &Route, tagged: bool, batch: Option<BatchId>) {
     let code = presets().code(&t.policy);
     let ext = Ext::of(t, code).text().expect("plain data always serializes");
-    let is_plain = plain(t);
+    let is_plain = plain(t, batch);
     if tagged {
         b.push(u8::from(!is_plain));
     }
@@ -225,7 +236,8 @@ fn put_task(b: &mut Vec<u8>, t: &NewTask, route: &Route, tagged: bool) {
         UniqueHold::For(d) => u64::try_from(d.as_millis()).unwrap_or(u64::MAX).max(1),
     });
     put_u48(b, hold);
-    let batch = t.batch.map(|x| x.to_string()).unwrap_or_default();
+    let own = t.batch.filter(|_| batch.is_none());
+    let batch = own.map(|x| x.to_string()).unwrap_or_default();
     b.push(batch.len() as u8);
     b.extend_from_slice(batch.as_bytes());
     put_u48(b, t.expires_at.map_or(0, |e| u64::try_from(e.as_millis()).unwrap_or(0).max(1)));

@@ -2,8 +2,8 @@
 -- KEYS: P m. ARGV: clock; not after (store ms; '' is whenever); number of routes, then of each its number and text; number of groups, then of each
 -- `route3 prio1 queue3 lane3 target3`; the last six bytes of a key for each task; its group2 for each task ('' if each
 -- request has one); whom each is for, as the hash of its recipient or dashes ('' if none says); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
--- fingerprint, with flag 4 storing what is absent, with flag 8 for good; then its tasks: records, stored as they come, or (flag 1, see
--- src/enqueue.rs) a byte that says whether there is more to one, and what there is.
+-- fingerprint, with flag 4 storing what is absent, with flag 8 for good, with flag 16 the batch of all its tasks; then its tasks:
+-- records, stored as they come, or (flag 1, see src/pack.rs) a byte that says whether there is more to one, and what there is.
 -- Returns the first six bytes of the minted keys, then one text per request: `P` all stored, plain; `L` or `R` (replayed)
 -- and `len1 K state1 dup1` each; `E` and a key that exists; `M` another fingerprint; `A` and the index2 of a task too far
 -- ahead. Or {'STALE'}: a route is not what the caller takes it for; {'LATE', now}: its caller was told already that
@@ -47,16 +47,20 @@ else
   ctr = ctr + 1
 end
 local high = pack('>I6', born * 64 + ctr)
-call('HSET', P .. 'm', 'ctr', ctr, 'last', string.format('%.0f', born))
+-- Said as text: each number that is given to a call is printed anew.
+local born_text = string.format('%.0f', born)
+call('HSET', P .. 'm', 'ctr', ctr, 'last', born_text)
 
 local t, all = {}, {}
 local nt, na = 0, 0
 -- Tasks looked at so far.
 local seq = 0
 -- What only few requests need, defined when the first does.
-local refused, replay, add_special, told, remember, note_recipient
+local refused, replay, add_special, told, remember, note_recipient, join_batch
 -- What this call stores already, for requests in it that ask whether it exists.
 local fresh
+-- Scores and keys of what the request stored, where all its tasks are of one batch.
+local members
 
 local function specials()
   if fresh then return end
@@ -164,14 +168,15 @@ local function specials()
     na = na + 1
     all[na] = given and key .. pack('>I6', born) or key
     -- Up to here the order of a millisecond may be another than that of its keys; lists must know.
-    if given then call('HSET', P .. 'm', 'given', string.format('%.0f', born)) end
+    if given then call('HSET', P .. 'm', 'given', born_text) end
     if s.unique ~= '' then
       local ends = s.hold > 0 and now + s.hold or 0
       call('HSET', P .. 'u', s.unique, pack('>I6', ends) .. key)
       if ends > 0 then call('ZADD', P .. 'uz', ends, s.unique) end
       fresh_unique[s.unique] = key
     end
-    if s.batch ~= '' then call('ZADD', P .. 'b:' .. s.batch, born, key) end
+    if s.batch ~= '' then call('ZADD', P .. 'b:' .. s.batch, born_text, key) end
+    if members then join_batch(key) end
     fresh[key] = state
     if recipients ~= '' then note_recipient(key) end
     if state == QUEUED then
@@ -203,14 +208,19 @@ local function specials()
   end
 end
 
+function join_batch(key)
+  local n = #members
+  members[n + 1], members[n + 2] = born_text, key
+end
+
 -- Enters the task looked at into its recipient's index. Beyond its bound the oldest leave it, which is remembered: lists
--- look for them among all.
+-- look for them among all. One task in sixteen, by the random end of its key, looks at the bound: each look is a call.
 function note_recipient(key)
   local hash = sub(recipients, RECIPIENT_HASH * (seq - 1) + 1, RECIPIENT_HASH * seq)
   if byte(hash) == 45 then return end
   local index = P .. 'to:' .. hash
-  call('ZADD', index, born, key)
-  if call('ZCARD', index) > RECIPIENT_INDEXED then
+  call('ZADD', index, born_text, key)
+  if (#key ~= 12 or byte(key, 12) < 16) and call('ZCARD', index) > RECIPIENT_INDEXED then
     call('ZREMRANGEBYRANK', index, 0, -RECIPIENT_INDEXED - 1)
     call('ZADD', P .. 'toc', now, hash)
   end
@@ -231,6 +241,7 @@ local function put(g, key, rec)
   g.queued = n
   g.entries[n] = key
   if recipients ~= '' then note_recipient(key) end
+  if members then join_batch(key) end
   if watched then event(key, g.route, QUEUED, 0, 1) end
 end
 
@@ -263,6 +274,12 @@ for i = 1, nrequests do
   local n1, n2, flags, g1, g2 = byte(ARGV[arg], 1, 5)
   local n, group = n1 * 256 + n2, g1 * 256 + g2
   arg = arg + 1
+  local batch
+  members = nil
+  if flags >= 16 then
+    flags, batch, members = flags - 16, ARGV[arg], {}
+    arg = arg + 1
+  end
   if flags == 0 then
     local g = groups[group]
     for j = arg, arg + n - 1 do
@@ -278,6 +295,7 @@ for i = 1, nrequests do
     end
     replies[i + 1] = serve(arg, n, flags, group, idem, fingerprint)
   end
+  if batch then bulk('ZADD', P .. 'b:' .. batch, members) end
   arg = arg + n
 end
 
