@@ -211,12 +211,12 @@ impl Reader<'_> {
 
     fn export_idempotency(&self, after: &str, limit: usize) -> Done<Part> {
         let mut stmt = self.db.prepare_cached(
-            "SELECT key, fingerprint, at, ids FROM idem WHERE key > ?1 ORDER BY key LIMIT ?2",
+            "SELECT key, fingerprint, at, ids, n FROM idem_entry WHERE n > ?1 ORDER BY n LIMIT ?2",
         )?;
-        let mut rows = stmt.query((after, limit as i64))?;
+        let mut rows = stmt.query((number(after)?, limit as i64))?;
         let mut out = Vec::new();
         while let Some(r) = rows.next()? {
-            let (key, ids): (String, Vec<u8>) = (r.get(0)?, r.get(3)?);
+            let ids: Vec<u8> = r.get(3)?;
             let tasks = ids
                 .chunks_exact(17)
                 .map(|c| {
@@ -225,12 +225,12 @@ impl Reader<'_> {
                 })
                 .collect::<Done<Vec<_>>>()?;
             let idem = PortableIdempotency {
-                key: key.clone(),
+                key: r.get(0)?,
                 fingerprint: r.get(1)?,
                 at: Timestamp::from_millis(r.get(2)?),
                 tasks,
             };
-            out.push((PortableItem::Idempotency(idem), 300 + ids.len() * 3, key));
+            out.push((PortableItem::Idempotency(idem), 300 + ids.len() * 3, r.get::<_, i64>(4)?.to_string()));
         }
         Ok(out)
     }

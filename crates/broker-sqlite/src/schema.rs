@@ -10,6 +10,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_tasks.sql"),
     include_str!("migrations/0002_recipients.sql"),
     include_str!("migrations/0003_recipient_parts.sql"),
+    include_str!("migrations/0004_idempotency.sql"),
 ];
 
 /// The newest format that this program knows.

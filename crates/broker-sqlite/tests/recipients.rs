@@ -140,7 +140,9 @@ async fn an_index_of_one_piece_is_taken_over() {
     db.execute_batch(
         "CREATE TABLE recipient_task (hash INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (hash, seq)) STRICT, WITHOUT ROWID; \
          INSERT INTO recipient_task SELECT hash, seq FROM recipient_entry; \
-         DROP TABLE recipient_entry; DROP TABLE recipient_part; PRAGMA user_version = 2",
+         DROP TABLE recipient_entry; DROP TABLE recipient_part; \
+         CREATE TABLE idem (key TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, at INTEGER NOT NULL, ids BLOB NOT NULL) STRICT, WITHOUT ROWID; \
+         DROP TABLE idem_entry; DROP TABLE idem_index; PRAGMA user_version = 2",
     )
     .expect("as it was");
     drop(db);

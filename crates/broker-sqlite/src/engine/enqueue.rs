@@ -3,18 +3,14 @@
 use std::time::Duration;
 
 use posthaste_core::broker::{EnqueueReply, Enqueued};
-use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
+use posthaste_core::limits::{IDEMPOTENCY_KEPT, MAX_SCHEDULE_AHEAD};
 use posthaste_core::{BrokerError, Due, IdempotencyKey, State, TaskId, Timestamp, UniqueHold};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::idempotency::KeyName;
 use super::{Done, Fail, Happened, Tx};
 use crate::ids::{id_of, millis_of, rand_of, seq_of};
 use crate::row::{Prepared, flag};
-
-/// Key of `idem`: no part can hold the separator.
-fn idem_key(k: &IdempotencyKey) -> String {
-    format!("{}\u{1f}{}\u{1f}{}", k.tenant.as_ref().map_or("", |t| t.as_str()), k.operation, k.key)
-}
 
 impl Tx<'_> {
     /// Stores tasks, all or none. Everything that can be refused is refused before the first write.
@@ -23,8 +19,9 @@ impl Tx<'_> {
         tasks: &[Prepared],
         idempotency: Option<&IdempotencyKey>,
     ) -> Done<EnqueueReply> {
-        if let Some(key) = idempotency
-            && let Some(reply) = self.replay(key)?
+        let name = idempotency.map(KeyName::of);
+        if let (Some(key), Some(name)) = (idempotency, &name)
+            && let Some(reply) = self.replay(key, name)?
         {
             return Ok(reply);
         }
@@ -36,39 +33,30 @@ impl Tx<'_> {
         for (p, place) in tasks.iter().zip(places) {
             out.push(self.enqueue_one(p, place)?);
         }
-        if let Some(key) = idempotency {
+        if let (Some(key), Some(name)) = (idempotency, &name) {
             let mut ids = Vec::with_capacity(out.len() * 17);
             for e in &out {
                 ids.extend_from_slice(e.id.as_bytes());
                 ids.push(u8::from(e.duplicate));
             }
-            self.db
-                .prepare_cached("INSERT INTO idem (key, fingerprint, at, ids) VALUES (?1, ?2, ?3, ?4)")?
-                .execute((idem_key(key), key.fingerprint, self.now.as_millis(), ids))?;
+            self.insert_key(name, &key.fingerprint, self.now, &ids)?;
         }
         Ok(EnqueueReply { tasks: out, replayed: false })
     }
 
     /// What the first request under this key was answered, if there was one.
-    fn replay(&mut self, key: &IdempotencyKey) -> Done<Option<EnqueueReply>> {
-        let text = idem_key(key);
-        let row: Option<(Vec<u8>, i64, Vec<u8>)> = self
-            .db
-            .prepare_cached("SELECT fingerprint, at, ids FROM idem WHERE key = ?1")?
-            .query_row([&text], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
-            .optional()?;
-        let Some((fingerprint, at, ids)) = row else { return Ok(None) };
-        let ends = Timestamp::from_millis(at).plus(posthaste_core::limits::IDEMPOTENCY_KEPT);
-        if ends <= self.now {
+    fn replay(&mut self, key: &IdempotencyKey, name: &KeyName) -> Done<Option<EnqueueReply>> {
+        let Some(first) = self.find_key(name)? else { return Ok(None) };
+        if first.at.plus(IDEMPOTENCY_KEPT) <= self.now {
             // Too old, though no sweep has come by yet: this is a first use.
-            self.db.prepare_cached("DELETE FROM idem WHERE key = ?1")?.execute([&text])?;
+            self.delete_key(name, first.n)?;
             return Ok(None);
         }
-        if fingerprint != key.fingerprint {
+        if first.fingerprint != key.fingerprint {
             return Err(Fail::Caller(BrokerError::IdempotencyMismatch));
         }
-        let mut tasks = Vec::with_capacity(ids.len() / 17);
-        for chunk in ids.chunks_exact(17) {
+        let mut tasks = Vec::with_capacity(first.ids.len() / 17);
+        for chunk in first.ids.chunks_exact(17) {
             let bytes: [u8; 16] = chunk[..16].try_into().expect("chunks of 17");
             let id = TaskId::from_uuid(uuid::Uuid::from_bytes(bytes));
             // A task that retention removed had ended; it was stored all the same.

@@ -10,6 +10,7 @@ use posthaste_core::task::stored::{Ext, log_append};
 use posthaste_core::{LaneLimits, NewTask, State, Timestamp};
 use rusqlite::OptionalExtension;
 
+use super::idempotency::KeyName;
 use super::mem::retention_class;
 use super::records::kind_code;
 use super::series::Point;
@@ -218,11 +219,12 @@ impl Tx<'_> {
             ids.extend_from_slice(id.as_bytes());
             ids.push(u8::from(*duplicate));
         }
-        let n = self
-            .db
-            .prepare_cached("INSERT OR IGNORE INTO idem (key, fingerprint, at, ids) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((&i.key, i.fingerprint, i.at.as_millis(), ids))?;
-        Ok(n > 0)
+        let name = KeyName::from_text(i.key.clone());
+        if self.find_key(&name)?.is_some() {
+            return Ok(false);
+        }
+        self.insert_key(&name, &i.fingerprint, i.at, &ids)?;
+        Ok(true)
     }
 
     fn import_record(&mut self, r: &PortableRecord) -> Done<bool> {

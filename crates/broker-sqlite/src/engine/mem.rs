@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
+use super::idempotency::Recent;
 use super::recipients::Parts;
 use super::series::Gathered;
 use super::{Done, Fail};
@@ -189,6 +190,7 @@ pub(crate) struct Mem {
     pub(crate) series: Gathered,
     pub(crate) has_foreign: bool,
     pub(crate) recipients: Parts,
+    pub(crate) recent_keys: Recent,
 }
 
 impl Mem {
@@ -215,6 +217,7 @@ impl Mem {
             series: Gathered::default(),
             has_foreign: db.query_row("SELECT EXISTS (SELECT 1 FROM foreign_id)", [], |r| r.get(0))?,
             recipients: Parts::load(db, last.unwrap_or(0))?,
+            recent_keys: Recent::load(db)?,
         };
         mem.load_names(db)?;
         mem.load_lanes(db)?;

@@ -3,6 +3,7 @@
 pub(crate) mod claim;
 pub(crate) mod enqueue;
 pub(crate) mod erase;
+pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod lanes;
 pub(crate) mod lease;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::broker::TickReport;
-use posthaste_core::limits::{IDEMPOTENCY_KEPT, LEASE, SERIES_KEPT, STORE_GAP, TICK_BATCH};
+use posthaste_core::limits::{LEASE, SERIES_KEPT, STORE_GAP, TICK_BATCH};
 use posthaste_core::{EndReason, State, Timestamp};
 
 use super::erase::Remains;
@@ -146,10 +146,6 @@ impl Tx<'_> {
             }
         }
         for (sql, at) in [
-            (
-                "DELETE FROM idem WHERE key IN (SELECT key FROM idem WHERE at <= ?1 LIMIT ?2)",
-                now.minus(IDEMPOTENCY_KEPT),
-            ),
             ("DELETE FROM uniq WHERE key IN (SELECT key FROM uniq WHERE until <= ?1 LIMIT ?2)", now),
             (
                 "DELETE FROM series WHERE (at, queue) IN (SELECT at, queue FROM series WHERE at <= ?1 LIMIT ?2)",
@@ -158,6 +154,7 @@ impl Tx<'_> {
         ] {
             pruned += self.db.prepare_cached(sql)?.execute((at.as_millis(), TICK_BATCH as i64))?;
         }
+        pruned += self.prune_keys()?;
         self.sweep_recipients()?;
         Ok(pruned)
     }
