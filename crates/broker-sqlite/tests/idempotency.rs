@@ -9,7 +9,7 @@ use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest};
 use posthaste_core::limits::{IDEMPOTENCY_KEPT, MAX_PORTABLE};
 use posthaste_core::portable::Portable;
-use posthaste_core::{Broker, Clock, IdempotencyKey, Json, Kind, NewTask, OffsetClock, TaskId};
+use posthaste_core::{Broker, IdempotencyKey, Json, Kind, NewTask, OffsetClock, TaskId};
 
 /// More than are entered into the index at once, and some that are not in it yet.
 const MANY: usize = 4_500;
