@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What comes in to do harm: injected headers and templates, loops that never end, HTML in every field, too large
 attachments, callbacks that are forged, late or said twice, keys that are revoked or guessed. Refused or harmless, and
-never in the log, which is as talkative as it gets."""
+never in the log, which is as talkative as it gets. With `--redis` on Redis, by an API and a worker of their own."""
 
 import base64
 import http.client
@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from lib import stores
 from lib.checks import main
 from lib.http_sink import HttpSink, answer
-from lib.server import Posthaste, Scratch, wait_until
+from lib.server import wait_until
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 LINE = "x\r\nBcc: victim@example.com"
@@ -343,8 +344,11 @@ def keys(checks, server):
 
 def run(checks):
     env = {"POSTHASTE_ALLOW_CIDRS": "127.0.0.0/8", "POSTHASTE_SIGNING_SECRET": SIGNING, "RUST_LOG": "debug"}
-    with HttpSink(lambda r: answer(202) if r.path == "/take" else answer(204)) as sink, Scratch() as directory:
-        with Posthaste(directory, env=env, data_dir=directory / "open") as server:
+    store = stores.store(checks, stores.parser().parse_args())
+    if store is None:
+        return
+    with HttpSink(lambda r: answer(202) if r.path == "/take" else answer(204)) as sink, store:
+        with store.server("open", env=env) as server:
             server.start()
             client = server.client()
             headers(checks, client)
@@ -360,7 +364,7 @@ def run(checks):
             checks.check("no line has a body in it", "victim@example.com" not in log and "alert(" not in log)
             checks.equal("the server lives on", client.get("/readyz").status, 200)
         keyed = {"POSTHASTE_API_KEYS": f"abuse:admin+send+read:{SECRET}", "RUST_LOG": "debug"}
-        with Posthaste(directory, env=keyed, data_dir=directory / "keyed") as server:
+        with store.server("keyed", env=keyed) as server:
             server.start()
             keys(checks, server)
 

@@ -34,6 +34,9 @@ def one_run(checks, what, server, directory, seed, examples, seconds):
         checks.check(f"{what}: seed {seed} ends within {seconds} s", False, str(late.stdout)[-500:])
         return
     lines = done.stdout.splitlines()
+    for line in lines:
+        if line.strip().startswith("Operations:") or " generated, " in line:
+            checks.note(f"{what}: {' '.join(line.split())}")
     summary = next((line.strip() for line in reversed(lines) if "===" in line and line.strip("= ")), "")
     if not checks.check(f"{what}: seed {seed}, {examples} examples per operation", done.returncode == 0, summary):
         print("\n".join("      | " + line for line in lines[-1500:]))
@@ -45,7 +48,7 @@ def on_store(checks, what, directory, env, quick, seeds):
     with Posthaste(directory, env=env) as server:
         server.start()
         for seed in seeds:
-            one_run(checks, what, server, directory, seed, 5 if quick else 200, 150 if quick else 900)
+            one_run(checks, what, server, directory, seed, 5 if quick else 200, 150 if quick else 1_800)
         checks.equal(f"{what}: the server lives on",
                      server.client().get("/readyz", headers={"Authorization": f"Bearer {SECRET}"}).status, 200)
         log = server.log()

@@ -11,16 +11,17 @@ own, and a baseline of the same run that it may at most double:
 - a flood while it is being stored: the same two.
 
 The flood comes in batches of 100. The embedded store writes one transaction after the other and a batch is one, so that
-with batches of 1,000 everybody's start waits as long as one of them takes to write, whoever sends it.
+with batches of 1,000 everybody's start waits as long as one of them takes to write, whoever sends it. With `--redis` the
+same on Redis, by an API and a worker of their own.
 """
 
-import argparse
 import datetime
 import threading
 import time
 
+from lib import stores
 from lib.checks import main
-from lib.server import Posthaste, Scratch, wait_until
+from lib.server import wait_until
 from lib.sink import Hang, Sink, SinkProcess
 
 # What others may wait at the 99th percentile is at least this, whatever the factor says: below it the clock of the
@@ -210,24 +211,25 @@ def flooding(checks, server, n, many):
 
 
 def run(checks):
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    arguments = stores.parser().parse_args()
+    quick, store = arguments.quick, stores.store(checks, arguments)
+    if store is None:
+        return
     n, many = (150, 15_000) if quick else (500, 100_000)
     if quick:
         global GRAIN_MS
         GRAIN_MS = QUICK_GRAIN_MS
     stuck = Sink(behave=hang)
     port = stuck.start_thread()
-    with Scratch() as directory, SinkProcess(directory, delay_ms=DELIVERY_MS) as good:
+    with store, SinkProcess(store.directory, delay_ms=DELIVERY_MS) as good:
         providers = {"stuck": port} | dict.fromkeys(PROVIDERS, good.port)
         config = "".join(f'[providers.{name}]\nurl = "smtp://127.0.0.1:{port}"\nfrom = "a@example.com"\n\n'
                          for name, port in providers.items())
-        args = ["--concurrency", str(SLOTS)]
-        with Posthaste(directory, config=config, args=args, data_dir=directory / "hanging") as server:
+        env = {"POSTHASTE_CONCURRENCY": str(SLOTS)}
+        with store.server("hanging", env, config) as server:
             server.start()
             hanging(checks, server, n)
-        with Posthaste(directory, config=config, args=args, data_dir=directory / "flooding") as server:
+        with store.server("flooding", env, config) as server:
             server.start()
             flooding(checks, server, n, many)
 

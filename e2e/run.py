@@ -45,7 +45,12 @@ REDIS_RUNS = {
     "redis_links": (150, 240),
     "redis_full": (120, 180),
     "redis_mismatch": (90, 90),
+    "redis_webhooks": (90, 60),
+    "redis_abuse": (90, 60),
+    "redis_fairness": (120, 240),
 }
+# Runs of the first set that do the same on Redis, there under a name of their own.
+ON_BOTH = {f"redis_{name}": name for name in ("webhooks", "abuse", "fairness")}
 AT_ONCE = 3
 # What one set may take, whatever its runs may.
 SET_SECONDS = 15 * 60
@@ -59,7 +64,8 @@ def run(name, quick, deadline, say):
         return [0, 1, 0]
     own = limit_of(name, quick)
     limit, whose = (own, "") if own <= left else (left, f", when the {SET_SECONDS // 60} minutes of its set were over")
-    command = [sys.executable, str(HERE / f"{name}.py")] + (["--quick"] if quick else [])
+    program, more = (ON_BOTH[name], ["--redis"]) if name in ON_BOTH else (name, [])
+    command = [sys.executable, str(HERE / f"{program}.py"), *more] + (["--quick"] if quick else [])
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)
     last, timed_out = None, threading.Event()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Webhooks: signatures that the Python package `standardwebhooks` verifies, receivers that misbehave, and addresses
-that must not be reached."""
+that must not be reached. With `--redis` on Redis, by an API and a worker of their own."""
 
 import datetime
 import email.utils
@@ -10,10 +10,11 @@ import time
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from lib import stores
 from lib.checks import main
 from lib.http_sink import HttpSink, Request, answer
 from lib.net_watch import NetWatch, why_not
-from lib.server import Posthaste, Scratch, wait_until
+from lib.server import wait_until
 
 # A quick schedule, so that tries that count follow one another at once.
 QUICK = {"max_failures": 2, "backoff": {"type": "listed", "delays_ms": [10]}, "timeout_ms": 3000}
@@ -282,23 +283,26 @@ def close(_request):
 
 
 def run(checks):
-    with HttpSink(behave) as sink, Scratch() as directory:
-        with Posthaste(directory, env={"POSTHASTE_ALLOW_CIDRS": "127.0.0.0/8"}, data_dir=directory / "allowed") as server:
+    store = stores.store(checks, stores.parser().parse_args())
+    if store is None:
+        return
+    with HttpSink(behave) as sink, store:
+        with store.server("allowed", env={"POSTHASTE_ALLOW_CIDRS": "127.0.0.0/8"}) as server:
             server.start()
             signatures(checks, server.client(), sink)
             misbehaviour(checks, server.client(), sink)
             checks.check("no secret in the log", "whsec_" not in server.log())
         Drip.closed.set()
-        watch = None if why_not() else NetWatch(directory / "guarded-net")
-        with Posthaste(directory, env=watch and watch.env, data_dir=directory / "guarded") as server:
+        watch = None if why_not() else NetWatch(store.directory / "guarded-net", but=store.redis_port)
+        with store.server("guarded", env=watch and watch.env) as server:
             server.start()
             forbidden(checks, server.client(), sink, watch)
         if watch is None:
             checks.skip("a name that changes its address", why_not())
             return
-        watch = NetWatch(directory / "moving-net")
+        watch = NetWatch(store.directory / "moving-net", but=store.redis_port)
         env = {"POSTHASTE_ALLOW_CIDRS": "127.0.0.2/31", **watch.env}
-        with Posthaste(directory, env=env, data_dir=directory / "moving") as server, \
+        with store.server("moving", env=env) as server, \
                 HttpSink(close, host="127.0.0.2") as good, HttpSink(close, port=good.port) as bad:
             server.start()
             moving(checks, server.client(), good, bad, watch)

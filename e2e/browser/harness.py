@@ -12,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import traceback
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 FLAGS = [
     "--no-sandbox",  # CI runs as root in a container, where Chromium's own sandbox cannot start
+    "--disable-dev-shm-usage",  # nor is /dev/shm there larger than 64 MB, and a page that fills it dies
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -24,24 +27,87 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# What Playwright says when there is nothing left to talk to.
+CLOSED = "Target page, context or browser has been closed"
 READY = "Posthaste is ready: "
 START_S = 30
 WAIT_MS = 15_000
 
 
+class Browser:
+    """Headless Chromium of the machine; another is started when it has died."""
+
+    def __init__(self, playwright, path):
+        self.playwright, self.path = playwright, path
+        self.chromium = None
+
+    def start(self):
+        """Sees to it that it runs. Contexts of one that has died are gone with it."""
+        if self.chromium is None or self.has_died():
+            self.chromium = self.playwright.chromium.launch(executable_path=self.path, args=FLAGS, headless=True)
+
+    def has_died(self):
+        """Whether the process itself is gone, not just a page of it."""
+        try:
+            # That it is gone may be told after the error that it led to; a question is answered in order.
+            self.chromium.new_context().close()
+        except Error:
+            return not self.chromium.is_connected()
+        return False
+
+    def crash(self):
+        """Has the process die as it does by itself: at once, without a word."""
+        with contextlib.suppress(Error):
+            self.chromium.new_browser_cdp_session().send("Browser.crash")
+
+    def close(self):
+        if self.chromium:
+            self.chromium.close()
+
+
 @contextlib.contextmanager
 def browser():
-    """Headless Chromium of the machine."""
+    """The browser of a run."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not path:
         print("no chromium on the PATH", file=sys.stderr)
         sys.exit(2)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS, headless=True)
+        chromium = Browser(playwright, path)
         try:
             yield chromium
         finally:
             chromium.close()
+
+
+def saw_no_page(error):
+    """Whether it is about the browser, not about what a page shows. `expect` tells that as a failed assertion, too: in
+    Playwright's words where the browser went while it looked, without a log of its looking where there was none."""
+    text = str(error)
+    return isinstance(error, Error) or CLOSED in text or "\nActual value: " in text and "Call log:" not in text
+
+
+def run_test(chromium, name, test, binary, shots=None):
+    """Runs one test and prints what came of it; whether it passed.
+
+    A test that failed because Chromium itself died says nothing about the pages, so it is run once more, on a fresh
+    one. A failed assertion is what it is, whatever became of Chromium.
+    """
+    for again in (False, True):
+        started = time.monotonic()
+        try:
+            chromium.start()
+            with Case(chromium, binary, name, shots) as case:
+                test(case)
+        except Exception as error:
+            if not again and saw_no_page(error) and chromium.has_died():
+                print(f"again {name}: Chromium itself died; once more on a fresh one", flush=True)
+                continue
+            traceback.print_exc()
+            print(f"FAIL {name}", flush=True)
+            return False
+        print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
+        return True
 
 
 class Server:
@@ -161,8 +227,8 @@ class Case:
     """What one test needs. On the way out it fails the test for whatever the console complained of:
     script errors, violations of the content security policy, failed requests."""
 
-    def __init__(self, chromium, binary, name, shots):
-        self.chromium, self.binary, self.name, self.shots = chromium, binary, name, shots
+    def __init__(self, browser, binary, name, shots):
+        self.browser, self.binary, self.name, self.shots = browser, binary, name, shots
         self.stack = contextlib.ExitStack()
         self.complaints = []
         self.tolerated = []
@@ -179,6 +245,11 @@ class Case:
         left = [c for c in self.complaints if not any(t in c for t in self.tolerated)]
         if not kind and left:
             raise AssertionError("the console complained:\n" + "\n".join(left))
+
+    def _close(self, context):
+        # Of one that has died nothing is left to close; an error about that would hide the test's own.
+        with contextlib.suppress(Error):
+            context.close()
 
     def server(self, env=None, args=()):
         server = Server(self.binary, self.dir / "data", env, args)
@@ -202,14 +273,14 @@ class Case:
         return site
 
     def page(self, width=1280, height=900, dark=False, script=True):
-        context = self.chromium.new_context(
+        context = self.browser.chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             java_script_enabled=script,
             locale="en-GB",
             timezone_id="Europe/Berlin",
         )
-        self.stack.callback(context.close)
+        self.stack.callback(self._close, context)
         page = context.new_page()
         page.set_default_timeout(WAIT_MS)
         page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(f"{m.type}: {m.text}"))

@@ -9,10 +9,9 @@ Prints `N passed, N failed`; exits 1 when one failed, 2 when it could not start.
 
 import argparse
 import sys
-import time
-import traceback
 
 import harness
+import test_browser
 import test_page
 import test_sign_in
 
@@ -24,7 +23,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="run these tests only")
     args = parser.parse_args()
 
-    tests = [(name, fn) for module in (test_page, test_sign_in) for name, fn in vars(module).items()
+    tests = [(name, fn) for module in (test_browser, test_page, test_sign_in) for name, fn in vars(module).items()
              if name.startswith("test_") and callable(fn)]
     if args.names:
         unknown = set(args.names) - {name for name, _ in tests}
@@ -33,20 +32,10 @@ def main() -> int:
             return 2
         tests = [(name, fn) for name, fn in tests if name in args.names]
 
-    failed = []
     with harness.browser() as chromium:
-        for name, fn in tests:
-            started = time.monotonic()
-            try:
-                with harness.Case(chromium, args.bin, name, args.shots) as case:
-                    fn(case)
-            except Exception:
-                failed.append(name)
-                traceback.print_exc()
-                print(f"FAIL {name}", flush=True)
-            else:
-                print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
-    print(f"{len(tests) - len(failed)} passed, {len(failed)} failed")
+        passed = [harness.run_test(chromium, name, fn, args.bin, args.shots) for name, fn in tests]
+    failed = len(tests) - sum(passed)
+    print(f"{sum(passed)} passed, {failed} failed")
     return 1 if failed else 0
 
 

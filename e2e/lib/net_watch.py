@@ -24,8 +24,9 @@ def why_not():
 class NetWatch:
     """In a directory of its own; `env` is what the server must be started with."""
 
-    def __init__(self, directory):
-        self.directory = pathlib.Path(directory)
+    def __init__(self, directory, but=None):
+        """`but` is a port whose connections are nobody's business here: that of the server's own store."""
+        self.directory, self.but = pathlib.Path(directory), but
         (self.directory / "names").mkdir(parents=True)
         self.file = self.directory / "log"
         self.file.touch()
@@ -47,4 +48,5 @@ class NetWatch:
 
     def connections(self):
         """(address, port) of every connection that was begun, oldest first."""
-        return [(address, int(port)) for address, port in self._told("connect")]
+        told = [(address, int(port)) for address, port in self._told("connect")]
+        return [(address, port) for address, port in told if port != self.but]

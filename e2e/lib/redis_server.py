@@ -192,9 +192,6 @@ class RedisCluster:
 
     def _form(self):
         for node in self.nodes:
-            # The bus listens at 10,000 more, which must be a port, too.
-            while node.port > 55_000:
-                node.port = free_port() % 45_000 + 10_000
             node.start()
         count = len(self.nodes)
         links = [node.client() for node in self.nodes]

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import random
 import re
 import select
 import shutil
@@ -19,12 +20,30 @@ BINARY = pathlib.Path(os.environ.get("POSTHASTE_BIN") or ROOT / "target" / "debu
 
 
 _LOGS = itertools.count(1)
+# Below the ports that systems give to outgoing connections: one of those could be taken, between the look and the start of
+# a server, by any connection of a process beside it.
+_PORTS = range(11_000, 21_000)
+_GIVEN = set()
 
 
 def free_port():
+    """A port that nobody has, nor the one 10,000 above it, which a Cluster node takes as well."""
+    for port in random.sample(_PORTS, 1_000):
+        if port not in _GIVEN and is_free(port) and is_free(port + 10_000):
+            _GIVEN.add(port)
+            return port
+    raise AssertionError(f"no port of {_PORTS} is free")
+
+
+def is_free(port):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        # As servers do: what an earlier one has left in TIME_WAIT is in nobody's way.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def environment(extra=None):

@@ -6,7 +6,7 @@ use posthaste_testkit::smtp::SmtpSink;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const PATH: &str = "/v1/attachments";
 const MOST: usize = 10 * 1024 * 1024;

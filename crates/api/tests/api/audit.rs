@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 async fn lines(s: &Server, token: &str, query: &str) -> Vec<Value> {
     let page = body(s.ask("GET", &format!("/v1/audit{query}"), token).await).await;

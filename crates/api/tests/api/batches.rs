@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Server, json, locs, problem};
+use super::harness::{Server, json, locs, problem};
 
 async fn send(s: &Server, path: &str, key: &str, body: &str) -> reqwest::Response {
     let request = s.request("POST", path).header("idempotency-key", key);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const PATH: &str = "/v1/tasks/bulk";
 const ID: &str = "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58";

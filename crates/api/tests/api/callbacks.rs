@@ -5,7 +5,7 @@ use posthaste_testkit::http::{HttpReply, HttpSink};
 use posthaste_worker::Worker;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 struct External {
     s: Server,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::harness::{Server, json};
+use crate::embedded::harness::{Server, json};
 
 #[tokio::test]
 async fn the_openapi_document_is_as_reviewed() {

@@ -4,7 +4,7 @@ use posthaste_notify::NotifyConfig;
 use posthaste_testkit::http::{HttpReply, HttpSink};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const ALL: &str = "/v1/endpoints";
 const SHOP: &str = "/v1/endpoints/shop";

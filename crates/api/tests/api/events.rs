@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json, problem};
+use super::harness::{Server, json, problem};
 
 /// Reads a stream event by event.
 struct Reader {

@@ -3,7 +3,7 @@
 use posthaste_testkit::fault::{Fault, Method};
 use serde_json::json;
 
-use crate::harness::{Server, json, problem};
+use super::harness::{Server, json, problem};
 
 #[tokio::test]
 async fn a_store_that_is_down_is_503_with_retry_after() {
@@ -72,7 +72,8 @@ async fn liveness_and_readiness_follow_the_store() {
     let ready = s.get("/readyz").await;
     assert_eq!(ready.status(), 200);
     let body = json(ready).await;
-    assert_eq!((&body["status"], &body["store"]), (&json!("ready"), &json!("sqlite")));
+    assert_eq!(body["status"], "ready");
+    assert!(s.place.is_called(body["store"].as_str().unwrap()), "{body}");
     assert!(body["latency_us"].is_u64());
 }
 
@@ -90,7 +91,8 @@ async fn liveness_waits_for_the_first_answer_and_a_store_that_hangs_is_not_ready
     let away = s.get("/readyz").await;
     assert_eq!(away.status(), 503);
     let body = json(away).await;
-    assert_eq!((&body["store"], &body["problem"]), (&json!("sqlite"), &json!("no answer within 2s")));
+    assert_eq!(body["problem"], "no answer within 2s");
+    assert!(s.place.is_called(body["store"].as_str().unwrap()), "{body}");
     // It does not hold up a scrape by more than that, and says so.
     let counted = s.faults.begun(Method::Counts);
     assert!(s.get("/metrics").await.text().await.unwrap().contains("posthaste_store_up 0.0"));

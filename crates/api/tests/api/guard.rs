@@ -2,7 +2,7 @@
 
 use posthaste_api::{ApiConfig, Cors, HostRule};
 
-use crate::harness::{Server, json, problem};
+use super::harness::{Server, json, problem};
 
 const FOREIGN: &str = "http://evil.example";
 

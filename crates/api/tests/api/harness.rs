@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthaste_api::{Api, ApiConfig, guard, serve};
-use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::broker::{ClaimRequest, SettleRequest, Settled, Settlement};
 use posthaste_core::{
     Claimed, Failure, FailureClass, Json, Kept, Outcome, QueueName, RecordKind, Store, WorkerId,
@@ -14,8 +13,9 @@ use posthaste_testkit::fault::FaultStore;
 use posthaste_worker::{Worker, WorkerConfig};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json as object};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
+
+use crate::stores::{self, Place};
 
 pub(crate) struct Server {
     pub(crate) url: String,
@@ -24,7 +24,7 @@ pub(crate) struct Server {
     pub(crate) faults: Arc<FaultStore>,
     pub(crate) client: Client,
     pub(crate) serving: JoinHandle<std::io::Result<()>>,
-    _dir: TempDir,
+    pub(crate) place: Place,
 }
 
 impl Drop for Server {
@@ -39,8 +39,7 @@ impl Server {
     }
 
     pub(crate) async fn with(config: ApiConfig) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = SqliteStore::open(SqliteConfig::new(dir.path())).await.unwrap();
+        let (store, place) = stores::open(module_path!()).await;
         let faults = FaultStore::new(store.clone());
         let api = Api::new(faults.clone(), config);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,7 +51,7 @@ impl Server {
             .no_proxy()
             .build()
             .unwrap();
-        Self { url, api, store, faults, client, serving, _dir: dir }
+        Self { url, api, store, faults, client, serving, place }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {

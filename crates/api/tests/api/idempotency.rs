@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json, locs, problem};
+use super::harness::{Server, json, locs, problem};
 
 async fn send(s: &Server, key: &str, body: &str) -> reqwest::Response {
     let request = s.request("POST", "/v1/tasks").header("idempotency-key", key);

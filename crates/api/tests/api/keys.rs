@@ -8,7 +8,7 @@ use posthaste_testkit::{Fault, Method};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 

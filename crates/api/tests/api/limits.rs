@@ -6,7 +6,7 @@ use posthaste_core::broker::ClaimRequest;
 use posthaste_core::{QueueName, WorkerId};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, locs, problem};
+use super::harness::{Server, locs, problem};
 
 const QUEUE: &str = "/v1/queues/default/limits";
 const LANE: &str = "/v1/queues/default/lanes/email:default/limits";

@@ -1,35 +1,12 @@
-//! The HTTP API over the real embedded store and a real listening server.
+//! The HTTP API over the real stores and a real listening server. What asks a store runs once on each of them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::duplicate_mod, reason = "the same tests, compiled for each store")]
 
-mod harness;
-
-mod attachments;
-mod audit;
-mod batches;
-mod bulk;
-mod callbacks;
-mod contract;
 mod documents;
-mod endpoints;
-mod events;
-mod faults;
-mod guard;
-mod idempotency;
-mod keys;
-mod limits;
-mod notifications;
-mod old_routes;
-mod providers;
-mod queues;
-mod recipients;
-mod refusals;
-mod sandbox;
-mod schedules;
-mod serving;
-mod stats;
-mod suppressions;
-mod tasks;
-mod templates;
-mod tenants;
-mod unsubscribe;
-mod whoami;
+mod operations;
+mod stores;
+
+#[path = "each.rs"]
+mod embedded;
+#[path = "each.rs"]
+mod redis;

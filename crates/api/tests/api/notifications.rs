@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const PATH: &str = "/v1/notifications";
 

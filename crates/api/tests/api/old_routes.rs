@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json, locs};
+use super::harness::{Server, json, locs};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -5,7 +5,7 @@ use posthaste_core::{Failure, FailureClass, Name, Outcome};
 use posthaste_notify::ChannelKind;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const ALL: &str = "/v1/providers";
 const ONE: &str = "/v1/providers/default";

@@ -4,7 +4,7 @@ use posthaste_core::broker::WorkerInfo;
 use posthaste_core::{QueueName, Timestamp, WorkerId};
 use serde_json::json;
 
-use crate::harness::{Server, json};
+use super::harness::{Server, json};
 
 #[tokio::test]
 async fn queues_count_by_state_and_show_their_pause() {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Server, json, locs, problem};
+use super::harness::{Server, json, locs, problem};
 
 const JSON: &str = "application/json";
 const ID: &str = "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58";

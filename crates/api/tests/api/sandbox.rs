@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const MESSAGES: &str = "/v1/sandbox/messages";
 const FAULTS: &str = "/v1/sandbox/faults";

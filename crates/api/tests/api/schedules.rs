@@ -4,7 +4,7 @@ use posthaste_core::Timestamp;
 use posthaste_worker::schedule::run_due;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const PATH: &str = "/v1/schedules/nightly";
 

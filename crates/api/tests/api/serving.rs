@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::Server;
+use super::harness::Server;
 
 async fn connect(s: &Server) -> TcpStream {
     TcpStream::connect(s.url.strip_prefix("http://").unwrap()).await.unwrap()

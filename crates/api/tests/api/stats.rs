@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, locs, problem};
+use super::harness::{Server, locs, problem};
 
 const PATH: &str = "/v1/stats";
 

@@ -5,7 +5,7 @@ use posthaste_notify::{EmailProvider, NotifyConfig};
 use posthaste_testkit::smtp::SmtpSink;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const ALL: &str = "/v1/suppressions";
 const ANN: &str = "/v1/suppressions/ann@example.com";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Server, json, locs, problem};
+use super::harness::{Server, json, locs, problem};
 
 #[tokio::test]
 async fn a_task_is_stored_as_it_was_sent() {

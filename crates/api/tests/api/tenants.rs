@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, problem};
+use super::harness::{Server, json as body, problem};
 
 struct Tenants {
     s: Server,

@@ -5,7 +5,7 @@ use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::unsubscribe::mint;
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use super::harness::Server;
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 

@@ -3,7 +3,7 @@
 use posthaste_api::ApiConfig;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, json as body, locs, problem};
+use super::harness::{Server, json as body, locs, problem};
 
 const PATH: &str = "/v1/whoami";
 
