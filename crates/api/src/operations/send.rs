@@ -284,10 +284,7 @@ impl Draft {
             };
             return Err(FieldError::new(["body", "template", "name"], "value_error", msg));
         };
-        let rendered = template.render(data).map_err(|e| {
-            let loc = ["body", "data"];
-            FieldError::new(loc, "value_error", format!("In the {} of the template: {}", e.part, e.problem))
-        })?;
+        let rendered = template.render(data).map_err(|e| super::templates::field_error(&e))?;
         let message = &mut self.message;
         message.subject = message.subject.take().or(rendered.subject);
         message.message = message.message.take().or(rendered.text);
