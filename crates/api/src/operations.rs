@@ -6,6 +6,7 @@ pub(crate) mod bulk;
 pub(crate) mod endpoints;
 pub(crate) mod external;
 pub(crate) mod providers;
+pub(crate) mod repeat;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
 pub(crate) mod send;
@@ -199,6 +200,12 @@ impl Api {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<EnqueueAnswer, ApiError> {
         let Some(url) = callback_url else { return self.enqueue(caller, task, idempotency).await };
+        if task.unique.is_some() {
+            // Of a duplicate it is about the holder of the key, which is known once this is stored.
+            let answer = self.enqueue(caller, task, idempotency.clone()).await?;
+            self.tell_of_task(caller, &answer, url, idempotency).await?;
+            return Ok(answer);
+        }
         // The callback names its task, so the task needs its id before it is stored.
         let id = task.id.unwrap_or_else(|| TaskId::from_uuid(uuid::Uuid::now_v7()));
         let callback = Callback { url, batch: None, size: None, task: Some(id) };
