@@ -166,6 +166,7 @@ class Case:
         self.stack = contextlib.ExitStack()
         self.complaints = []
         self.tolerated = []
+        self.base_path = ""
 
     def __enter__(self):
         self.dir = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="posthaste-page-")))
@@ -181,7 +182,7 @@ class Case:
             raise AssertionError("the console complained:\n" + "\n".join(left))
 
     def server(self, env=None, args=()):
-        server = Server(self.binary, self.dir / "data", env, args)
+        server = Server(self.binary, self.dir / "data", {"POSTHASTE_BASE_PATH": self.base_path, **(env or {})}, args)
         self.stack.callback(server.stop)
         return server
 

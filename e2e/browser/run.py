@@ -13,6 +13,7 @@ import time
 import traceback
 
 import harness
+import test_base_path
 import test_page
 import test_sign_in
 
@@ -24,7 +25,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="run these tests only")
     args = parser.parse_args()
 
-    tests = [(name, fn) for module in (test_page, test_sign_in) for name, fn in vars(module).items()
+    tests = [(name, fn) for module in (test_page, test_sign_in, test_base_path) for name, fn in vars(module).items()
              if name.startswith("test_") and callable(fn)]
     if args.names:
         unknown = set(args.names) - {name for name, _ in tests}

@@ -78,6 +78,8 @@ struct Inner {
     store_answered: AtomicBool,
     /// What the store calls itself, once it said so.
     store_kind: OnceLock<String>,
+    /// The description of the API under its base path, once somebody asked for it.
+    document: OnceLock<axum::body::Bytes>,
 }
 
 impl Api {
@@ -98,6 +100,7 @@ impl Api {
                 closing: CancellationToken::new(),
                 store_answered: AtomicBool::new(false),
                 store_kind: OnceLock::new(),
+                document: OnceLock::new(),
             }),
         }
     }
@@ -155,6 +158,10 @@ impl Api {
 
     pub(crate) fn failures(&self) -> &Failures {
         &self.inner.failures
+    }
+
+    pub(crate) fn document(&self) -> &OnceLock<axum::body::Bytes> {
+        &self.inner.document
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
