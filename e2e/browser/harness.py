@@ -232,6 +232,7 @@ class Case:
         self.stack = contextlib.ExitStack()
         self.complaints = []
         self.tolerated = []
+        self.base_path = ""
 
     def __enter__(self):
         self.dir = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="posthaste-page-")))
@@ -252,7 +253,7 @@ class Case:
             context.close()
 
     def server(self, env=None, args=()):
-        server = Server(self.binary, self.dir / "data", env, args)
+        server = Server(self.binary, self.dir / "data", {"POSTHASTE_BASE_PATH": self.base_path, **(env or {})}, args)
         self.stack.callback(server.stop)
         return server
 

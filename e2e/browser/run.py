@@ -11,6 +11,7 @@ import argparse
 import sys
 
 import harness
+import test_base_path
 import test_browser
 import test_page
 import test_sign_in
@@ -23,7 +24,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="run these tests only")
     args = parser.parse_args()
 
-    tests = [(name, fn) for module in (test_browser, test_page, test_sign_in) for name, fn in vars(module).items()
+    modules = (test_browser, test_page, test_sign_in, test_base_path)
+    tests = [(name, fn) for module in modules for name, fn in vars(module).items()
              if name.startswith("test_") and callable(fn)]
     if args.names:
         unknown = set(args.names) - {name for name, _ in tests}

@@ -5,6 +5,7 @@ use posthaste_notify::sign::SigningSecret;
 use crate::operations::providers::ConfiguredProvider;
 use posthaste_telemetry::Tracer;
 
+use crate::BasePath;
 use crate::auth::{ConfiguredKey, ProxyNet};
 
 /// Which other origins a browser page may call the three old routes from.
@@ -39,6 +40,8 @@ pub struct ApiConfig {
     pub cors_origins: Cors,
     /// Which `Host` headers are served.
     pub allowed_hosts: HostRule,
+    /// The path under which all of it is served.
+    pub base_path: BasePath,
     /// Whether nobody is asked for a key, whatever keys there are: shown on every page.
     pub auth_off: bool,
     /// Keys of the configuration, beside those of the store.
@@ -71,6 +74,7 @@ impl Default for ApiConfig {
         Self {
             cors_origins: Cors::Any,
             allowed_hosts: HostRule::LoopbackOnly { public_host: None },
+            base_path: BasePath::default(),
             auth_off: false,
             keys: Vec::new(),
             failed_attempts: DEFAULT_FAILED_ATTEMPTS,

@@ -23,6 +23,7 @@ use tower::{Layer, Service};
 use crate::auth::access::{Asked, Table};
 use crate::auth::gate::{self, Entry, Head, Verdict};
 use crate::auth::session::From;
+use crate::base_path;
 use crate::config::{Cors, HostRule};
 use crate::detail::is_old_route;
 use posthaste_notify::attachment::MAX_ATTACHMENT_BYTES;
@@ -52,10 +53,11 @@ pub fn guard(router: Router, api: &Api) -> Router {
 
 /// Wraps `router`, merged from [`Api::router`] and the pages, in the rules: `Host` and `Origin`,
 /// who may call, size and time of bodies, CORS of the three old routes, a request id, security
-/// headers of pages, and the request counters.
+/// headers of pages, and the request counters; all of it under the base path of the settings.
 pub fn guard_with(router: Router, api: &Api, pages: Pages) -> Router {
     let table = Arc::new(Table::new(crate::routes::ACCESS, pages.access));
-    router.layer(GuardLayer { rules: Rules { api: api.clone(), table, pages } })
+    let guarded = router.layer(GuardLayer { rules: Rules { api: api.clone(), table, pages } });
+    base_path::under(api.config().base_path.clone(), guarded)
 }
 
 /// What the guard goes by.

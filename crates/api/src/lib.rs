@@ -5,6 +5,7 @@
 //! `{"detail": …}`; everything under `/v1` answers problem+json.
 
 mod auth;
+mod base_path;
 mod config;
 mod detail;
 mod error;
@@ -26,6 +27,7 @@ pub use auth::{
     Access, AccessRow, Actor, AuditFilter, AuditPage, AuditView, Caller, ConfiguredKey, ConfiguredKeyError,
     KeyScope, KeyView, NewKey, NewKeyView, Pages, ProxyNet, RateLimit, Scopes, Via,
 };
+pub use base_path::BasePath;
 pub use config::{ApiConfig, Cors, DEFAULT_FAILED_ATTEMPTS, HostRule};
 pub use error::{ApiError, FieldError, Loc, ProblemBody};
 pub use guard::{guard, guard_with};

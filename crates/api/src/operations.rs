@@ -6,6 +6,7 @@ pub(crate) mod bulk;
 pub(crate) mod endpoints;
 pub(crate) mod external;
 pub(crate) mod providers;
+pub(crate) mod repeat;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
 pub(crate) mod send;
@@ -77,6 +78,8 @@ struct Inner {
     store_answered: AtomicBool,
     /// What the store calls itself, once it said so.
     store_kind: OnceLock<String>,
+    /// The description of the API under its base path, once somebody asked for it.
+    document: OnceLock<axum::body::Bytes>,
 }
 
 impl Api {
@@ -97,6 +100,7 @@ impl Api {
                 closing: CancellationToken::new(),
                 store_answered: AtomicBool::new(false),
                 store_kind: OnceLock::new(),
+                document: OnceLock::new(),
             }),
         }
     }
@@ -156,6 +160,10 @@ impl Api {
         &self.inner.failures
     }
 
+    pub(crate) fn document(&self) -> &OnceLock<axum::body::Bytes> {
+        &self.inner.document
+    }
+
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
     }
@@ -199,6 +207,12 @@ impl Api {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<EnqueueAnswer, ApiError> {
         let Some(url) = callback_url else { return self.enqueue(caller, task, idempotency).await };
+        if task.unique.is_some() {
+            // Of a duplicate it is about the holder of the key, which is known once this is stored.
+            let answer = self.enqueue(caller, task, idempotency.clone()).await?;
+            self.tell_of_task(caller, &answer, url, idempotency).await?;
+            return Ok(answer);
+        }
         // The callback names its task, so the task needs its id before it is stored.
         let id = task.id.unwrap_or_else(|| TaskId::from_uuid(uuid::Uuid::now_v7()));
         let callback = Callback { url, batch: None, size: None, task: Some(id) };

@@ -32,6 +32,7 @@ macro_rules! with_cases {
                 a_refused_request_leaves_its_key_free = "A request that was refused does not use up its key.";
                 a_key_outlives_a_restart = "Idempotency keys are durable.";
                 a_duplicate_replays_with_its_holder = "A replay of a duplicate answers the holder again.";
+                a_key_is_looked_up_by_a_request_of_no_tasks = "A request of no tasks answers what its key holds, and does not use up one that holds nothing.";
             }
             unique {
                 a_duplicate_answers_the_holder_and_changes_nothing = "A duplicate answers the holder's id and state and changes nothing.";

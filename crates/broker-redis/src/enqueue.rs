@@ -37,6 +37,11 @@ impl Inner {
         if request.tasks.is_empty() && request.idempotency.is_none() {
             return Ok(EnqueueReply { tasks: Vec::new(), replayed: false });
         }
+        if let (true, Some(key)) = (request.tasks.is_empty(), &request.idempotency) {
+            let found = self.enqueue_at(shards.of_idempotency(key), request).await?;
+            // Its shard knows the states of its own tasks alone.
+            return if shards.count() > 1 { self.states_of(found).await } else { Ok(found) };
+        }
         match shards.only(&request) {
             Some(shard) => self.enqueue_at(shard, request).await,
             None => self.enqueue_spread(request).await,

@@ -45,6 +45,7 @@ pub(crate) fn kind_code(kind: RecordKind) -> u8 {
         RecordKind::KeyUse => 12,
         RecordKind::Operation => 13,
         RecordKind::Batch => 14,
+        RecordKind::SuppressedCategories => 15,
     }
 }
 

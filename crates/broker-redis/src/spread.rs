@@ -167,19 +167,18 @@ impl Inner {
 
     /// What the first request was answered, with the states of now.
     async fn replayed(&self, entries: Vec<(Key, bool)>) -> Result<EnqueueReply, BrokerError> {
-        let ids: Vec<TaskId> = entries.iter().map(|(k, _)| k.id()).collect();
-        let found = self.get(&ids).await?;
-        let tasks = entries
-            .iter()
-            .zip(found)
+        let entry = |(key, duplicate): (Key, bool)| Enqueued { id: key.id(), state: State::Succeeded, duplicate };
+        self.states_of(EnqueueReply { tasks: entries.into_iter().map(entry).collect(), replayed: true }).await
+    }
+
+    /// A reply with the states of now, wherever its tasks lie.
+    pub(crate) async fn states_of(&self, mut reply: EnqueueReply) -> Result<EnqueueReply, BrokerError> {
+        let ids: Vec<TaskId> = reply.tasks.iter().map(|t| t.id).collect();
+        for (task, found) in reply.tasks.iter_mut().zip(self.get(&ids).await?) {
             // A task that retention removed had ended; it was stored all the same.
-            .map(|((key, duplicate), t)| Enqueued {
-                id: key.id(),
-                state: t.map_or(State::Succeeded, |t| t.state),
-                duplicate: *duplicate,
-            })
-            .collect();
-        Ok(EnqueueReply { tasks, replayed: true })
+            task.state = found.map_or(State::Succeeded, |t| t.state);
+        }
+        Ok(reply)
     }
 
     /// Stores each shard's part, those that are there already left alone.

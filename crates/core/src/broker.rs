@@ -416,7 +416,9 @@ pub trait Broker: Send + Sync {
     ///
     /// A repeat without an idempotency key or own ids stores them again; with a key it answers as
     /// the first with `replayed: true`, also after the tasks were pruned. The key is looked at
-    /// before unique keys.
+    /// before unique keys. A request of no tasks under a key stores nothing and does not use the key:
+    /// it answers as the first did, or nothing with `replayed: false` (pinned by
+    /// `a_key_is_looked_up_by_a_request_of_no_tasks`).
     ///
     /// # Errors
     /// [`BrokerError::Invalid`] names the field; [`BrokerError::IdExists`];

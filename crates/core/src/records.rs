@@ -38,11 +38,13 @@ pub enum RecordKind {
     Operation,
     /// What was said about a batch when it was enqueued.
     Batch,
+    /// The categories that a recipient was ever suppressed in.
+    SuppressedCategories,
 }
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Schedule,
         Self::Template,
         Self::Endpoint,
@@ -57,6 +59,7 @@ impl RecordKind {
         Self::KeyUse,
         Self::Operation,
         Self::Batch,
+        Self::SuppressedCategories,
     ];
 }
 

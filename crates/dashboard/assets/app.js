@@ -8,6 +8,9 @@ const REFRESH_GAP_MS = 700; // a busy server is not asked more often than this
 const BURST = 100; // events in one second beyond which the overview polls instead of listening
 const REST_MS = 20000; // before a stream is tried again
 
+// The path under which the server is, where it is not the root.
+const base = document.documentElement.dataset.base || "";
+
 // What shows that a request of this script belongs to the session of its page.
 function proof() {
   const csrf = document.querySelector('meta[name="csrf"]')?.content;
@@ -185,7 +188,7 @@ function watchTask(root) {
     timer = setInterval(async () => {
       if (document.hidden) return;
       try {
-        const status = (await (await fetch(`/task_status/${id}`, { cache: "no-store" })).json()).status;
+        const status = (await (await fetch(`${base}/task_status/${id}`, { cache: "no-store" })).json()).status;
         if (status !== known || asked++ % 2 === 0) refresh();
         known = status;
       } catch {
@@ -197,7 +200,7 @@ function watchTask(root) {
     clearInterval(timer);
     timer = null;
   };
-  const events = stream(`/v1/tasks/${id}/events`, {
+  const events = stream(`${base}/v1/tasks/${id}/events`, {
     onEvent: refresh,
     onOpen: () => {
       rest();
@@ -239,7 +242,7 @@ function watchOverview() {
     clearInterval(timer);
     timer = null;
   };
-  const events = stream("/v1/events", {
+  const events = stream(`${base}/v1/events`, {
     onEvent: () => {
       const now = Math.floor(Date.now() / 1000);
       if (now !== second) [second, count] = [now, 0];
@@ -348,7 +351,7 @@ function enhanceForm() {
     button.setAttribute("aria-disabled", "true");
     setText(label, "Sending…");
     try {
-      const response = await fetch("/notify/", {
+      const response = await fetch(`${base}/notify/`, {
         method: "POST",
         headers: { "content-type": "application/json", accept: "application/json", ...proof() },
         body: JSON.stringify(body),
@@ -368,7 +371,7 @@ function enhanceForm() {
 
 async function showSent(id) {
   const box = find("#sent");
-  const url = `/fragments/tasks/${id}?view=card`;
+  const url = `${base}/fragments/tasks/${id}?view=card`;
   for (const old of box.querySelectorAll("[data-task]")) watches.get(old.dataset.task)?.();
   box.replaceChildren(document.createElement("article"));
   box.hidden = false;
@@ -387,7 +390,7 @@ async function act(form) {
   button.setAttribute("aria-disabled", "true");
   let problem = "";
   try {
-    const response = await fetch(`/v1/tasks/${root.dataset.task}/${form.dataset.action}`, { method: "POST", headers: proof() });
+    const response = await fetch(`${base}/v1/tasks/${root.dataset.task}/${form.dataset.action}`, { method: "POST", headers: proof() });
     if (!response.ok) {
       const body = await response.json().catch(() => ({}));
       problem = body.detail || body.title || `The server answered ${response.status}.`;

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
+use posthaste_api::{Api, BasePath};
 use serde::Serialize;
 
 /// Instructions that one page may take: a page of 200 rows takes about a tenth of it.
@@ -40,6 +42,8 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_fuel(Some(FUEL));
+    // The base path, before each of our own addresses.
+    env.add_global("base", "");
     for (name, source) in SOURCES {
         env.add_template(name, source).expect("the templates are part of the program (tested)");
     }
@@ -48,12 +52,21 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
 
 /// The text of a template with its context.
 pub(crate) fn text<C: Serialize>(template: &str, context: &C) -> Result<String, minijinja::Error> {
-    TEMPLATES.get_template(template)?.render(minijinja::value::Serde(context))
+    TEMPLATES.get_template(template)?.render(Serde(context))
+}
+
+/// The text of a template whose addresses lie under a base path.
+fn text_under<C: Serialize>(base: &BasePath, template: &str, context: &C) -> Result<String, minijinja::Error> {
+    if base.is_root() {
+        return text(template, context);
+    }
+    let context = minijinja::context! { base => base.as_str(), ..minijinja::Value::from(Serde(context)) };
+    TEMPLATES.get_template(template)?.render(context)
 }
 
 /// A page or fragment under the strict policy.
-pub(crate) fn page<C: Serialize>(status: StatusCode, template: &str, context: &C) -> Response {
-    match text(template, context) {
+pub(crate) fn page<C: Serialize>(api: &Api, status: StatusCode, template: &str, context: &C) -> Response {
+    match text_under(&api.config().base_path, template, context) {
         Ok(html) => html_response(status, html, PAGE_CSP),
         Err(e) => {
             tracing::error!(template, error = %e, "a page could not be rendered");

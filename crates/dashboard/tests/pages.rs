@@ -43,10 +43,14 @@ impl Answer {
 
 impl Pages {
     async fn open() -> Self {
+        Self::with(ApiConfig::default()).await
+    }
+
+    async fn with(config: ApiConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(SqliteConfig::new(dir.path())).await.unwrap();
         let faults = FaultStore::new(store.clone());
-        let api = Api::new(faults.clone() as Arc<dyn Store>, ApiConfig::default());
+        let api = Api::new(faults.clone() as Arc<dyn Store>, config);
         let routes = api.router().merge(posthaste_dashboard::router(api.clone()));
         let app = guard_with(routes, &api, posthaste_dashboard::PAGES);
         Self { api, store, faults, app, _dir: dir }
@@ -486,4 +490,63 @@ async fn pages_show_what_the_key_may_see_and_do() {
         assert_eq!(p.get_as(&path, &tenant).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(p.get_as("/workers", &tenant).await.status, StatusCode::FORBIDDEN);
+}
+
+/// Every address of our own that a page names.
+fn addresses(html: &str) -> Vec<String> {
+    let html = html.replace("&#x2f;", "/");
+    ["href=\"", "src=\"", "action=\"", "data-fragment=\""]
+        .iter()
+        .flat_map(|name| html.split(name).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()))
+        .filter(|at| !at.starts_with('#'))
+        .collect()
+}
+
+#[tokio::test]
+async fn under_a_base_path_every_address_lies_there() {
+    let base_path = "/post/haste".parse().unwrap();
+    let p = Pages::with(ApiConfig { base_path, ..ApiConfig::default() }).await;
+    let form = "email=ann%40example.com&subject=Hi&message=Hello";
+    let sent = p.post("/post/haste/send", form, &[]).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER);
+    let task = sent.header(header::LOCATION).to_owned();
+    assert!(task.starts_with("/post/haste/tasks/"), "{task}");
+    let fragment = task.replace("/tasks/", "/fragments/tasks/");
+    for path in [
+        "/post/haste",
+        "/post/haste/",
+        "/post/haste/?state=queued",
+        "/post/haste/workers",
+        &task,
+        &format!("{task}/message"),
+        "/post/haste/tasks/none",
+        "/post/haste/fragments/overview",
+        "/post/haste/fragments/workers",
+        &format!("{fragment}?view=card"),
+        &format!("{fragment}?view=page"),
+    ] {
+        let page = p.get(path).await;
+        assert!(matches!(page.status, StatusCode::OK | StatusCode::NOT_FOUND), "{path}: {}", page.status);
+        let named = addresses(&page.body);
+        assert!(!named.is_empty(), "{path}: {}", page.body);
+        for at in named {
+            assert!(at.starts_with("/post/haste/"), "{path} names {at}");
+            let got = p.get(at.trim_end_matches("/cancel").trim_end_matches("#tasks")).await.status;
+            let forms = ["/send", "/sign-in", "/sign-out"].iter().any(|f| at.ends_with(f));
+            assert!(forms || matches!(got, StatusCode::OK | StatusCode::SEE_OTHER | StatusCode::PERMANENT_REDIRECT), "{path} names {at}: {got}");
+        }
+        if page.body.contains("<html") {
+            assert!(page.body.contains("data-base=\"/post/haste\"") || page.body.contains("data-base=\"&#x2f;post&#x2f;haste\""), "{path}");
+        }
+    }
+    assert_eq!(p.get("/").await.status, StatusCode::NOT_FOUND);
+    // Signing in, and the cookie's reach.
+    let key = key(&p, &[posthaste_api::KeyScope::Admin], None).await;
+    let asked = p.get("/post/haste/workers").await;
+    assert_eq!(asked.header(header::LOCATION), "/post/haste/sign-in?next=%2Fworkers");
+    let typed = format!("key={key}&next=%2Fworkers");
+    let signed = p.post("/post/haste/sign-in", &typed, &[]).await;
+    assert_eq!(signed.header(header::LOCATION), "/post/haste/workers");
+    let cookie = signed.header(header::SET_COOKIE);
+    assert!(cookie.contains("; Path=/post/haste;"), "{cookie}");
 }

@@ -65,6 +65,8 @@ impl NotifyHandler {
         let notification = read(&cx.task().payload)?;
         let task = cx.task().lease.task;
         if self.config.sandbox.holds(notification.channel, &notification.to) {
+            // As before a provider; nobody is asked, so nothing that is remembered is lifted.
+            self.refuse_suppressed(&notification, task).await?;
             if let Some(faults) = &self.faults
                 && let Some(failure) = faults.take(notification.channel).await.map_err(|e| store_error(&e))?
             {

@@ -1,6 +1,6 @@
 //! Recipients that must not be written to: addresses that do not exist, people who unsubscribed, whom somebody listed.
 
-use posthaste_core::{BrokerError, Json, Record, RecordKind, Records, TaskId, Timestamp};
+use posthaste_core::{BrokerError, Expect, Json, Record, RecordKind, Records, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a suppression comes from.
@@ -40,6 +40,9 @@ pub struct Suppression {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
 }
+
+/// Most categories that are remembered of one recipient; the oldest are forgotten, and still hold.
+const MAX_CATEGORIES: usize = 100;
 
 /// The name of a recipient's record, from its key `channel:address`: an e-mail address stands alone, as it always has;
 /// a category goes in front.
@@ -83,5 +86,74 @@ pub async fn find(
             records.get_record(RecordKind::Suppression, &record_name(recipient, category)).await
         }
         (all, _) => Ok(all),
+    }
+}
+
+/// Stores a suppression of a recipient, `channel:address`; its record's name.
+///
+/// # Errors
+/// [`BrokerError::VersionConflict`] where it was to be absent and is there; the store's.
+pub async fn put(
+    records: &dyn Records,
+    recipient: &str,
+    suppression: &Suppression,
+    expect: Expect,
+) -> Result<String, BrokerError> {
+    let category = suppression.category.as_deref();
+    // First, so that one that holds is always found; one that was removed is looked up in vain.
+    if let Some(category) = category {
+        remember_category(records, recipient, category).await?;
+    }
+    let name = record_name(recipient, category);
+    records.put_record(RecordKind::Suppression, &name, suppression.body(), expect).await?;
+    Ok(name)
+}
+
+/// Every suppression of a recipient: of all messages first, then of each category by its name.
+///
+/// # Errors
+/// The store's.
+pub async fn of_recipient(records: &dyn Records, recipient: &str) -> Result<Vec<Record>, BrokerError> {
+    let mut found: Vec<Record> = find(records, recipient, None).await?.into_iter().collect();
+    let (mut categories, _) = categories(records, recipient).await?;
+    categories.sort();
+    for category in categories {
+        let name = record_name(recipient, Some(&category));
+        let record = records.get_record(RecordKind::Suppression, &name).await?;
+        // `news/ann@example.com` may be somebody's address.
+        found.extend(record.filter(|r| {
+            r.body.parse::<Suppression>().is_ok_and(|s| s.category.as_deref() == Some(category.as_str()))
+        }));
+    }
+    Ok(found)
+}
+
+/// The categories that a recipient was ever suppressed in, and how their record is to be found when it is put again.
+async fn categories(records: &dyn Records, recipient: &str) -> Result<(Vec<String>, Expect), BrokerError> {
+    let name = record_name(recipient, None);
+    let Some(record) = records.get_record(RecordKind::SuppressedCategories, &name).await? else {
+        return Ok((Vec::new(), Expect::Absent));
+    };
+    let known = record.body.parse();
+    let known =
+        known.map_err(|_| BrokerError::Corrupt { what: "the categories of a recipient".to_owned() })?;
+    Ok((known, Expect::Version(record.version)))
+}
+
+async fn remember_category(records: &dyn Records, recipient: &str, category: &str) -> Result<(), BrokerError> {
+    let name = record_name(recipient, None);
+    loop {
+        let (mut known, expect) = categories(records, recipient).await?;
+        if known.iter().any(|c| c == category) {
+            return Ok(());
+        }
+        known.push(category.to_owned());
+        known.drain(..known.len().saturating_sub(MAX_CATEGORIES));
+        let body = Json::from_value(&known).expect("texts are JSON");
+        match records.put_record(RecordKind::SuppressedCategories, &name, body, expect).await {
+            // Somebody else added one at the same moment.
+            Err(BrokerError::VersionConflict { .. }) => {}
+            other => return other.map(drop),
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! blocks, few concatenations, filters that return no more than they were given, a bound on steps and on output.
 //! Unknown names are errors. Values are escaped in the HTML part.
 
+mod undefined;
+
 use std::io;
 use std::sync::Arc;
 
@@ -63,6 +65,14 @@ pub struct TemplateError {
     pub part: &'static str,
     /// What is wrong and where, as a sentence.
     pub problem: String,
+    /// The way to the name that the data lacks, from its outside in; empty where it is something else.
+    pub missing: Vec<String>,
+}
+
+impl TemplateError {
+    fn new(part: &'static str, problem: String) -> Self {
+        Self { part, problem, missing: Vec::new() }
+    }
 }
 
 /// A message filled in.
@@ -184,7 +194,10 @@ impl CompiledTemplate {
             Ok(_) => Ok(String::from_utf8(bytes.bytes).expect("minijinja writes text")),
             Err(e) if e.kind() == ErrorKind::WriteFailure => {
                 let problem = format!("The {part} gets longer than {} bytes.", bytes.most);
-                Err(TemplateError { part, problem })
+                Err(TemplateError::new(part, problem))
+            }
+            Err(e) if e.kind() == ErrorKind::UndefinedError => {
+                Err(undefined::explain(part, &template, data, e.line()).unwrap_or_else(|| explain(part, &e)))
             }
             Err(e) => Err(explain(part, &e)),
         }
@@ -196,7 +209,7 @@ fn one_line(text: String) -> Result<String, TemplateError> {
     let text = text.trim().to_owned();
     if text.chars().any(crate::address::is_control) {
         let problem = "The subject gets a line break or control character from its data.".to_owned();
-        return Err(TemplateError { part: "subject", problem });
+        return Err(TemplateError::new("subject", problem));
     }
     Ok(text)
 }
@@ -314,7 +327,7 @@ const STATEMENTS: [&str; 12] =
 
 /// Refuses what minijinja itself would not bound.
 fn check_source(part: &'static str, source: &str) -> Result<(), TemplateError> {
-    let refuse = |problem: String| Err(TemplateError { part, problem });
+    let refuse = |problem: String| Err(TemplateError::new(part, problem));
     if source.len() > MAX_SOURCE {
         return refuse(format!("The {part} of a template is at most {MAX_SOURCE} bytes long."));
     }
@@ -408,7 +421,7 @@ fn explain(part: &'static str, error: &minijinja::Error) -> TemplateError {
         _ if detail.is_empty() => error.kind().to_string(),
         _ => detail.to_owned(),
     };
-    TemplateError { part, problem: format!("{place}{what}.") }
+    TemplateError::new(part, format!("{place}{what}."))
 }
 
 #[cfg(test)]
@@ -454,12 +467,41 @@ mod tests {
     #[test]
     fn unknown_names_and_broken_sources_are_told_with_their_line() {
         let error = template("a\n{{ missing }}").render(&json!({})).unwrap_err();
-        assert!(error.problem.starts_with("Line 2: a name has no value"), "{error}");
+        assert!(error.problem.starts_with("Line 2: missing has no value"), "{error}");
         for bad in ["{{", "{% for %}", "{% include 'x' %}", "{% extends 'x' %}", "{% import 'x' as y %}"] {
             let problems = template(bad).check().unwrap_err();
             assert_eq!(problems.iter().map(|p| p.field).collect::<Vec<_>>(), ["text"], "{bad}");
         }
         assert!(template("{{ x.y.z | default('none') if x is defined }}").check().is_ok());
+    }
+
+    #[test]
+    fn a_name_without_a_value_is_found_where_it_is_missed() {
+        let data = json!({"user": {"name": "Ann"}, "list": [{"a": 1}, {}], "n": null, "t": "text"});
+        for (source, line, missing) in [
+            ("{{ nobody }}", 1, "nobody"),
+            ("{{ user.name }}\n{{ user.age }}", 2, "user.age"),
+            ("{{ user['age'] }}", 1, "user.age"),
+            ("{{ user.home.street }}", 1, "user.home"),
+            ("{{ t.x }}", 1, "t.x"),
+            ("{{ n.x }}", 1, "n.x"),
+            ("{{ nobody | upper }}", 1, "nobody"),
+            ("{% if nobody %}x{% endif %}", 1, "nobody"),
+            ("{% for x in nobody %}{{ x }}{% endfor %}", 1, "nobody"),
+            // Others that are missing, but do no harm.
+            ("{{ first | default('x') }} {{ second }}", 1, "second"),
+            ("{{ first | d('x') }}{% if second is defined %}{% endif %}{{ third }}", 1, "third"),
+            ("{{ 'first' }} {{ second }}", 1, "second"),
+            // Of an element of a list the data has no one name.
+            ("{% for x in list %}\n{{ x.a }}{% endfor %}", 2, "x.a"),
+            ("{% set y = user %}{{ y.age }}", 1, "y.age"),
+        ] {
+            let error = template(source).render(&data).unwrap_err();
+            let wanted = format!("Line {line}: {missing} has no value");
+            assert!(error.problem.starts_with(&wanted), "{source}: {error}");
+            let of_data = !missing.starts_with(['x', 'y']);
+            assert_eq!(error.missing.join("."), if of_data { missing } else { "" }, "{source}");
+        }
     }
 
     #[test]

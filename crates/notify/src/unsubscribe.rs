@@ -4,11 +4,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use posthaste_core::{BrokerError, Expect, RecordKind, Records, Timestamp};
+use posthaste_core::{BrokerError, Expect, Records, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::sign::SigningSecret;
-use crate::suppression::{Source, Suppression, record_name};
+use crate::suppression::{self, Source, Suppression};
 
 /// Longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 1_024;
@@ -69,7 +69,6 @@ pub fn open(secrets: &[SigningSecret], token: &str) -> Option<Request> {
 /// # Errors
 /// The store's.
 pub async fn apply(records: &dyn Records, request: &Request, now: Timestamp) -> Result<(), BrokerError> {
-    let name = record_name(&request.recipient, Some(&request.category));
     let channel = request.recipient.split(':').next().unwrap_or("email").to_owned();
     let body = Suppression {
         channel,
@@ -80,7 +79,7 @@ pub async fn apply(records: &dyn Records, request: &Request, now: Timestamp) -> 
         category: Some(request.category.clone()),
         created_at: Some(now),
     };
-    match records.put_record(RecordKind::Suppression, &name, body.body(), Expect::Absent).await {
+    match suppression::put(records, &request.recipient, &body, Expect::Absent).await {
         Ok(_) | Err(BrokerError::VersionConflict { .. }) => Ok(()),
         Err(e) => Err(e),
     }

@@ -269,7 +269,9 @@ impl Api {
     fn set_cookie(&self, value: &str, lasts: Duration) -> HeaderValue {
         let secure = if self.config().public_https { "; Secure" } else { "" };
         let age = lasts.as_secs();
-        let text = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
+        let base = &self.config().base_path;
+        let path = if base.is_root() { "/" } else { base.as_str() };
+        let text = format!("{COOKIE}={value}; Path={path}; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
         HeaderValue::try_from(text).expect("names, numbers and hexadecimal digits are a header value")
     }
 }

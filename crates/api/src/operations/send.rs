@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use posthaste_core::broker::Enqueued;
+use posthaste_core::broker::{EnqueueReply, Enqueued};
 use posthaste_core::{BatchId, Due, IdempotencyKey, NewTask, RecordKind, Timestamp};
 use posthaste_notify::attachment::{self, AttachmentError, KEPT, MAX_ATTACHMENT_BYTES};
 use posthaste_notify::callback::Callback;
@@ -64,6 +64,27 @@ pub(crate) struct Draft {
     pub(crate) envelope: NewTask,
     /// Whether the request says how it is retried.
     pub(crate) own_policy: Option<posthaste_core::RetryPolicy>,
+}
+
+/// A batch to be stored, apart from its tasks.
+pub(crate) struct NewBatch {
+    pub(crate) id: BatchId,
+    pub(crate) callback_url: Option<String>,
+    pub(crate) idempotency: Option<IdempotencyKey>,
+}
+
+impl NewBatch {
+    /// One with an id of its own.
+    pub(crate) fn new(callback_url: Option<String>, idempotency: Option<IdempotencyKey>) -> Self {
+        Self { id: BatchId::from_uuid(Uuid::now_v7()), callback_url, idempotency }
+    }
+}
+
+/// A batch that is stored.
+pub(crate) struct StoredBatch {
+    pub(crate) id: BatchId,
+    pub(crate) tasks: Vec<Enqueued>,
+    pub(crate) replayed: bool,
 }
 
 /// What the notifications of a request refer to.
@@ -152,36 +173,40 @@ impl Api {
         Ok(compiled)
     }
 
-    /// Stores tasks as one batch, and the callback about it; durable on return. The batch's id, and what became of each
-    /// task; of a repeat, as the first answered.
+    /// Stores tasks as one batch, and the callback about it; durable on return. What became of each task; of a repeat, as
+    /// the first answered.
     ///
     /// # Errors
     /// As [`Api::enqueue`].
     pub(crate) async fn enqueue_batch(
         &self,
         caller: &Caller,
+        new: NewBatch,
         mut tasks: Vec<NewTask>,
-        callback_url: Option<String>,
-        idempotency: Option<IdempotencyKey>,
-    ) -> Result<(BatchId, Vec<Enqueued>, bool), ApiError> {
-        let (batch, size) = (BatchId::from_uuid(Uuid::now_v7()), tasks.len());
+    ) -> Result<StoredBatch, ApiError> {
         for task in &mut tasks {
-            task.batch = Some(batch);
+            task.batch = Some(new.id);
         }
-        if let Some(url) = callback_url {
-            let callback = Callback { url, batch: Some(batch), size: Some(size as u64), task: None };
-            tasks.push(callback.into_task());
+        let reply = self.enqueue_many(caller, tasks, new.idempotency.clone()).await?;
+        self.batch_stored(caller, new, reply).await
+    }
+
+    /// What a batch is answered whose tasks are stored, now or by the first request. The callback is stored here, after
+    /// them: how many of them are of this batch is known only now, for others may hold their unique keys.
+    pub(crate) async fn batch_stored(
+        &self,
+        caller: &Caller,
+        new: NewBatch,
+        EnqueueReply { tasks, replayed }: EnqueueReply,
+    ) -> Result<StoredBatch, ApiError> {
+        let first = if replayed { self.batch_of(&tasks).await? } else { None };
+        let id = first.unwrap_or(new.id);
+        if let Some(url) = new.callback_url {
+            let size = tasks.iter().filter(|t| !t.duplicate).count() as u64;
+            let callback = Callback { url, batch: Some(id), size: Some(size), task: None };
+            self.enqueue_callback(caller, callback, new.idempotency).await?;
         }
-        let reply = self.enqueue_many(caller, tasks, idempotency).await?;
-        let mut stored = reply.tasks;
-        stored.truncate(size);
-        if !reply.replayed {
-            return Ok((batch, stored, false));
-        }
-        // The first request's batch is told by its tasks, while one of them is kept.
-        let ids: Vec<_> = stored.iter().map(|t| t.id).collect();
-        let first = self.store().get(&ids[..ids.len().min(1)]).await?.into_iter().flatten().next();
-        Ok((first.and_then(|t| t.batch).unwrap_or(batch), stored, true))
+        Ok(StoredBatch { id, tasks, replayed })
     }
 }
 
@@ -284,10 +309,7 @@ impl Draft {
             };
             return Err(FieldError::new(["body", "template", "name"], "value_error", msg));
         };
-        let rendered = template.render(data).map_err(|e| {
-            let loc = ["body", "data"];
-            FieldError::new(loc, "value_error", format!("In the {} of the template: {}", e.part, e.problem))
-        })?;
+        let rendered = template.render(data).map_err(|e| super::templates::field_error(&e))?;
         let message = &mut self.message;
         message.subject = message.subject.take().or(rendered.subject);
         message.message = message.message.take().or(rendered.text);

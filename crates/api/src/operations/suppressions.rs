@@ -6,7 +6,7 @@ use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{Expect, Record, RecordKind, RecordOrder, State, TaskId, Timestamp};
 use posthaste_notify::NotifyResult;
-use posthaste_notify::suppression::{self, Source, Suppression, record_name};
+use posthaste_notify::suppression::{self, Source, Suppression};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -51,7 +51,11 @@ pub(crate) struct SuppressionView {
 /// What is known of a recipient.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Recipient, example = json!({
-    "recipient": "email:ann@example.com", "got_it": true, "counts": { "succeeded": 3, "failed": 1 }, "more": false, "latest": [], "suppressions": []
+    "recipient": "email:ann@example.com", "got_it": true, "counts": { "succeeded": 3, "failed": 1 }, "more": false, "latest": [],
+    "suppressions": [{
+        "recipient": "news/ann@example.com", "channel": "email", "source": "unsubscribe", "category": "news",
+        "reason": "The recipient unsubscribed.", "created_at": "2026-01-31T09:30:00.000Z"
+    }]
 }))]
 pub(crate) struct RecipientView {
     /// The recipient, `channel:address`.
@@ -66,7 +70,7 @@ pub(crate) struct RecipientView {
     pub more: bool,
     /// The newest messages, without their texts.
     pub latest: Vec<TaskView>,
-    /// Why it is not written to, if it is not.
+    /// Why it is not written to, if it is not: of all messages first, then of each category, with its name.
     pub suppressions: Vec<SuppressionView>,
 }
 
@@ -116,7 +120,6 @@ impl Api {
         reason: Option<String>,
         category: Option<String>,
     ) -> Result<SuppressionView, ApiError> {
-        let name = record_name(recipient, category.as_deref());
         let body = Suppression {
             channel: recipient.split(':').next().unwrap_or("email").to_owned(),
             reason: reason.unwrap_or_else(|| "Listed by hand.".into()),
@@ -126,7 +129,7 @@ impl Api {
             category,
             created_at: Some(now()),
         };
-        self.store().put_record(RecordKind::Suppression, &name, body.body(), Expect::Any).await?;
+        let name = suppression::put(self.store().as_ref(), recipient, &body, Expect::Any).await?;
         self.audit(caller, "suppressions.put", "a recipient").await;
         self.suppression(&[name]).await
     }
@@ -165,10 +168,8 @@ impl Api {
             Some(t) if t.state == State::Succeeded => Some(!self.was_held(t.id).await?),
             other => other.map(|_| false),
         };
-        let mut suppressions = Vec::new();
-        if let Some(record) = suppression::find(self.store().as_ref(), recipient, None).await? {
-            suppressions.extend(view(&record));
-        }
+        let found = suppression::of_recipient(self.store().as_ref(), recipient).await?;
+        let suppressions = found.iter().filter_map(view).collect();
         let latest = own.into_iter().take(LATEST).map(|t| TaskView::new(t, None)).collect();
         let more = page.next_cursor.is_some();
         Ok(RecipientView { recipient: recipient.to_owned(), got_it, counts, more, latest, suppressions })

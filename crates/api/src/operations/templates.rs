@@ -1,7 +1,7 @@
 //! Templates: versioned, checked before they are stored.
 
 use posthaste_core::{BrokerError, Expect, Json, Name, Record, RecordKind, RecordOrder, Timestamp};
-use posthaste_notify::template::{Rendered, Template, version_name};
+use posthaste_notify::template::{Rendered, Template, TemplateError, version_name};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -222,7 +222,11 @@ pub(crate) fn preview(template: &Template, data: &Value) -> Result<PreviewView, 
     let refuse = |field: &str, msg: String| ApiError::field(["body", field], "value_error", msg);
     posthaste_notify::template::check_data(data).map_err(|problem| refuse("data", problem))?;
     let rendered = template.render(data);
-    rendered
-        .map(Into::into)
-        .map_err(|e| refuse("data", format!("In the {} of the template: {}", e.part, e.problem)))
+    rendered.map(Into::into).map_err(|e| ApiError::Invalid(vec![field_error(&e)]))
+}
+
+/// Why data does not fit a template, at the name that is missing where it is one.
+pub(crate) fn field_error(e: &TemplateError) -> FieldError {
+    let loc = ["body", "data"].into_iter().chain(e.missing.iter().map(String::as_str));
+    FieldError::new(loc, "value_error", format!("In the {} of the template: {}", e.part, e.problem))
 }

@@ -1,6 +1,8 @@
 //! Batches of tasks and of notifications: strict, permissive, repeated.
 
-use serde_json::json;
+use posthaste_notify::NotifyConfig;
+use posthaste_testkit::http::HttpSink;
+use serde_json::{Value, json};
 
 use super::harness::{Server, json, locs, problem};
 
@@ -69,4 +71,57 @@ async fn one_bad_item_fails_all_unless_the_good_ones_are_asked_for() {
         .await;
     }
     assert_eq!(json(s.get("/v1/tasks").await).await["data"].as_array().map(Vec::len), Some(4));
+}
+
+#[tokio::test]
+async fn the_callback_of_a_batch_counts_what_is_in_it() {
+    let s = Server::start().await;
+    let sink = HttpSink::start().await;
+    let url = sink.url("/done");
+    let allow = vec!["127.0.0.0/8".parse().unwrap()];
+    let note = |key: &str| json!({ "to": "ann@example.com", "message": "x", "unique": { "key": key } });
+    let holder = s.notification(note("held")).await;
+    let body = json!({ "notifications": [note("held"), note("a"), note("a"), note("b")], "callback_url": url });
+    let send = async || {
+        let request = s.request("POST", "/v1/notifications/batch").header("idempotency-key", "k").json(&body);
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 202);
+        (reply.headers()["location"].to_str().unwrap().to_owned(), json(reply).await)
+    };
+    let (location, first) = send().await;
+    let duplicates: Vec<_> = first["data"].as_array().unwrap().iter().map(|d| d["duplicate"].clone()).collect();
+    assert_eq!(duplicates, [true, false, true, false]);
+    assert_eq!(first["data"][0]["id"], holder.as_str());
+    // A repeat says the same batch, although its first task is of none, and is told of once.
+    assert_eq!(send().await, (location.clone(), first));
+    let batch = s.got("GET", &location, Value::Null, 200).await;
+    assert_eq!(batch["size"], 2);
+    let callbacks = s.got("GET", "/v1/tasks?kind=callback", Value::Null, 200).await;
+    let callbacks = callbacks["data"].as_array().unwrap();
+    assert_eq!(callbacks.len(), 1);
+    let callback = format!("/v1/tasks/{}", callbacks[0]["id"].as_str().unwrap());
+    let callback = s.got("GET", &callback, Value::Null, 200).await;
+    assert_eq!(callback["payload"]["size"], 2, "{callback}");
+    let config = NotifyConfig { allow, sandbox: posthaste_notify::Sandbox::On, ..NotifyConfig::default() };
+    let worker = s.work(config).await;
+    let told = sink.wait_requests(1).await[0].json();
+    worker.shutdown().await;
+    assert_eq!((&told["data"]["size"], &told["data"]["batch_id"]), (&json!(2), &batch["id"]));
+    assert_eq!(
+        (&told["data"]["counts"]["succeeded"], &told["data"]["counts"]["removed"]),
+        (&json!(2), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn the_callback_of_a_duplicate_is_about_the_holder_of_its_key() {
+    let s = Server::start().await;
+    let task = json!({ "kind": "work", "payload": 1, "unique": { "key": "u" } });
+    let holder = s.got("POST", "/v1/tasks", task.clone(), 202).await["id"].clone();
+    let mut told = task;
+    told["callback_url"] = json!("https://x.example.com/done");
+    assert_eq!(s.got("POST", "/v1/tasks", told, 200).await["id"], holder);
+    let callbacks = s.got("GET", "/v1/tasks?kind=callback", Value::Null, 200).await;
+    let callback = format!("/v1/tasks/{}", callbacks["data"][0]["id"].as_str().unwrap());
+    assert_eq!(s.got("GET", &callback, Value::Null, 200).await["payload"]["task"], holder);
 }

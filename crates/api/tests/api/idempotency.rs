@@ -54,3 +54,127 @@ async fn a_bad_key_is_named() {
     .await;
     assert_eq!(json(s.get("/v1/tasks").await).await["data"], Value::Array(vec![]));
 }
+
+/// Sends under the key `k`, and checks whether it was answered as before.
+async fn keyed(s: &Server, path: &str, body: &Value, replayed: bool) -> (Value, Value) {
+    let reply = s.request("POST", path).header("idempotency-key", "k").json(body).send().await.unwrap();
+    let said = reply.headers().get("idempotency-replayed").is_some();
+    let location = reply.headers().get("location").map(|l| l.to_str().unwrap().to_owned());
+    let (status, answer) = (reply.status(), json(reply).await);
+    assert_eq!((status.as_u16(), said), (202, replayed), "{path}: {answer}");
+    (json!(location), answer)
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_though_what_it_names_is_gone() {
+    let s = Server::start().await;
+    let file = s.request("POST", "/v1/attachments?filename=a.txt").header("content-type", "text/plain");
+    let file = json(file.body("tea").send().await.unwrap()).await["id"].clone();
+    let make = async || {
+        s.got("PUT", "/v1/templates/welcome", json!({ "text": "Hello {{ name }}" }), 200).await;
+        s.got("POST", "/v1/endpoints", json!({ "name": "shop", "url": "https://x.example.com" }), 201).await;
+    };
+    let from = |to: &Value| json!({ "to": to, "template": { "name": "welcome" }, "data": { "name": "Ann" } });
+    let hook = json!({ "channel": "webhook", "to": "shop" });
+    let mail = json!({ "to": "ann@example.com", "message": "x", "attachments": [{ "filename": "a.txt", "id": file }] });
+    let one = from(&json!("ann@example.com"));
+    let with_callback = json!({ "callback_url": "https://x.example.com/done", "to": "a@example.com", "channel": "email",
+        "template": { "name": "welcome" }, "data": { "name": "Ann" } });
+    let several = from(&json!(["ann@example.com", "bob@example.com"]));
+    let asked = [&one, &hook, &mail, &with_callback, &several];
+    make().await;
+    let key = |body: &Value| format!("k-{}", asked.iter().position(|b| *b == body).unwrap());
+    let send = async |body: &Value| {
+        let request = s.request("POST", "/v1/notifications").header("idempotency-key", key(body));
+        let reply = request.json(body).send().await.unwrap();
+        let said = reply.headers().get("idempotency-replayed").is_some();
+        let location = reply.headers().get("location").map(|l| l.to_str().unwrap().to_owned());
+        (reply.status().as_u16(), said, location, json(reply).await)
+    };
+    let mut first = Vec::new();
+    for body in asked {
+        let (status, said, location, answer) = send(body).await;
+        assert_eq!((status, said), (202, false), "{answer}");
+        first.push((location, answer));
+    }
+    let batch = json!({ "notifications": [one, hook, mail], "callback_url": "https://x.example.com/done" });
+    let strict = keyed(&s, "/v1/notifications/batch", &batch, false).await;
+    s.got("DELETE", "/v1/templates/welcome", Value::Null, 204).await;
+    s.got("DELETE", "/v1/endpoints/shop", Value::Null, 204).await;
+    s.got("DELETE", &format!("/v1/attachments/{}", file.as_str().unwrap()), Value::Null, 204).await;
+    let stored = json(s.get("/v1/tasks?limit=200").await).await["data"].as_array().map(Vec::len);
+    for (body, first) in asked.into_iter().zip(&first) {
+        let (status, said, location, answer) = send(body).await;
+        assert_eq!((status, said), (202, true), "{answer}");
+        assert_eq!((&location, &answer), (&first.0, &first.1));
+        // Under a key that nobody used, it is what it would be without one.
+        let other = s.request("POST", "/v1/notifications").header("idempotency-key", "other");
+        problem(other.json(body).send().await.unwrap(), 422, "invalid-request").await;
+        // Another body under the key is another body, whether or not it could be sent.
+        let mut changed = body.clone();
+        changed["subject"] = json!("New");
+        let other = s.request("POST", "/v1/notifications").header("idempotency-key", key(body));
+        problem(other.json(&changed).send().await.unwrap(), 422, "idempotency-key-reused").await;
+    }
+    assert_eq!(keyed(&s, "/v1/notifications/batch", &batch, true).await, strict);
+    // There again but changed, so that the data does not suffice.
+    s.got("PUT", "/v1/templates/welcome", json!({ "text": "Hello {{ surname }}" }), 200).await;
+    assert_eq!(send(&one).await.3, first[0].1);
+    assert_eq!(json(s.get("/v1/tasks?limit=200").await).await["data"].as_array().map(Vec::len), stored);
+}
+
+#[tokio::test]
+async fn a_permissive_batch_is_repeated_with_the_errors_of_the_first() {
+    let s = Server::start().await;
+    s.got("PUT", "/v1/templates/a", json!({ "text": "A" }), 200).await;
+    let from = |template: &str| json!({ "to": "ann@example.com", "template": { "name": template } });
+    let body = json!({ "mode": "permissive", "notifications": [from("b"), from("a"), { "to": "nobody" }, { "to": "x@example.com" }] });
+    let first = keyed(&s, "/v1/notifications/batch", &body, false).await;
+    let places = |answer: &Value, field: &str| {
+        answer[field].as_array().unwrap().iter().map(|d| d["index"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((places(&first.1, "data"), places(&first.1, "errors")), (vec![1, 3], vec![0, 2]));
+    // What was good is not, and what was not is.
+    s.got("DELETE", "/v1/templates/a", Value::Null, 204).await;
+    assert_eq!(keyed(&s, "/v1/notifications/batch", &body, true).await, first);
+    s.got("PUT", "/v1/templates/b", json!({ "text": "B" }), 200).await;
+    assert_eq!(keyed(&s, "/v1/notifications/batch", &body, true).await, first);
+    s.got("PUT", "/v1/templates/a", json!({ "text": "A" }), 200).await;
+    assert_eq!(keyed(&s, "/v1/notifications/batch", &body, true).await, first);
+    // All of it was good at first.
+    let body = json!({ "mode": "permissive", "notifications": [from("a"), from("b")] });
+    let ask = async || {
+        let request = s.request("POST", "/v1/notifications/batch").header("idempotency-key", "all");
+        json(request.json(&body).send().await.unwrap()).await
+    };
+    let first = ask().await;
+    assert_eq!(places(&first, "data"), [0, 1]);
+    s.got("DELETE", "/v1/templates/a", Value::Null, 204).await;
+    assert_eq!(ask().await, first);
+    s.got("DELETE", "/v1/templates/b", Value::Null, 204).await;
+    assert_eq!(ask().await, first);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_permissive_batches_goes_after_their_keys() {
+    use posthaste_core::{Expect, Json, RecordKind, RecordOrder};
+    let s = Server::start().await;
+    let note = |at: &str| Json::from(json!({ "at": at, "places": [0], "errors": [] }));
+    for n in 0..12 {
+        let name = format!("01890000-0000-7000-8000-0000000000{n:02}");
+        let body = note("2023-06-28T00:00:00.000Z");
+        s.store.put_record(RecordKind::Batch, &name, body, Expect::Any).await.unwrap();
+    }
+    let kept = async || s.store.list_records(RecordKind::Batch, RecordOrder::Ascending, None, 100).await.unwrap().len();
+    let bad = json!({ "mode": "permissive", "tasks": [{ "kind": "work", "payload": 1 }, {}] });
+    let good = json!({ "mode": "permissive", "tasks": [{ "kind": "work", "payload": 1 }] });
+    keyed(&s, "/v1/tasks/batch", &good, false).await;
+    assert_eq!(kept().await, 12, "nothing was wrong, so nothing is noted");
+    assert_eq!(s.post_json("/v1/tasks/batch", bad.clone()).await.status(), 202);
+    assert_eq!(kept().await, 12, "nobody can repeat it");
+    for (key, left) in [("a", 3), ("b", 2), ("c", 3)] {
+        let request = s.request("POST", "/v1/tasks/batch").header("idempotency-key", key);
+        assert_eq!(request.json(&bad).send().await.unwrap().status(), 202);
+        assert_eq!(kept().await, left, "{key}");
+    }
+}

@@ -54,6 +54,45 @@ async fn why_somebody_is_not_written_to_is_shown() {
 }
 
 #[tokio::test]
+async fn suppressions_of_a_category_are_shown_with_it() {
+    let s = Server::start().await;
+    let suppressions = async |path: &str| {
+        let known = s.got("GET", path, Value::Null, 200).await;
+        let list = known["suppressions"].as_array().unwrap().clone();
+        list.iter().map(|x| (x["category"].clone(), x["source"].clone())).collect::<Vec<_>>()
+    };
+    let (news, manual) = (json!("news"), json!("manual"));
+    s.got("PUT", "/v1/suppressions/ann@example.com", json!({ "category": "news" }), 200).await;
+    assert_eq!(suppressions(ANN).await, [(news.clone(), manual.clone())]);
+    s.got("PUT", "/v1/suppressions/ann@example.com", Value::Null, 200).await;
+    s.got("PUT", "/v1/suppressions/ann@example.com", json!({ "category": "ads" }), 200).await;
+    s.got("PUT", "/v1/suppressions/ann@example.com", json!({ "category": "news" }), 200).await;
+    // Of others, and of an address that looks like a category of hers.
+    s.got("PUT", "/v1/suppressions/bob@example.com", json!({ "category": "news" }), 200).await;
+    s.got("PUT", "/v1/suppressions/slack:ann@example.com", json!({ "category": "news" }), 200).await;
+    let all = [(Value::Null, manual.clone()), (json!("ads"), manual.clone()), (news.clone(), manual.clone())];
+    assert_eq!(suppressions("/v1/recipients/ann@EXAMPLE.com").await, all);
+    s.got("DELETE", "/v1/suppressions/news%2Fann@example.com", Value::Null, 204).await;
+    assert_eq!(suppressions(ANN).await, all[..2]);
+    s.got("PUT", "/v1/suppressions/ann@example.com", json!({ "category": "news" }), 200).await;
+    assert_eq!(suppressions(ANN).await, all, "listed again");
+    assert_eq!(suppressions("/v1/recipients/slack:ann@example.com").await, all[2..]);
+}
+
+#[tokio::test]
+async fn what_a_recipient_unsubscribed_from_is_shown() {
+    let secret: posthaste_notify::sign::SigningSecret =
+        "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".parse().unwrap();
+    let config = posthaste_api::ApiConfig { signing: Some(secret.clone()), ..Default::default() };
+    let s = Server::with(config).await;
+    let token = posthaste_notify::unsubscribe::mint(&secret, "email:ann@example.com", "news");
+    assert_eq!(s.post(&format!("/unsubscribe/{token}")).await.status(), 200);
+    let known = s.got("GET", ANN, Value::Null, 200).await;
+    let found = &known["suppressions"][0];
+    assert_eq!((&found["category"], &found["source"]), (&json!("news"), &json!("unsubscribe")), "{known}");
+}
+
+#[tokio::test]
 async fn erasing_removes_every_trace_but_the_suppression() {
     let s = Server::start().await;
     s.got("PUT", "/v1/suppressions/ann@example.com", Value::Null, 200).await;

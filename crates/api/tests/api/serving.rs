@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use posthaste_api::ApiConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::harness::Server;
+use super::harness::{Server, json, problem};
 
 async fn connect(s: &Server) -> TcpStream {
     TcpStream::connect(s.url.strip_prefix("http://").unwrap()).await.unwrap()
@@ -93,4 +94,64 @@ async fn the_end_waits_for_open_requests_and_closes_idle_connections() {
     assert!(answer(open).await.starts_with("HTTP/1.1 200"));
     let ended = tokio::time::timeout(Duration::from_secs(60), &mut s.serving).await;
     ended.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn under_a_base_path_everything_is_served_there_and_nothing_elsewhere() {
+    let base_path = "/post/haste".parse().unwrap();
+    let secret: posthaste_notify::sign::SigningSecret =
+        "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".parse().unwrap();
+    let config = ApiConfig { base_path, signing: Some(secret.clone()), ..ApiConfig::default() };
+    let s = Server::with(config).await;
+    let within = |path: &str| format!("/post/haste{path}");
+    // Load balancers need to know nothing.
+    for path in ["/healthz", "/readyz", &within("/healthz"), &within("/readyz")] {
+        assert_eq!(s.get(path).await.status(), 200, "{path}");
+    }
+    for path in ["/", "/health", "/v1/tasks", "/openapi.json", "/docs/", "/metrics", "/post/hastev1/tasks", "/post"] {
+        let none = problem(s.get(path).await, 404, "not-found").await;
+        assert_eq!(none["detail"], "there is nothing at this address", "{path}");
+    }
+    // The old routes as they always were.
+    assert_eq!(json(s.get(&within("/health")).await).await, serde_json::json!({ "status": "OK" }));
+    let sent = s.request("POST", &within("/notify/?email=ann@example.com")).header("origin", "https://shop.example");
+    let sent = sent.send().await.unwrap();
+    assert_eq!((sent.status().as_u16(), &sent.headers()["access-control-allow-origin"]), (200, &"*".parse().unwrap()));
+    let id = json(sent).await["task_id"].as_str().unwrap().to_owned();
+    assert_eq!(json(s.get(&within(&format!("/task_status/{id}"))).await).await["status"], "in progress");
+    assert!(json(s.get(&within("/task_status/x")).await).await["detail"].is_string(), "in their own shape");
+    // Where an answer sends its reader.
+    let made = s.post_json(&within("/v1/tasks"), serde_json::json!({ "kind": "work", "payload": 1 })).await;
+    let location = made.headers()["location"].to_str().unwrap().to_owned();
+    assert!(location.starts_with("/post/haste/v1/tasks/"), "{location}");
+    assert_eq!(json(s.get(&location).await).await["kind"], "work");
+    let docs = s.get(&within("/docs")).await;
+    assert_eq!(docs.url().path(), within("/docs/"), "redirected");
+    let page = docs.text().await.unwrap();
+    assert!(page.contains("./swagger-ui.css"), "its files are named relative to it: {page}");
+    let script = s.get(&within("/docs/swagger-initializer.js")).await.text().await.unwrap();
+    assert!(script.contains("\"../openapi.json\""), "{script}");
+    let document = json(s.get(&within("/openapi.json")).await).await;
+    assert_eq!(document["servers"], serde_json::json!([{ "url": "/post/haste" }]));
+    assert!(document["paths"].get("/v1/tasks").is_some());
+    // What recipients follow, and their mail programs post to.
+    let token = posthaste_notify::unsubscribe::mint(&secret, "email:ann@example.com", "news");
+    let link = within(&format!("/unsubscribe/{token}"));
+    let click = s.request("POST", &link).header("origin", "https://mail.example.com").send().await.unwrap();
+    assert_eq!(click.status(), 200);
+    assert_eq!(s.post(&format!("/unsubscribe/{token}")).await.status(), 404);
+    // Once there are keys they are asked for under it, too.
+    let keys = s.call("POST", &within("/v1/keys"), "", serde_json::json!({ "name": "a", "scopes": ["admin"] })).await;
+    assert_eq!(keys.status(), 201);
+    assert!(keys.headers()["location"].to_str().unwrap().starts_with("/post/haste/v1/keys/"));
+    problem(s.get(&within("/v1/tasks")).await, 401, "unauthorized").await;
+    assert_eq!(s.get("/healthz").await.status(), 200);
+}
+
+#[tokio::test]
+async fn at_the_root_the_description_names_no_server() {
+    let s = Server::start().await;
+    assert_eq!(json(s.get("/openapi.json").await).await.get("servers"), None);
+    let made = s.post_json("/v1/tasks", serde_json::json!({ "kind": "work", "payload": 1 })).await;
+    assert!(made.headers()["location"].to_str().unwrap().starts_with("/v1/tasks/"));
 }

@@ -49,6 +49,37 @@ async fn whoever_is_listed_is_not_written_to_until_they_are_removed() {
 }
 
 #[tokio::test]
+async fn the_sandbox_ends_what_is_suppressed_as_a_provider_would_be_kept_from_it() {
+    let s = Server::start().await;
+    let worker = s.hold_all().await;
+    let send = async |extra: Value| {
+        let mut message = json!({ "to": "ann@example.com", "message": "x" });
+        message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let id = s.notification(message).await;
+        let task = s.ended(&id).await;
+        let held = s.get(&format!("/v1/tasks/{id}/message")).await.status() == 200;
+        assert_eq!(held, task["state"] == "succeeded", "{task}");
+        task
+    };
+    assert_eq!(send(json!({})).await["state"], "succeeded");
+    s.got("PUT", ANN, json!({ "reason": "Asked by phone." }), 200).await;
+    let refused = send(json!({})).await;
+    assert_eq!((&refused["state"], &refused["error"]["class"]), (&json!("failed"), &json!("suppress")));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("Asked by phone"), "{refused}");
+    // Nobody is asked, so a fault on order waits for whoever is.
+    let fault = json!({ "faults": [{ "answer": "550", "sends": 1 }] });
+    s.got("PUT", "/v1/sandbox/faults", fault, 200).await;
+    assert_eq!(send(json!({})).await["error"]["class"], "suppress");
+    assert_eq!(s.got("GET", "/v1/sandbox/faults", Value::Null, 200).await["faults"][0]["sends"], 1);
+    s.got("DELETE", "/v1/sandbox/faults", Value::Null, 200).await;
+    s.got("DELETE", ANN, Value::Null, 204).await;
+    s.got("PUT", ANN, json!({ "category": "news" }), 200).await;
+    assert_eq!(send(json!({ "unsubscribe": "orders" })).await["state"], "succeeded");
+    assert_eq!(send(json!({ "unsubscribe": "news" })).await["state"], "failed");
+    worker.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_suppression_is_put_read_listed_and_removed() {
     let s = Server::start().await;
     let put = s.got("PUT", ANN, json!({ "reason": "Asked by phone." }), 200).await;

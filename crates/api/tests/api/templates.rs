@@ -145,3 +145,29 @@ async fn who_sends_may_not_change_what_is_said() {
         "Hello"
     );
 }
+
+#[tokio::test]
+async fn the_name_that_has_no_value_is_named() {
+    let s = Server::start().await;
+    let template = json!({ "text": "Hello {{ user.name }},\n{% for i in items %}{{ i }}{% endfor %}" });
+    s.got("PUT", PATH, template, 200).await;
+    for (data, place, add) in [
+        (json!({}), "body.data.user", "add \"user\" to data"),
+        (json!({ "user": {} }), "body.data.user.name", "add \"name\" to data.user"),
+        (json!({ "user": { "name": "Ann" } }), "body.data.items", "add \"items\" to data"),
+    ] {
+        let message = json!({ "to": "ann@example.com", "template": { "name": "welcome" }, "data": data });
+        let sent = problem(s.post_json("/v1/notifications", message.clone()).await, 422, "invalid-request").await;
+        let batch = json!({ "notifications": [message] });
+        let batch = s.post_json("/v1/notifications/batch", batch).await;
+        let batch = problem(batch, 422, "invalid-request").await;
+        let preview = s.post_json(&format!("{PATH}/preview"), json!({ "data": data })).await;
+        let preview = problem(preview, 422, "invalid-request").await;
+        assert_eq!((locs(&sent), locs(&preview)), (vec![place.to_owned()], vec![place.to_owned()]));
+        assert_eq!(locs(&batch), [place.replace("body.", "body.notifications.0.")]);
+        for said in [&sent, &batch, &preview] {
+            let msg = said["errors"][0]["msg"].as_str().unwrap();
+            assert!(msg.contains(add) && msg.contains("text"), "{msg}");
+        }
+    }
+}

@@ -113,3 +113,27 @@ pub(crate) async fn a_duplicate_replays_with_its_holder(r: &mut Rig) {
     assert_eq!(second.tasks[0].id, holder);
     assert_eq!(r.count(State::Queued).await, 1);
 }
+
+pub(crate) async fn a_key_is_looked_up_by_a_request_of_no_tasks(r: &mut Rig) {
+    let unknown = r.try_enqueue(vec![], idem("a")).await.expect("answered");
+    assert!(!unknown.replayed && unknown.tasks.is_empty(), "{unknown:?}");
+    let first = r.try_enqueue(vec![task(), task()], idem("a")).await.expect("stored");
+    assert!(!first.replayed, "to ask about a key is not to use it");
+    let claimed = r.take().await;
+    let found = r.try_enqueue(vec![], idem("a")).await.expect("replayed");
+    assert!(found.replayed);
+    for (a, b) in first.tasks.iter().zip(&found.tasks) {
+        let now = if b.id == claimed.lease.task { State::Running } else { State::Queued };
+        assert_eq!((a.id, b.state), (b.id, now));
+    }
+    assert_eq!(found.tasks.len(), 2);
+    let other = idem("a").map(|k| IdempotencyKey { fingerprint: [8; 32], ..k });
+    let refused = r.try_enqueue(vec![], other).await;
+    assert!(matches!(refused, Err(BrokerError::IdempotencyMismatch)), "{refused:?}");
+    // Of a batch whose tasks may lie apart from their key.
+    let spread: Vec<_> = (0..8).map(|n| NewTask { lane: Some(lane(&format!("t{n}"))), ..task() }).collect();
+    let first = r.try_enqueue(spread, idem("b")).await.expect("stored");
+    let found = r.try_enqueue(vec![], idem("b")).await.expect("replayed");
+    assert!(found.replayed);
+    assert_eq!(found.tasks, first.tasks);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthaste_core::Store;
 
-use super::claims::{ClaimsTwice, ForgetsHeld, LosesIdempotency, StartsEverything};
+use super::claims::{ClaimsTwice, ForgetsHeld, KnowsNoAskedKey, LosesIdempotency, StartsEverything};
 use super::people::{
     CutsPausesShort, DropsCancelFlags, ErasesTheUnknown, ForgetsTheWatchedTask, IgnoresVersions,
     KeepsTheExpiry, KeepsTheGeneration, LosesMissedWakeups, ServesAPausedLane, ShowsEveryTenant,
@@ -71,6 +71,8 @@ wrong_stores! {
         "settle::stale_outcome_in_a_batch_leaves_the_other_99_settled";
     loses_idempotency: LosesIdempotency, "enqueue", "forgets an idempotency key when its task is pruned",
         "idempotency::a_key_outlives_its_pruned_task";
+    knows_no_asked_key: KnowsNoAskedKey, "enqueue", "answers a request of no tasks without a look at its key",
+        "idempotency::a_key_is_looked_up_by_a_request_of_no_tasks";
     serves_a_paused_lane: ServesAPausedLane, "pause", "does not pause the lane of one tenant",
         "lanes::a_paused_lane_does_not_delay_its_neighbours";
     cuts_pauses_short: CutsPausesShort, "pause", "lets a shorter pause replace a longer one",

@@ -265,7 +265,8 @@ local function serve(first, n, flags, group, idem, fingerprint)
       out[#out + 1] = told(key, QUEUED, 0)
     end
   end
-  if idem then remember(idem, fingerprint, out) end
+  -- A request of no tasks asks what the key holds, and does not use it.
+  if idem and n > 0 then remember(idem, fingerprint, out) end
   return 'L' .. concat(out)
 end
 

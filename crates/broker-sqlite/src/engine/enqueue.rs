@@ -33,7 +33,10 @@ impl Tx<'_> {
         for (p, place) in tasks.iter().zip(places) {
             out.push(self.enqueue_one(p, place)?);
         }
-        if let (Some(key), Some(name)) = (idempotency, &name) {
+        // A request of no tasks asks what the key holds, and does not use it.
+        if let (Some(key), Some(name)) = (idempotency, &name)
+            && !out.is_empty()
+        {
             let mut ids = Vec::with_capacity(out.len() * 17);
             for e in &out {
                 ids.extend_from_slice(e.id.as_bytes());

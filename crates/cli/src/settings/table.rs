@@ -235,7 +235,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_PUBLIC_URL",
         "",
         "URL",
-        "How people reach the server, when a proxy serves it to them: its host is accepted beside loopback's, and with https:// the session cookie of the pages goes over nothing else.",
+        "How people reach the server, when a proxy serves it to them: its host is accepted beside loopback's, links in messages begin with it, and with https:// the session cookie of the pages goes over nothing else. With base_path it ends in that path.",
+    )
+    .of(Group::Http),
+    process(
+        "base_path",
+        "POSTHASTE_BASE_PATH",
+        "",
+        "path",
+        "The path under which all of it is served, where a proxy shares one host among several programs: /posthaste. The proxy passes paths on as they are. /healthz and /readyz are answered at the root, too; public_url, if it is set, ends in this path.",
     )
     .of(Group::Http),
     process(

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use posthaste_api::{ConfiguredKey, Cors, HostRule, ProxyNet};
+use posthaste_api::{BasePath, ConfiguredKey, Cors, HostRule, ProxyNet};
 use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
@@ -47,6 +47,8 @@ pub(crate) struct ServerConfig {
     pub(crate) cors: Cors,
     /// `Host` headers that are served.
     pub(crate) hosts: HostRule,
+    /// The path under which everything is served.
+    pub(crate) base_path: BasePath,
     /// Queues of the worker.
     pub(crate) queues: Vec<QueueWeight>,
     /// Its slots.
@@ -136,6 +138,7 @@ impl ServerConfig {
             open_notify: choice(s, "open_notify", &[("false", false), ("true", true)])?,
             cors: cors(s),
             hosts: hosts(s, local)?,
+            base_path: if role.serves() { base_path(s)? } else { BasePath::default() },
             queues: queues(s)?,
             concurrency: usize::try_from(number(s, "concurrency", 1, 10_000)?).unwrap_or(usize::MAX),
             grace: duration(s, "shutdown_grace")?,
@@ -165,8 +168,9 @@ pub(crate) fn server_url(s: &Settings) -> Result<url::Url, ConfigError> {
     if !s.text("server").is_empty() {
         return s.text("server").parse().map_err(|_| s.refuse("server", "must be a URL, http://host:port"));
     }
-    let addr = addr(s, "addr")?;
-    Ok(base_url(addr))
+    let mut url = base_url(addr(s, "addr")?);
+    url.set_path(base_path(s)?.as_str());
+    Ok(url)
 }
 
 /// The worker whose health is asked for.
@@ -356,6 +360,19 @@ fn hosts(s: &Settings, local: bool) -> Result<HostRule, ConfigError> {
         .parse()
         .map_err(|_| s.refuse("public_url", "must be a URL, for example https://post.example.com"))?;
     Ok(HostRule::LoopbackOnly { public_host: url.host_str().map(str::to_owned) })
+}
+
+/// The path under which everything is served. Links in messages are made of the public URL, by workers, too, which do not
+/// know this path: so that one must hold it.
+fn base_path(s: &Settings) -> Result<BasePath, ConfigError> {
+    let base: BasePath = s.text("base_path").parse().map_err(|e: String| s.refuse("base_path", e))?;
+    let public = s.text("public_url");
+    let Ok(url) = public.parse::<url::Url>() else { return Ok(base) };
+    if url.path().trim_end_matches('/') == base.as_str() || base.is_root() {
+        return Ok(base);
+    }
+    let why = format!("must end in the base path {base}: with it people reach the server, and so do the links in messages");
+    Err(s.refuse("public_url", why))
 }
 
 fn queues(s: &Settings) -> Result<Vec<QueueWeight>, ConfigError> {
@@ -558,6 +575,27 @@ mod tests {
     }
 
     #[test]
+    fn a_base_path_is_a_path_and_the_public_url_ends_in_it() {
+        let of = |path: &str, url: &str| config(&[("base_path", path), ("public_url", url)]);
+        assert!(of("", "https://post.test").expect("valid").base_path.is_root());
+        for (path, url) in [("/post", ""), ("/post/", "https://h.test/post"), ("/post", "https://h.test/post/")] {
+            assert_eq!(of(path, url).expect("valid").base_path.as_str(), "/post");
+        }
+        // A proxy that takes a path away may do so at the root.
+        assert!(of("", "https://h.test/post").expect("valid").base_path.is_root());
+        for (path, url, named) in [
+            ("post", "", "base_path"),
+            ("/a b", "", "base_path"),
+            ("/healthz", "", "base_path"),
+            ("/post", "https://h.test", "public_url"),
+            ("/post", "https://h.test/other/post", "public_url"),
+        ] {
+            let refused = of(path, url).expect_err("refused").to_string();
+            assert!(refused.contains(named), "{path} {url}: {refused}");
+        }
+    }
+
+    #[test]
     fn clients_find_the_server_by_its_address() {
         let of = |flags: &[(&'static str, &str)]| {
             let flags: BTreeMap<_, _> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
@@ -568,6 +606,7 @@ mod tests {
         assert_eq!(of(&[("addr", "0.0.0.0:9")]).as_deref(), Ok("http://127.0.0.1:9/"));
         assert_eq!(of(&[("server", "http://post.test")]).as_deref(), Ok("http://post.test/"));
         assert!(of(&[("server", "post.test")]).is_err());
+        assert_eq!(of(&[("base_path", "/post/")]).as_deref(), Ok("http://127.0.0.1:8000/post"));
         let worker = |flags: &[(&'static str, &str)]| {
             let flags: BTreeMap<_, _> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
             worker_url(&resolve(&Inputs { flags, ..Inputs::default() }).expect("valid"))

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use super::support::{Up, run, stderr, stdout};
+use super::support::{Up, posthaste, run, stderr, stdout};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
@@ -141,4 +141,26 @@ fn doctor_says_what_it_found() {
     let smtp = checks.as_array().unwrap().iter().find(|c| c["name"] == "smtp default").unwrap();
     assert_eq!(smtp["status"], "fail");
     assert!(smtp["remedy"].as_str().unwrap().contains("port"));
+}
+
+#[test]
+fn under_a_base_path_the_verbs_find_the_server_and_load_balancers_do_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path(), &["--base-path", "/post/haste"]);
+    let (addr, path) = up.addr().split_once('/').expect("the ready line names the path");
+    assert_eq!(path, "post/haste");
+    let sent = run(dir.path(), &["send", "dev@example.com", "--wait", "60s", "--json", "--server", &up.url]);
+    assert!(sent.status.success(), "{}", stderr(&sent));
+    assert_eq!(json(&stdout(&sent))["state"], "succeeded");
+    // From the same settings, without being told the URL.
+    let settings = [("POSTHASTE_ADDR", addr), ("POSTHASTE_BASE_PATH", "/post/haste/")];
+    let listed = posthaste(dir.path(), &["tasks", "list"]).envs(settings).output().expect("the binary runs");
+    assert!(stdout(&listed).contains("succeeded"), "{}", stderr(&listed));
+    for (asked, status) in [("/healthz", "200"), ("/post/haste/healthz", "200"), ("/post/haste/", "200"), ("/", "404")] {
+        let answer = get(addr, asked);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{asked}: {answer}");
+    }
+    let refused = run(dir.path(), &["up", "--addr", "127.0.0.1:0", "--base-path", "post haste"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("base_path") && stderr(&refused).contains("/posthaste"), "{}", stderr(&refused));
 }

@@ -26,7 +26,7 @@ pub(crate) async fn page(State(api): State<Api>, caller: Caller, Path(id): Path<
     };
     let message = present::message(id, &held, now());
     let chrome = present::chrome_for(api.config(), &caller, message.subject.clone());
-    render::page(StatusCode::OK, "message.html", &MessagePage { chrome, message })
+    render::page(&api, StatusCode::OK, "message.html", &MessagePage { chrome, message })
 }
 
 /// What is in the frame.

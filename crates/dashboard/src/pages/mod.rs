@@ -39,7 +39,7 @@ fn problem(api: &Api, status: StatusCode, title: &str, text: impl Into<String>) 
         chrome: present::chrome(api.config(), title),
         problem: Words { title: title.to_owned(), text: text.into() },
     };
-    render::page(status, "problem.html", &page)
+    render::page(api, status, "problem.html", &page)
 }
 
 /// What the guard answers instead of a page.
@@ -53,9 +53,9 @@ pub(crate) fn refused(api: &Api, request: &Parts, error: ApiError) -> Response {
     if matches!(error, ApiError::Unavailable { .. }) {
         match request.uri.path() {
             "/" => return overview::without_store(api, &error),
-            "/fragments/overview" => return overview::fragment_without_store(&error),
+            "/fragments/overview" => return overview::fragment_without_store(api, &error),
             "/workers" => return workers::without_store(api, &error),
-            "/fragments/workers" => return workers::fragment_without_store(&error),
+            "/fragments/workers" => return workers::fragment_without_store(api, &error),
             _ => {}
         }
     }

@@ -56,7 +56,7 @@ pub(crate) async fn fragment(
     Query(params): Query<Params>,
 ) -> Response {
     let (status, overview) = read(&api, &caller, &params.asked()).await;
-    render::page(status, "_overview.html", &Fragment { overview })
+    render::page(&api, status, "_overview.html", &Fragment { overview })
 }
 
 /// The page when it is not known who asks, because the store does not answer.
@@ -65,13 +65,13 @@ pub(crate) fn without_store(api: &Api, error: &ApiError) -> Response {
     let mut chrome = present::chrome(api.config(), "Overview");
     chrome.here = "overview";
     let form = send::empty_form();
-    render::page(error.status(), "index.html", &Index { chrome, form, overview })
+    render::page(api, error.status(), "index.html", &Index { chrome, form, overview })
 }
 
 /// The part that changes, then.
-pub(crate) fn fragment_without_store(error: &ApiError) -> Response {
+pub(crate) fn fragment_without_store(api: &Api, error: &ApiError) -> Response {
     let overview = present::overview_problem(error, &Asked::default());
-    render::page(error.status(), "_overview.html", &Fragment { overview })
+    render::page(api, error.status(), "_overview.html", &Fragment { overview })
 }
 
 /// The page with a form as it was filled in. A store that does not answer takes nothing from what
@@ -88,7 +88,7 @@ pub(crate) async fn show(
     form.allowed = caller.may_send();
     chrome.here = "overview";
     let status = if status == StatusCode::OK { read_status } else { status };
-    render::page(status, "index.html", &Index { chrome, form, overview })
+    render::page(api, status, "index.html", &Index { chrome, form, overview })
 }
 
 async fn read(api: &Api, caller: &Caller, asked: &Asked) -> (StatusCode, Overview) {

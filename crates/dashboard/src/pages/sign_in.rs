@@ -97,7 +97,7 @@ pub(crate) async fn out(
 
 fn show(api: &Api, status: StatusCode, problem: Option<String>, next: &str) -> Response {
     let chrome = Chrome { nav: false, ..present::chrome(api.config(), "Sign in") };
-    render::page(status, "sign_in.html", &SignInPage { chrome, problem, next: own(next) })
+    render::page(api, status, "sign_in.html", &SignInPage { chrome, problem, next: own(next) })
 }
 
 fn words(error: &ApiError) -> String {

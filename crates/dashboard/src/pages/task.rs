@@ -63,7 +63,7 @@ pub(crate) async fn fragment(
     match api.task(&caller, id).await {
         Ok(Some(task)) => {
             let task = own(&caller, present::task(&task, now()));
-            render::page(StatusCode::OK, template, &Fragment { task })
+            render::page(&api, StatusCode::OK, template, &Fragment { task })
         }
         Ok(None) => no_task(&api),
         Err(e) => failed(&api, &e),
@@ -126,7 +126,7 @@ async fn show(api: &Api, caller: &Caller, id: &str, status: StatusCode, problem:
             let mut chrome =
                 present::chrome_for(api.config(), caller, format!("{}: {}", task.badge.label, task.title));
             chrome.refresh = !task.is_final;
-            render::page(status, "task.html", &TaskPage { chrome, problem, task })
+            render::page(api, status, "task.html", &TaskPage { chrome, problem, task })
         }
         Ok(None) => no_task(api),
         Err(e) => failed(api, &e),

@@ -32,13 +32,13 @@ pub(crate) async fn page(Shared(api): Shared<Api>, caller: Caller) -> Response {
     let mut chrome = present::chrome_for(api.config(), &caller, "Workers");
     chrome.here = "workers";
     chrome.refresh = true;
-    render::page(status, "workers.html", &WorkersPage { chrome, workers })
+    render::page(&api, status, "workers.html", &WorkersPage { chrome, workers })
 }
 
 /// The part that changes.
 pub(crate) async fn fragment(Shared(api): Shared<Api>, caller: Caller) -> Response {
     let (status, workers) = read(&api, &caller).await;
-    render::page(status, "_workers.html", &Fragment { workers })
+    render::page(&api, status, "_workers.html", &Fragment { workers })
 }
 
 /// The page when it is not known who asks, because the store does not answer.
@@ -47,12 +47,12 @@ pub(crate) fn without_store(api: &Api, error: &ApiError) -> Response {
     let mut chrome = present::chrome(api.config(), "Workers");
     chrome.here = "workers";
     chrome.refresh = true;
-    render::page(error.status(), "workers.html", &WorkersPage { chrome, workers })
+    render::page(api, error.status(), "workers.html", &WorkersPage { chrome, workers })
 }
 
 /// The part that changes, then.
-pub(crate) fn fragment_without_store(error: &ApiError) -> Response {
-    render::page(error.status(), "_workers.html", &Fragment { workers: present::workers_problem(error) })
+pub(crate) fn fragment_without_store(api: &Api, error: &ApiError) -> Response {
+    render::page(api, error.status(), "_workers.html", &Fragment { workers: present::workers_problem(error) })
 }
 
 async fn read(api: &Api, caller: &Caller) -> (StatusCode, Workers) {

@@ -35,8 +35,8 @@ pub(crate) struct Body {
 
 /// Rotate the secret of an endpoint
 ///
-/// From now on both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the new one
-/// alone does.
+/// Both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the new one alone does.
+/// Workers learn of it within a second: until then, what they send is signed with the old one alone.
 #[utoipa::path(
     post, path = "/v1/endpoints/{name}/rotate", tag = "endpoints", operation_id = "rotate_endpoint_secret",
     params(("name" = String, Path, description = "Its name.", min_length = 1, max_length = 80, pattern = "^[A-Za-z0-9._-]+$")),

@@ -3,12 +3,23 @@
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use utoipa::openapi::Server;
 
-/// The document as text, made once.
-static DOCUMENT: LazyLock<Bytes> =
-    LazyLock::new(|| crate::openapi().to_json().expect("the document is plain data").into());
+use crate::{Api, BasePath};
+
+/// The document as text, made once; under a base path once per [`Api`].
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| text(&BasePath::default()));
+
+fn text(base: &BasePath) -> Bytes {
+    let mut document = crate::openapi();
+    if !base.is_root() {
+        document.servers = Some(vec![Server::new(base.as_str())]);
+    }
+    document.to_json().expect("the document is plain data").into()
+}
 
 /// This description
 ///
@@ -21,8 +32,10 @@ static DOCUMENT: LazyLock<Bytes> =
         (status = 403, description = "A wrong Host.", body = crate::ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn handle() -> Response {
-    let mut response = Response::new(DOCUMENT.clone().into());
+pub(crate) async fn handle(State(api): State<Api>) -> Response {
+    let base = &api.config().base_path;
+    let document = if base.is_root() { &*DOCUMENT } else { api.document().get_or_init(|| text(base)) };
+    let mut response = Response::new(document.clone().into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -3,19 +3,22 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use posthaste_core::broker::Enqueued;
+use posthaste_core::broker::{EnqueueReply, Enqueued};
 use posthaste_core::{BatchId, IdempotencyKey, NewTask, State as TaskState, TaskId};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::body::NotificationBody;
+use crate::auth::now;
 use crate::detail::json_of;
 use crate::input::bulk::{self, Mode, relocate};
 use crate::input::draft::draft;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
 use crate::input::query;
+use crate::operations::repeat::BatchNote;
+use crate::operations::send::{NewBatch, StoredBatch};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::routes::tasks::create::{IDEMPOTENCY_REPLAYED, callback_url, fingerprint, idempotency_key};
 use crate::{Api, ApiError, Caller, FieldError, schema};
@@ -80,7 +83,8 @@ pub(crate) struct BatchView {
     /// Those that were stored, in order.
     data: Vec<ItemView>,
     /// Those that were not, in permissive mode.
-    errors: Vec<ItemErrors>,
+    #[schema(value_type = Vec<ItemErrors>)]
+    errors: Vec<Value>,
 }
 
 impl BatchView {
@@ -89,7 +93,7 @@ impl BatchView {
         batch: BatchId,
         places: Vec<usize>,
         stored: Vec<Enqueued>,
-        errors: Vec<ItemErrors>,
+        errors: Vec<Value>,
     ) -> Self {
         let item = |(index, e): (usize, Enqueued)| ItemView {
             index,
@@ -155,15 +159,22 @@ pub(crate) async fn handle(
 
     let read: Vec<_> = items.iter().map(read_one).collect();
     let good: Vec<_> = read.iter().filter_map(|r| r.as_ref().ok()).collect();
-    let known = api.look_up(&caller, &good).await?;
-    let tasks = read.into_iter().map(|draft| draft.and_then(|d| d.into_task(&known)));
     let idempotency = key.map(|key| IdempotencyKey {
         tenant: caller.tenant().cloned(),
         operation: "notifications.batch",
         key,
         fingerprint: fingerprint(&value, None),
     });
-    Asked { field: "notifications", mode, callback, idempotency }.store(&api, &caller, tasks).await
+    let asked = Asked { field: "notifications", mode, new: NewBatch::new(callback, idempotency) };
+    let known = match api.look_up(&caller, &good).await {
+        Ok(known) => known,
+        Err(e) => {
+            let first = api.first_answer(asked.new.idempotency.as_ref(), e).await?;
+            return again(&api, &caller, asked.new, first, items.len()).await;
+        }
+    };
+    let tasks = read.into_iter().map(|draft| draft.and_then(|d| d.into_task(&known)));
+    asked.store(&api, &caller, tasks).await
 }
 
 /// A batch as it was asked for, apart from its tasks.
@@ -171,8 +182,7 @@ pub(crate) struct Asked {
     /// The field of the body that lists them.
     pub(crate) field: &'static str,
     pub(crate) mode: Mode,
-    pub(crate) callback: Option<String>,
-    pub(crate) idempotency: Option<IdempotencyKey>,
+    pub(crate) new: NewBatch,
 }
 
 impl Asked {
@@ -193,13 +203,50 @@ impl Asked {
                 Err(errors) => wrong.push(ItemErrors { index, errors: relocate(errors, self.field, index) }),
             }
         }
-        if !wrong.is_empty() && (self.mode == Mode::Strict || tasks.is_empty()) {
-            return Err(ApiError::Invalid(wrong.into_iter().flat_map(|w| w.errors).collect()));
+        let Self { mode, new, .. } = self;
+        let count = tasks.len() + wrong.len();
+        let errors: Vec<Value> = wrong.iter().map(|w| json!(w)).collect();
+        if !wrong.is_empty() {
+            // What is wrong now may have been right when the first request came.
+            if let Some(key) = &new.idempotency
+                && let Some(first) = api.remembered(key).await?
+            {
+                return again(api, caller, new, first, count).await;
+            }
+            if mode == Mode::Strict || tasks.is_empty() {
+                return Err(ApiError::Invalid(wrong.into_iter().flat_map(|w| w.errors).collect()));
+            }
+            if new.idempotency.is_some() {
+                let note = BatchNote { at: now(), places: places.clone(), errors: errors.clone() };
+                api.note_batch(new.id, &note).await?;
+            }
         }
-        let (batch, stored, replayed) =
-            api.enqueue_batch(caller, tasks, self.callback, self.idempotency).await?;
-        Ok(answer(&BatchView::new(batch, places, stored, wrong), replayed))
+        let stored = api.enqueue_batch(caller, new, tasks).await?;
+        if stored.replayed {
+            return again_of(api, stored, count).await;
+        }
+        Ok(answer(&BatchView::new(stored.id, places, stored.tasks, errors), false))
     }
+}
+
+/// The answer to a repeat of a batch of `count` items: as the first request was answered.
+async fn again(
+    api: &Api,
+    caller: &Caller,
+    new: NewBatch,
+    first: EnqueueReply,
+    count: usize,
+) -> Result<Response, ApiError> {
+    let stored = api.batch_stored(caller, new, first).await?;
+    again_of(api, stored, count).await
+}
+
+async fn again_of(api: &Api, stored: StoredBatch, count: usize) -> Result<Response, ApiError> {
+    // Only of a batch in which something was wrong less was stored than was asked for, and that was noted.
+    let note = if stored.tasks.len() < count { api.batch_note(stored.id).await? } else { None };
+    let (places, errors) =
+        note.map_or_else(|| ((0..count).collect(), Vec::new()), |n| (n.places, n.errors));
+    Ok(answer(&BatchView::new(stored.id, places, stored.tasks, errors), true))
 }
 
 fn read_one(value: &Value) -> Result<crate::operations::send::Draft, Vec<FieldError>> {

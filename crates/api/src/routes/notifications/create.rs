@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use posthaste_core::IdempotencyKey;
+use posthaste_core::{IdempotencyKey, NewTask};
 use serde_json::Value;
 
 use super::batch::{BatchView, answer};
@@ -12,7 +12,7 @@ use crate::input::draft::draft;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
 use crate::input::query;
-use crate::operations::send::Draft;
+use crate::operations::send::{Draft, NewBatch};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::routes::tasks::create::{accepted, callback_url, fingerprint, idempotency_key};
 use crate::view::EnqueuedView;
@@ -67,25 +67,45 @@ pub(crate) async fn handle(
     let (drafts, several) = read(&value, &mut errors);
     let callback = callback_url(&value, vec!["body".into()], &mut errors);
     let drafts = errors.into_result(drafts)?;
-    let known = api.look_up(&caller, &drafts.iter().collect::<Vec<_>>()).await?;
-    let mut tasks = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        tasks.push(draft.into_task(&known).map_err(ApiError::Invalid)?);
-    }
-    let tenant = caller.tenant().cloned().or_else(|| tasks.first().and_then(|t| t.tenant.clone()));
+    let tenant = caller.tenant().cloned().or_else(|| drafts.first().and_then(|d| d.envelope.tenant.clone()));
     let idempotency = key.map(|key| IdempotencyKey {
         tenant,
         operation: "notifications.create",
         key,
         fingerprint: fingerprint(&value, None),
     });
+    let places = (0..drafts.len()).collect();
+    let unique = drafts.iter().any(|d| d.envelope.unique.is_some());
+    let tasks = tasks(&api, &caller, drafts).await;
     if several {
-        let places = (0..tasks.len()).collect();
-        let (batch, stored, replayed) = api.enqueue_batch(&caller, tasks, callback, idempotency).await?;
-        return Ok(answer(&BatchView::new(batch, places, stored, Vec::new()), replayed));
+        let new = NewBatch::new(callback, idempotency);
+        let stored = match tasks {
+            Ok(tasks) => api.enqueue_batch(&caller, new, tasks).await?,
+            Err(e) => {
+                let first = api.first_answer(new.idempotency.as_ref(), e).await?;
+                api.batch_stored(&caller, new, first).await?
+            }
+        };
+        return Ok(answer(&BatchView::new(stored.id, places, stored.tasks, Vec::new()), stored.replayed));
     }
-    let task = tasks.pop().ok_or(ApiError::Internal)?;
-    Ok(accepted(&api.enqueue_told(&caller, task, callback, idempotency).await?))
+    let told = match tasks {
+        Ok(mut tasks) => {
+            let task = tasks.pop().ok_or(ApiError::Internal)?;
+            api.enqueue_told(&caller, task, callback, idempotency).await?
+        }
+        Err(e) => {
+            let first = api.first_answer(idempotency.as_ref(), e).await?;
+            // Without a unique key the callback was stored with its task.
+            api.task_again(&caller, &first, callback.filter(|_| unique), idempotency).await?
+        }
+    };
+    Ok(accepted(&told))
+}
+
+/// The tasks that send these.
+async fn tasks(api: &Api, caller: &Caller, drafts: Vec<Draft>) -> Result<Vec<NewTask>, ApiError> {
+    let known = api.look_up(caller, &drafts.iter().collect::<Vec<_>>()).await?;
+    drafts.into_iter().map(|draft| draft.into_task(&known).map_err(ApiError::Invalid)).collect()
 }
 
 /// The notifications of a body, and whether they were asked for as several.

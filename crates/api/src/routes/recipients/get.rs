@@ -13,7 +13,8 @@ use crate::{Api, ApiError, Caller};
 
 /// Get a recipient
 ///
-/// Whether somebody got what was sent to them: their newest messages and how they ended, and whether they are suppressed.
+/// Whether somebody got what was sent to them: their newest messages and how they ended, and whether they are suppressed, for all messages or for a
+/// category.
 /// For all of them see `GET /v1/notifications?recipient=`.
 #[utoipa::path(
     get, path = "/v1/recipients/{recipient}", tag = "recipients", operation_id = "get_recipient",

@@ -12,6 +12,7 @@ use crate::input::bulk;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
 use crate::input::query;
+use crate::operations::send::NewBatch;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::routes::notifications::batch::{Asked, BatchView};
 use crate::{Api, ApiError, Caller, FieldError, Loc, schema};
@@ -83,7 +84,8 @@ pub(crate) async fn handle(
         fingerprint: fingerprint(&value, raw),
     });
     let tasks = items.into_iter().map(read_one);
-    Asked { field: "tasks", mode, callback, idempotency }.store(&api, &caller, tasks).await
+    let new = NewBatch::new(callback, idempotency);
+    Asked { field: "tasks", mode, new }.store(&api, &caller, tasks).await
 }
 
 /// The texts of the list.

@@ -180,7 +180,7 @@ async fn start(
     }
     // /healthz must not wait for somebody to ask whether the store answers.
     api.started().await;
-    announce(out, config.role, address)?;
+    announce(out, config, address)?;
     std::future::pending().await
 }
 
@@ -251,15 +251,15 @@ fn tell_start(config: &ServerConfig, address: Option<SocketAddr>) {
 }
 
 /// The one line on standard output, for people and for scripts that wait for it.
-fn announce(out: Out, role: Role, address: Option<SocketAddr>) -> anyhow::Result<()> {
-    let what = match role {
+fn announce(out: Out, config: &ServerConfig, address: Option<SocketAddr>) -> anyhow::Result<()> {
+    let what = match config.role {
         Role::Up => "Posthaste",
         Role::Api => "Posthaste API",
         Role::Worker => "Posthaste worker",
     };
     let (json, text) = match address {
         Some(address) => {
-            let url = format!("http://{address}");
+            let url = format!("http://{address}{}", config.base_path);
             (serde_json::json!({"ready": url}), format!("{what} is ready: {url}"))
         }
         None => {
@@ -293,6 +293,7 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
     ApiConfig {
         cors_origins: config.cors.clone(),
         allowed_hosts: config.hosts.clone(),
+        base_path: config.base_path.clone(),
         // What a worker answers holds no task and no address of anybody.
         auth_off: !config.role.serves() || config.auth_off,
         keys: config.keys.clone(),

@@ -1,0 +1,132 @@
+//! Repeats under an idempotency key, of requests that could not be built a second time: what they name is gone or has
+//! changed. The first answer stands. A key is looked up here only when something is wrong, so that sending costs nothing.
+
+use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
+use posthaste_core::limits::IDEMPOTENCY_KEPT;
+use posthaste_core::{BatchId, Expect, IdempotencyKey, Json, RecordKind, RecordOrder, Timestamp};
+use posthaste_notify::callback::Callback;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::fault;
+use crate::auth::now;
+use crate::{Api, ApiError, Caller, EnqueueAnswer};
+
+/// Tasks of a batch that are asked which batch it is; earlier ones may have been removed.
+const ASKED: usize = 20;
+/// Old notes that are removed whenever a new one is made.
+const SWEPT: usize = 10;
+
+/// What a batch in permissive mode was answered besides its tasks: kept as long as its key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BatchNote {
+    /// When it was made.
+    pub(crate) at: Timestamp,
+    /// The places in the request of what was stored.
+    pub(crate) places: Vec<usize>,
+    /// What was wrong with the others.
+    pub(crate) errors: Vec<Value>,
+}
+
+impl Api {
+    /// What the first request under `key` was answered; `None` when nobody used it.
+    ///
+    /// # Errors
+    /// [`ApiError::IdempotencyMismatch`], [`ApiError::Unavailable`].
+    pub(crate) async fn remembered(&self, key: &IdempotencyKey) -> Result<Option<EnqueueReply>, ApiError> {
+        let asked = EnqueueRequest { tasks: Vec::new(), idempotency: Some(key.clone()) };
+        let reply = self.store().enqueue(asked).await?;
+        Ok(reply.replayed.then_some(reply))
+    }
+
+    /// What the first request under the key was answered, if this one, which failed by `error`, repeats it.
+    ///
+    /// # Errors
+    /// `error` if it does not; as [`Api::remembered`].
+    pub(crate) async fn first_answer(
+        &self,
+        key: Option<&IdempotencyKey>,
+        error: ApiError,
+    ) -> Result<EnqueueReply, ApiError> {
+        match key {
+            Some(key) if !matches!(error, ApiError::Unavailable { .. }) => {
+                self.remembered(key).await?.ok_or(error)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// The answer to a repeat of a request for one task. The callback of one with a unique key is stored after it: by now
+    /// at the latest.
+    pub(crate) async fn task_again(
+        &self,
+        caller: &Caller,
+        reply: &EnqueueReply,
+        callback_url: Option<String>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<EnqueueAnswer, ApiError> {
+        let task = reply.tasks.first().copied().ok_or_else(fault("a key of one task holds none"))?;
+        let answer = EnqueueAnswer { task: task.into(), replayed: true };
+        if let Some(url) = callback_url {
+            self.tell_of_task(caller, &answer, url, key).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Stores the callback of a task that is stored.
+    pub(crate) async fn tell_of_task(
+        &self,
+        caller: &Caller,
+        answer: &EnqueueAnswer,
+        url: String,
+        key: Option<IdempotencyKey>,
+    ) -> Result<(), ApiError> {
+        let callback = Callback { url, batch: None, size: None, task: Some(answer.task.id) };
+        self.enqueue_callback(caller, callback, key).await
+    }
+
+    /// Stores a callback apart from what it is about; under the key of the request once, however often it is repeated.
+    pub(crate) async fn enqueue_callback(
+        &self,
+        caller: &Caller,
+        callback: Callback,
+        key: Option<IdempotencyKey>,
+    ) -> Result<(), ApiError> {
+        let key = key.map(|k| {
+            let name = Sha256::digest(format!("{}\u{1f}{}", k.operation, k.key));
+            let name = name.iter().map(|b| format!("{b:02x}")).collect();
+            IdempotencyKey { operation: "callback", key: name, ..k }
+        });
+        self.enqueue_many(caller, vec![callback.into_task()], key).await.map(drop)
+    }
+
+    /// The batch of a request that is repeated, as its tasks know it; `None` when none of them is kept.
+    pub(crate) async fn batch_of(&self, tasks: &[Enqueued]) -> Result<Option<BatchId>, ApiError> {
+        // A duplicate is of another batch, or of none.
+        let own: Vec<_> = tasks.iter().filter(|t| !t.duplicate).map(|t| t.id).take(ASKED).collect();
+        Ok(self.store().get(&own).await?.into_iter().flatten().find_map(|t| t.batch))
+    }
+
+    /// Keeps what a batch is answered besides its tasks, before it is stored; removes some notes whose keys are over.
+    pub(crate) async fn note_batch(&self, batch: BatchId, note: &BatchNote) -> Result<(), ApiError> {
+        let store = self.store();
+        let body = Json::from_value(note).expect("numbers and JSON are JSON");
+        store.put_record(RecordKind::Batch, &batch.to_string(), body, Expect::Any).await?;
+        let old = store.list_records(RecordKind::Batch, RecordOrder::Ascending, None, SWEPT).await?;
+        for record in old {
+            let at = record.body.parse::<BatchNote>().map_or(record.updated_at, |n| n.at);
+            // An hour more: the clocks of others may be behind.
+            if at.plus(IDEMPOTENCY_KEPT).plus(std::time::Duration::from_secs(3600)) < now() {
+                store.delete_record(RecordKind::Batch, &record.name, Expect::Version(record.version)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a batch was answered besides its tasks, if something was wrong with it.
+    pub(crate) async fn batch_note(&self, batch: BatchId) -> Result<Option<BatchNote>, ApiError> {
+        let record = self.store().get_record(RecordKind::Batch, &batch.to_string()).await?;
+        record.map(|r| r.body.parse().map_err(|_| fault("a note of a batch has another shape")())).transpose()
+    }
+}
