@@ -157,7 +157,8 @@ async fn the_name_that_has_no_value_is_named() {
         (json!({ "user": { "name": "Ann" } }), "body.data.items", "add \"items\" to data"),
     ] {
         let message = json!({ "to": "ann@example.com", "template": { "name": "welcome" }, "data": data });
-        let sent = problem(s.post_json("/v1/notifications", message.clone()).await, 422, "invalid-request").await;
+        let sent =
+            problem(s.post_json("/v1/notifications", message.clone()).await, 422, "invalid-request").await;
         let batch = json!({ "notifications": [message] });
         let batch = s.post_json("/v1/notifications/batch", batch).await;
         let batch = problem(batch, 422, "invalid-request").await;
