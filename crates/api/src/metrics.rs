@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use posthaste_core::{LaneKey, State};
 use posthaste_telemetry::{Counted, Histogram, TraceStats};
@@ -69,6 +69,13 @@ pub const METRICS: &[Metric] = &[
         &["queue", "target", "reason"],
         "1 for each paused target (a provider, an endpoint), at most 100 by name; `posthaste_lanes_paused` counts all. \
          Reason `breaker`: five tries in a row did not reach it",
+    ),
+    metric(
+        "posthaste_queue_oldest_seconds",
+        Kind::Gauge,
+        &["queue"],
+        "How long the task has been due that waits longest of those that are next in the queue's lanes; 0 while none waits. \
+         What waits in a paused lane is in it",
     ),
     metric("posthaste_queue_workers", Kind::Gauge, &["queue"], "Workers that serve the queue"),
     metric("posthaste_accepted_total", Kind::Counter, &[], "Tasks accepted over HTTP by this process"),
@@ -356,8 +363,10 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
     if health.problem.is_some() {
         return;
     }
+    let mut oldest: BTreeMap<String, f64> = BTreeMap::new();
     for q in api.queues().await.unwrap_or_default() {
         let queue = q.queue.as_str();
+        oldest.insert(queue.to_owned(), 0.0);
         for state in State::ALL {
             let sample = Sample::new("posthaste_tasks", q.counts.of(state) as f64);
             out.push(sample.with("queue", queue).with("state", state.as_str()));
@@ -369,7 +378,12 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
     }
     let mut paused = BTreeMap::new();
     let mut targets = BTreeMap::new();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     for lane in api.lanes(None).await.unwrap_or_default() {
+        let age = oldest.entry(lane.queue.to_string()).or_default();
+        if let Some(since) = lane.waiting_since {
+            *age = age.max(now.as_secs_f64() - since.as_millis() as f64 / 1e3);
+        }
         if let Some(pause) = lane.paused {
             if let Some(key) = &lane.lane
                 && (targets.len() < MAX_TARGETS
@@ -379,6 +393,9 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
             }
             *paused.entry((lane.queue.to_string(), reason(pause.reason))).or_insert(0_u32) += 1;
         }
+    }
+    for (queue, age) in oldest {
+        out.push(Sample::new("posthaste_queue_oldest_seconds", age).with("queue", queue));
     }
     for ((queue, reason), n) in paused {
         let sample = Sample::new("posthaste_lanes_paused", f64::from(n));

@@ -427,7 +427,7 @@ impl From<LaneLimits> for LimitsView {
 /// A lane that holds work, a pause or limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Lane, example = json!({
-    "queue": "default", "lane": "email:default", "limits": { "rate": 100, "per_ms": 1000, "concurrency": 20 }, "running": 3, "waiting": true
+    "queue": "default", "lane": "email:default", "limits": { "rate": 100, "per_ms": 1000, "concurrency": 20 }, "running": 3, "waiting": true, "waiting_since": "2026-01-31T09:29:58.000Z"
 }))]
 pub struct LaneView {
     /// Its queue.
@@ -447,6 +447,10 @@ pub struct LaneView {
     pub running: u64,
     /// Whether tasks of it wait.
     pub waiting: bool,
+    /// Since when the task has been due that waits longest of those at its front, one per priority; left out while none waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Time>, nullable = false)]
+    pub waiting_since: Option<Timestamp>,
 }
 
 impl From<LaneInfo> for LaneView {
@@ -458,6 +462,7 @@ impl From<LaneInfo> for LaneView {
             limits: l.limits.into(),
             running: l.running,
             waiting: l.waiting,
+            waiting_since: l.waiting_since,
         }
     }
 }

@@ -170,7 +170,11 @@ fn lane_info(
     let own = StoredSettings::parse(reply::maybe_bytes(next()?)?)?;
     let target = StoredSettings::parse(reply::maybe_bytes(next()?)?)?;
     let running = u64::try_from(reply::int(next()?)?).unwrap_or(0);
-    let waiting = reply::int(next()?)? > 0;
+    let since = reply::text(next()?)?;
+    let waiting_since = match since.as_str() {
+        "" | "-" => None,
+        ms => Some(Timestamp::from_millis(ms.parse().map_err(|_| corrupt("when a task became due"))?)),
+    };
     let mut words = line.split(' ').skip(2);
     let queue = queue_name(words.next().unwrap_or_default())?;
     let lane = lane_key(words.next().unwrap_or_default(), words.next().unwrap_or_default())
@@ -183,7 +187,8 @@ fn lane_info(
     };
     let paused =
         [own.manual, target.manual, target.auto].into_iter().flatten().map(StoredPause::pause).find(lasting);
-    Ok(LaneInfo { queue, lane, paused, limits, running, waiting })
+    let waiting = !since.is_empty();
+    Ok(LaneInfo { queue, lane, paused, limits, running, waiting, waiting_since })
 }
 
 /// One line per lane, whichever shards it lies in, in the order in which they came.
@@ -196,6 +201,7 @@ fn merged(lanes: impl Iterator<Item = LaneInfo>) -> Vec<LaneInfo> {
                 let known = &mut out[*place];
                 known.running += lane.running;
                 known.waiting |= lane.waiting;
+                known.waiting_since = known.waiting_since.into_iter().chain(lane.waiting_since).min();
                 known.paused = known.paused.take().or(lane.paused);
                 if known.limits == LaneLimits::default() {
                     known.limits = lane.limits;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
@@ -140,6 +140,28 @@ impl RedisUrl {
         }
         url.read_query(query)?;
         Ok(url)
+    }
+
+    /// The URL with a password that is kept apart from it, so that the rest need not be a secret.
+    ///
+    /// # Errors
+    /// A URL that names a password of its own, or has no scheme.
+    pub fn with_password(text: &str, password: &str) -> Result<String, UrlError> {
+        let text = text.trim();
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(problem("a Redis URL starts with a scheme, for example redis://127.0.0.1:6379/0"));
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let user = match login.split_once(':') {
+            Some((_, own)) if !own.is_empty() => {
+                return Err(problem("the Redis URL names a password of its own; leave one of the two out"));
+            }
+            Some((user, _)) => user,
+            None => login,
+        };
+        let password = utf8_percent_encode(password, NON_ALPHANUMERIC);
+        Ok(format!("{scheme}://{user}:{password}@{hosts}{path}"))
     }
 
     /// The hosts that the URL names: the server, the sentinels, or nodes of the Cluster. Empty for a Unix socket.
@@ -392,6 +414,27 @@ mod tests {
 
     fn url(text: &str) -> RedisUrl {
         RedisUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_password_that_is_kept_apart_is_put_in() {
+        for (text, user, db) in [
+            ("redis://h", None, 0),
+            ("rediss://ana@h:1/3?ca=/x.pem", Some("ana"), 3),
+            (" redis://:@h/2 ", None, 2),
+            ("rediss+cluster://a,b", None, 0),
+            ("redis+sentinel://a,b/main/1", None, 1),
+            ("unix:///run/redis.sock?db=4", None, 4),
+            ("redis://h?db=5", None, 5),
+        ] {
+            let whole = RedisUrl::with_password(text, "p:/@?#%ä").expect("it has none");
+            let url = RedisUrl::parse(&whole).expect("a good URL");
+            assert_eq!((url.login(), url.db()), ((user, Some("p:/@?#%ä")), db), "{text}");
+        }
+        for text in ["redis://:own@h", "redis://ana:own@h", "h:6379"] {
+            let error = RedisUrl::with_password(text, "hunter2").expect_err(text).to_string();
+            assert!(!error.contains("own@") && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

@@ -293,7 +293,7 @@ impl Writer {
             Op::Resume(s, r) => answer(r, void, || self.tx(fx).resume(&s)),
             Op::Limits(s, l, r) => answer(r, void, || self.tx(fx).set_limits(&s, l)),
             Op::Counts(r) => answer(r, void, || Ok(self.counts())),
-            Op::Lanes(q, r) => answer(r, void, || Ok(self.tx(fx).lanes(q.as_ref()))),
+            Op::Lanes(q, r) => answer(r, void, || self.tx(fx).lanes(q.as_ref())),
             Op::FlushSeries(r) => answer(r, void, || self.tx(fx).flush_series()),
             Op::Heartbeat(w, r) => answer(r, void, || {
                 self.heartbeat(w);

@@ -363,6 +363,8 @@ pub struct LaneInfo {
     pub running: u64,
     /// Whether tasks wait in it.
     pub waiting: bool,
+    /// Since when the task has been due that waits longest of those at its front, one per priority; `None` while none waits.
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// A living worker process.

@@ -237,6 +237,8 @@ pub(crate) async fn lanes_are_listed_with_what_holds_them(r: &mut Rig) {
     let lanes = r.store().lanes(Some(&QueueName::default())).await.expect("lanes");
     let x = lanes.iter().find(|l| l.lane == Some(lane("a/x"))).expect("the lane is listed");
     assert_eq!((x.running, x.waiting), (1, true));
+    let z = r.store().lanes(Some(&queue("other"))).await.expect("lanes");
+    assert_eq!((z[0].waiting, z[0].waiting_since), (true, Some(r.now().await)));
     let pause = x.paused.as_ref().expect("the pause of its target is shown");
     assert_eq!((pause.reason, pause.until), (PauseReason::Manual, None));
     assert_eq!(pause.message.as_deref(), Some("maintenance"));

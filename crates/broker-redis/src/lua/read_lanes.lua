@@ -1,6 +1,6 @@
 -- Lanes that hold work, settings or running tasks. KEYS: P m. ARGV: clock; queue ('' is all); at most.
 -- Returns {now, then of each lane: its line of `li`, its settings, its target's settings (nothing where there are none), running,
--- 1 if tasks wait}.
+-- since when the task has been due that waits longest of those at its front ('' if none waits, - if it is not among the first entries)}.
 local wanted, most = ARGV[2], tonumber(ARGV[3])
 local seen, lanes = {}, {}
 local queue = wanted ~= '' and call('HGET', P .. 'q', wanted)
@@ -57,11 +57,32 @@ from_hash('rc')
 from_hash('ln')
 table.sort(lanes)
 
-local function waits(lane)
+-- When a waiting task became due: its record says so, or it was due when its key was made.
+local function due(key, rec)
+  if byte(rec, 2) >= 128 then return floor(unp('>I6', key) / 64) end
+  return (unp('>I6', rec, 15))
+end
+
+-- Entries of tasks that were cancelled may stand before one that waits.
+local LOOK = 16
+
+local function since(lane)
+  local first, any
   for prio = 0, 3 do
-    if call('EXISTS', P .. 'r:' .. lane .. ':' .. prio) == 1 then return 1 end
+    local entries = call('LRANGE', P .. 'r:' .. lane .. ':' .. prio, 0, LOOK - 1)
+    any = any or entries[1]
+    for i = 1, #entries do
+      local e = entries[i]
+      local key = (#e == 12 or #e == 16) and e or sub(e, 1, -3)
+      local rec = call('HGET', P .. 't', key)
+      if rec and floor(byte(rec, 3) / 4) < 4 then
+        local at = due(key, rec)
+        if not first or at < first then first = at end
+        break
+      end
+    end
   end
-  return 0
+  return first and string.format('%.0f', first) or any and '-' or ''
 end
 
 for i = 1, #lanes do
@@ -73,6 +94,6 @@ for i = 1, #lanes do
   out[n + 2] = call('HGET', P .. 'ln', lane)
   out[n + 3] = call('HGET', P .. 'ln', target)
   out[n + 4] = tonumber(call('HGET', P .. 'rc', lane) or nil) or 0
-  out[n + 5] = waits(lane)
+  out[n + 5] = since(lane)
 end
 return out

@@ -7,7 +7,9 @@ use posthaste_core::limits::{BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, MAX_L
 use posthaste_core::task::decide::pause_until;
 use posthaste_core::{FailureClass, LaneLimits, Pause, PauseReason, QueueName, Scope, Timestamp};
 
-use super::mem::LaneSettings;
+use rusqlite::OptionalExtension;
+
+use super::mem::{LaneSettings, PRIOS};
 use super::ring::Now;
 use super::{Done, Tx};
 
@@ -245,7 +247,7 @@ impl Tx<'_> {
     }
 
     /// Lanes that hold work, a pause or limits.
-    pub(crate) fn lanes(&mut self, queue: Option<&QueueName>) -> Vec<LaneInfo> {
+    pub(crate) fn lanes(&mut self, queue: Option<&QueueName>) -> Done<Vec<LaneInfo>> {
         let now = Now { wall: self.now, mono: self.mono };
         let wanted = queue.map(|q| self.mem.queue_ids.get(q).copied());
         let mut out = Vec::new();
@@ -270,19 +272,39 @@ impl Tx<'_> {
                 .filter_map(Option::as_ref)
                 .find(lasting)
                 .cloned();
+            let waiting_since = if waiting { self.waiting_since(ix)? } else { None };
             out.push(LaneInfo {
                 queue: queue.name.clone(),
                 lane: self.mem.lane_key(ix),
                 paused,
                 limits: lane.settings.limits,
                 running: u64::from(lane.running),
-                waiting,
+                // The memory may still say so of a lane that has just been emptied.
+                waiting: waiting_since.is_some(),
+                waiting_since,
             });
             if out.len() >= MAX_LANES_LISTED {
                 break;
             }
         }
-        out
+        Ok(out)
+    }
+
+    /// When the tasks became due that are next in a lane; the earliest of them.
+    fn waiting_since(&self, lane: usize) -> Done<Option<Timestamp>> {
+        let mut earliest = None;
+        for prio in 0..PRIOS {
+            let due: Option<i64> = self
+                .db
+                .prepare_cached(
+                    "SELECT t.due FROM ready r JOIN task t ON t.seq = r.seq WHERE r.lane = ?1 AND r.prio = ?2 \
+                     ORDER BY r.ord, r.seq LIMIT 1",
+                )?
+                .query_row((lane as i64 + 1, prio as i64), |r| r.get(0))
+                .optional()?;
+            earliest = earliest.into_iter().chain(due).min();
+        }
+        Ok(earliest.map(Timestamp::from_millis))
     }
 }
 

@@ -98,7 +98,12 @@ impl StoreConfig {
                 )),
             };
         }
-        let url = RedisUrl::parse(text).map_err(|e| s.refuse(key, e.to_string()))?;
+        let text = match s.text("redis_password") {
+            "" => text.to_owned(),
+            password => RedisUrl::with_password(text, password)
+                .map_err(|e| s.refuse(key, format!("{e} (POSTHASTE_REDIS_PASSWORD is set)")))?,
+        };
+        let url = RedisUrl::parse(&text).map_err(|e| s.refuse(key, e.to_string()))?;
         Ok(Self::Redis(Box::new(RedisSettings {
             url,
             text: Secret::new(text),
@@ -203,6 +208,21 @@ mod tests {
         let store = store(Role::Up, &[redis]).expect("valid");
         assert!(!format!("{store:?}").contains("hunter2"), "{store:?}");
         assert!(!store.is_local());
+    }
+
+    #[test]
+    fn a_password_kept_apart_goes_into_the_url() {
+        let env = [("REDIS_URL", "rediss://ana@h.test/3"), ("POSTHASTE_REDIS_PASSWORD", "hunter2:@/")];
+        let store = store(Role::Worker, &env).expect("valid");
+        let StoreConfig::Redis(redis) = &store else { panic!("{store:?}") };
+        assert_eq!(redis.url.login(), (Some("ana"), Some("hunter2:@/")));
+        let reread = RedisUrl::parse(redis.text.expose()).expect("what the store is opened with is good");
+        assert_eq!(reread.login(), redis.url.login());
+        assert!(!format!("{store:?}{}", store.shown()).contains("hunter2"));
+        let twice = [("REDIS_URL", "redis://:own@h"), ("POSTHASTE_REDIS_PASSWORD", "hunter2")];
+        let error = shown(Role::Worker, &twice);
+        assert!(error.contains("REDIS_URL") && error.contains("POSTHASTE_REDIS_PASSWORD"), "{error}");
+        assert!(!error.contains("own@") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -117,6 +117,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
     )
     .hidden(),
     process(
+        "redis_password",
+        "POSTHASTE_REDIS_PASSWORD",
+        "",
+        "password",
+        "The password of a Redis URL that names none, as it is (not percent-encoded): so the URL need not be a secret, and the password is changed in one place.",
+    )
+    .hidden(),
+    process(
         "namespace",
         "POSTHASTE_NAMESPACE",
         "posthaste",
@@ -306,6 +314,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "info",
         "filter",
         "What is logged: error, warn, info, debug, trace, or a filter such as posthaste=debug.",
+    ),
+    process(
+        "metrics_emf",
+        "POSTHASTE_METRICS_EMF",
+        "off",
+        "on or off",
+        "Print what CloudWatch needs for alarms and scaling on standard output once a minute, in its Embedded Metric Format: backlog, its age, workers, failed deliveries. Needs no agent.",
     ),
     process(
         "otlp_endpoint",

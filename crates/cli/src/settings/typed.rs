@@ -61,6 +61,8 @@ pub(crate) struct ServerConfig {
     pub(crate) threads: usize,
     /// Where traces go, if anywhere.
     pub(crate) traces: Option<TracesConfig>,
+    /// What the installation is called in metrics that are printed for CloudWatch, if they are.
+    pub(crate) emf: Option<String>,
 }
 
 /// The form and filter of the log.
@@ -144,6 +146,8 @@ impl ServerConfig {
             grace: duration(s, "shutdown_grace")?,
             retention,
             traces: TracesConfig::new(s)?,
+            emf: choice(s, "metrics_emf", &[("off", None), ("on", Some(()))])?
+                .map(|()| s.text("namespace").to_owned()),
             threads: usize::try_from(number(s, "threads", 1, 64)?).unwrap_or(1),
         })
     }

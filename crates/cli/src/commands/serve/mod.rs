@@ -1,6 +1,7 @@
 //! What `up`, `api` and `worker` have in common: they open the store that the settings name, serve
 //! HTTP, run tasks or do both, and stop gracefully.
 
+mod emf;
 mod listen;
 mod metrics;
 mod runner;
@@ -181,6 +182,9 @@ async fn start(
     // /healthz must not wait for somebody to ask whether the store answers.
     api.started().await;
     announce(out, config, address)?;
+    if let Some(installation) = &config.emf {
+        emf::print(api.clone(), runner.clone(), installation.clone(), config.role, out).await;
+    }
     std::future::pending().await
 }
 
