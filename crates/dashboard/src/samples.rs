@@ -232,6 +232,7 @@ fn lane() -> LaneView {
         limits: LimitsView { rate: None, per_ms: 1000, concurrency: None },
         running: 0,
         waiting: true,
+        waiting_since: Some(at(-60)),
     }
 }
 
