@@ -140,8 +140,22 @@ mod tests {
         }
         let long = format!("/{}", "a".repeat(MAX_LEN));
         for bad in [
-            "a", "//", "//a", "/a//b", "/a?b", "/a b", "/..", "/a/..", "/%41", "/a#b", "/ä", "http://x/a", "/a\n",
-            "/healthz", "/readyz/", &long,
+            "a",
+            "//",
+            "//a",
+            "/a//b",
+            "/a?b",
+            "/a b",
+            "/..",
+            "/a/..",
+            "/%41",
+            "/a#b",
+            "/ä",
+            "http://x/a",
+            "/a\n",
+            "/healthz",
+            "/readyz/",
+            &long,
         ] {
             assert!(bad.parse::<BasePath>().is_err(), "{bad}");
         }

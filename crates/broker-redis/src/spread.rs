@@ -167,7 +167,8 @@ impl Inner {
 
     /// What the first request was answered, with the states of now.
     async fn replayed(&self, entries: Vec<(Key, bool)>) -> Result<EnqueueReply, BrokerError> {
-        let entry = |(key, duplicate): (Key, bool)| Enqueued { id: key.id(), state: State::Succeeded, duplicate };
+        let entry =
+            |(key, duplicate): (Key, bool)| Enqueued { id: key.id(), state: State::Succeeded, duplicate };
         self.states_of(EnqueueReply { tasks: entries.into_iter().map(entry).collect(), replayed: true }).await
     }
 

@@ -56,7 +56,11 @@ pub(crate) fn text<C: Serialize>(template: &str, context: &C) -> Result<String, 
 }
 
 /// The text of a template whose addresses lie under a base path.
-fn text_under<C: Serialize>(base: &BasePath, template: &str, context: &C) -> Result<String, minijinja::Error> {
+fn text_under<C: Serialize>(
+    base: &BasePath,
+    template: &str,
+    context: &C,
+) -> Result<String, minijinja::Error> {
     if base.is_root() {
         return text(template, context);
     }

@@ -495,7 +495,7 @@ async fn pages_show_what_the_key_may_see_and_do() {
 /// Every address of our own that a page names.
 fn addresses(html: &str) -> Vec<String> {
     let html = html.replace("&#x2f;", "/");
-    ["href=\"", "src=\"", "action=\"", "data-fragment=\""]
+    [" href=\"", " src=\"", " action=\"", " data-fragment=\""]
         .iter()
         .flat_map(|name| html.split(name).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()))
         .filter(|at| !at.starts_with('#'))
@@ -533,10 +533,18 @@ async fn under_a_base_path_every_address_lies_there() {
             assert!(at.starts_with("/post/haste/"), "{path} names {at}");
             let got = p.get(at.trim_end_matches("/cancel").trim_end_matches("#tasks")).await.status;
             let forms = ["/send", "/sign-in", "/sign-out"].iter().any(|f| at.ends_with(f));
-            assert!(forms || matches!(got, StatusCode::OK | StatusCode::SEE_OTHER | StatusCode::PERMANENT_REDIRECT), "{path} names {at}: {got}");
+            assert!(
+                forms
+                    || matches!(got, StatusCode::OK | StatusCode::SEE_OTHER | StatusCode::PERMANENT_REDIRECT),
+                "{path} names {at}: {got}"
+            );
         }
         if page.body.contains("<html") {
-            assert!(page.body.contains("data-base=\"/post/haste\"") || page.body.contains("data-base=\"&#x2f;post&#x2f;haste\""), "{path}");
+            assert!(
+                page.body.contains("data-base=\"/post/haste\"")
+                    || page.body.contains("data-base=\"&#x2f;post&#x2f;haste\""),
+                "{path}"
+            );
         }
     }
     assert_eq!(p.get("/").await.status, StatusCode::NOT_FOUND);

@@ -140,7 +140,11 @@ async fn categories(records: &dyn Records, recipient: &str) -> Result<(Vec<Strin
     Ok((known, Expect::Version(record.version)))
 }
 
-async fn remember_category(records: &dyn Records, recipient: &str, category: &str) -> Result<(), BrokerError> {
+async fn remember_category(
+    records: &dyn Records,
+    recipient: &str,
+    category: &str,
+) -> Result<(), BrokerError> {
     let name = record_name(recipient, None);
     loop {
         let (mut known, expect) = categories(records, recipient).await?;

@@ -81,7 +81,8 @@ async fn the_callback_of_a_batch_counts_what_is_in_it() {
     let allow = vec!["127.0.0.0/8".parse().unwrap()];
     let note = |key: &str| json!({ "to": "ann@example.com", "message": "x", "unique": { "key": key } });
     let holder = s.notification(note("held")).await;
-    let body = json!({ "notifications": [note("held"), note("a"), note("a"), note("b")], "callback_url": url });
+    let body =
+        json!({ "notifications": [note("held"), note("a"), note("a"), note("b")], "callback_url": url });
     let send = async || {
         let request = s.request("POST", "/v1/notifications/batch").header("idempotency-key", "k").json(&body);
         let reply = request.send().await.unwrap();
@@ -89,7 +90,8 @@ async fn the_callback_of_a_batch_counts_what_is_in_it() {
         (reply.headers()["location"].to_str().unwrap().to_owned(), json(reply).await)
     };
     let (location, first) = send().await;
-    let duplicates: Vec<_> = first["data"].as_array().unwrap().iter().map(|d| d["duplicate"].clone()).collect();
+    let duplicates: Vec<_> =
+        first["data"].as_array().unwrap().iter().map(|d| d["duplicate"].clone()).collect();
     assert_eq!(duplicates, [true, false, true, false]);
     assert_eq!(first["data"][0]["id"], holder.as_str());
     // A repeat says the same batch, although its first task is of none, and is told of once.

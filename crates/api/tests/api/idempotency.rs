@@ -165,7 +165,9 @@ async fn what_is_kept_of_permissive_batches_goes_after_their_keys() {
         let body = note("2023-06-28T00:00:00.000Z");
         s.store.put_record(RecordKind::Batch, &name, body, Expect::Any).await.unwrap();
     }
-    let kept = async || s.store.list_records(RecordKind::Batch, RecordOrder::Ascending, None, 100).await.unwrap().len();
+    let kept = async || {
+        s.store.list_records(RecordKind::Batch, RecordOrder::Ascending, None, 100).await.unwrap().len()
+    };
     let bad = json!({ "mode": "permissive", "tasks": [{ "kind": "work", "payload": 1 }, {}] });
     let good = json!({ "mode": "permissive", "tasks": [{ "kind": "work", "payload": 1 }] });
     keyed(&s, "/v1/tasks/batch", &good, false).await;

@@ -108,15 +108,21 @@ async fn under_a_base_path_everything_is_served_there_and_nothing_elsewhere() {
     for path in ["/healthz", "/readyz", &within("/healthz"), &within("/readyz")] {
         assert_eq!(s.get(path).await.status(), 200, "{path}");
     }
-    for path in ["/", "/health", "/v1/tasks", "/openapi.json", "/docs/", "/metrics", "/post/hastev1/tasks", "/post"] {
+    for path in
+        ["/", "/health", "/v1/tasks", "/openapi.json", "/docs/", "/metrics", "/post/hastev1/tasks", "/post"]
+    {
         let none = problem(s.get(path).await, 404, "not-found").await;
-        assert_eq!(none["detail"], "there is nothing at this address", "{path}");
+        assert_eq!(none["detail"], "There is nothing at this address", "{path}");
     }
     // The old routes as they always were.
     assert_eq!(json(s.get(&within("/health")).await).await, serde_json::json!({ "status": "OK" }));
-    let sent = s.request("POST", &within("/notify/?email=ann@example.com")).header("origin", "https://shop.example");
+    let sent =
+        s.request("POST", &within("/notify/?email=ann@example.com")).header("origin", "https://shop.example");
     let sent = sent.send().await.unwrap();
-    assert_eq!((sent.status().as_u16(), &sent.headers()["access-control-allow-origin"]), (200, &"*".parse().unwrap()));
+    assert_eq!(
+        (sent.status().as_u16(), &sent.headers()["access-control-allow-origin"]),
+        (200, &"*".parse().unwrap())
+    );
     let id = json(sent).await["task_id"].as_str().unwrap().to_owned();
     assert_eq!(json(s.get(&within(&format!("/task_status/{id}"))).await).await["status"], "in progress");
     assert!(json(s.get(&within("/task_status/x")).await).await["detail"].is_string(), "in their own shape");
@@ -141,7 +147,9 @@ async fn under_a_base_path_everything_is_served_there_and_nothing_elsewhere() {
     assert_eq!(click.status(), 200);
     assert_eq!(s.post(&format!("/unsubscribe/{token}")).await.status(), 404);
     // Once there are keys they are asked for under it, too.
-    let keys = s.call("POST", &within("/v1/keys"), "", serde_json::json!({ "name": "a", "scopes": ["admin"] })).await;
+    let keys = s
+        .call("POST", &within("/v1/keys"), "", serde_json::json!({ "name": "a", "scopes": ["admin"] }))
+        .await;
     assert_eq!(keys.status(), 201);
     assert!(keys.headers()["location"].to_str().unwrap().starts_with("/post/haste/v1/keys/"));
     problem(s.get(&within("/v1/tasks")).await, 401, "unauthorized").await;

@@ -73,7 +73,7 @@ async fn a_variable_that_is_missing_is_named_with_its_part() {
         ),
     ] {
         let refused = problem(s.post_json(&path, asked).await, 422, "invalid-request").await;
-        assert_eq!(locs(&refused), ["body.data"]);
+        assert_eq!(locs(&refused), ["body.data.first_name"]);
         let said = refused["errors"][0]["msg"].as_str().unwrap();
         assert!(said.contains("In the text") && said.contains("Line 1"), "{said}");
     }
@@ -157,7 +157,8 @@ async fn the_name_that_has_no_value_is_named() {
         (json!({ "user": { "name": "Ann" } }), "body.data.items", "add \"items\" to data"),
     ] {
         let message = json!({ "to": "ann@example.com", "template": { "name": "welcome" }, "data": data });
-        let sent = problem(s.post_json("/v1/notifications", message.clone()).await, 422, "invalid-request").await;
+        let sent =
+            problem(s.post_json("/v1/notifications", message.clone()).await, 422, "invalid-request").await;
         let batch = json!({ "notifications": [message] });
         let batch = s.post_json("/v1/notifications/batch", batch).await;
         let batch = problem(batch, 422, "invalid-request").await;

@@ -371,7 +371,9 @@ fn base_path(s: &Settings) -> Result<BasePath, ConfigError> {
     if url.path().trim_end_matches('/') == base.as_str() || base.is_root() {
         return Ok(base);
     }
-    let why = format!("must end in the base path {base}: with it people reach the server, and so do the links in messages");
+    let why = format!(
+        "must end in the base path {base}: with it people reach the server, and so do the links in messages"
+    );
     Err(s.refuse("public_url", why))
 }
 
@@ -578,7 +580,9 @@ mod tests {
     fn a_base_path_is_a_path_and_the_public_url_ends_in_it() {
         let of = |path: &str, url: &str| config(&[("base_path", path), ("public_url", url)]);
         assert!(of("", "https://post.test").expect("valid").base_path.is_root());
-        for (path, url) in [("/post", ""), ("/post/", "https://h.test/post"), ("/post", "https://h.test/post/")] {
+        for (path, url) in
+            [("/post", ""), ("/post/", "https://h.test/post"), ("/post", "https://h.test/post/")]
+        {
             assert_eq!(of(path, url).expect("valid").base_path.as_str(), "/post");
         }
         // A proxy that takes a path away may do so at the root.

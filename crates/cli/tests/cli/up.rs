@@ -156,11 +156,17 @@ fn under_a_base_path_the_verbs_find_the_server_and_load_balancers_do_too() {
     let settings = [("POSTHASTE_ADDR", addr), ("POSTHASTE_BASE_PATH", "/post/haste/")];
     let listed = posthaste(dir.path(), &["tasks", "list"]).envs(settings).output().expect("the binary runs");
     assert!(stdout(&listed).contains("succeeded"), "{}", stderr(&listed));
-    for (asked, status) in [("/healthz", "200"), ("/post/haste/healthz", "200"), ("/post/haste/", "200"), ("/", "404")] {
+    for (asked, status) in
+        [("/healthz", "200"), ("/post/haste/healthz", "200"), ("/post/haste/", "200"), ("/", "404")]
+    {
         let answer = get(addr, asked);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{asked}: {answer}");
     }
     let refused = run(dir.path(), &["up", "--addr", "127.0.0.1:0", "--base-path", "post haste"]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
-    assert!(stderr(&refused).contains("base_path") && stderr(&refused).contains("/posthaste"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("base_path") && stderr(&refused).contains("/posthaste"),
+        "{}",
+        stderr(&refused)
+    );
 }

@@ -9,9 +9,33 @@ use super::{TemplateError, code_end, line_of};
 
 /// Words of the language that are no names.
 const WORDS: [&str; 27] = [
-    "if", "elif", "else", "endif", "for", "endfor", "in", "set", "with", "endwith", "raw", "endraw", "autoescape",
-    "endautoescape", "not", "and", "or", "is", "true", "false", "none", "True", "False", "None", "loop",
-    "recursive", "self",
+    "if",
+    "elif",
+    "else",
+    "endif",
+    "for",
+    "endfor",
+    "in",
+    "set",
+    "with",
+    "endwith",
+    "raw",
+    "endraw",
+    "autoescape",
+    "endautoescape",
+    "not",
+    "and",
+    "or",
+    "is",
+    "true",
+    "false",
+    "none",
+    "True",
+    "False",
+    "None",
+    "loop",
+    "recursive",
+    "self",
 ];
 
 /// A name as it is written, `user.address.street`.
@@ -42,8 +66,9 @@ pub(super) fn explain(
     // An element of a list, or what the template named itself: the data has no one place for it.
     let own = names.iter().find(|n| n.steps.len() > 1 && !n.guarded && !asked.contains(&n.steps[0]))?;
     let name = own.steps.join(".");
-    let problem =
-        format!("Line {line}: {name} has no value; give it one in the data, or write {{{{ {name} | default('') }}}}.");
+    let problem = format!(
+        "Line {line}: {name} has no value; give it one in the data, or write {{{{ {name} | default('') }}}}."
+    );
     Some(TemplateError::new(part, problem))
 }
 
@@ -54,10 +79,12 @@ fn missing<'n>(name: &'n Written, data: &Filled, asked: &HashSet<String>) -> Opt
     }
     let mut at = data.clone();
     for (i, step) in name.steps.iter().enumerate() {
-        at = at.get_attr(step).ok().filter(|v| !v.is_undefined()).or_else(|| {
-            at.get_item(&Filled::from(step.as_str())).ok().filter(|v| !v.is_undefined())
-        })
-        .unwrap_or(Filled::UNDEFINED);
+        at = at
+            .get_attr(step)
+            .ok()
+            .filter(|v| !v.is_undefined())
+            .or_else(|| at.get_item(&Filled::from(step.as_str())).ok().filter(|v| !v.is_undefined()))
+            .unwrap_or(Filled::UNDEFINED);
         if at.is_undefined() {
             let whole = i + 1 == name.steps.len();
             return (!(whole && name.guarded)).then(|| (&name.steps[..=i], whole));

@@ -17,8 +17,9 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsa
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The description is named relative to `/docs/`, too: a base path lies before both.
-static CONFIG: LazyLock<Arc<Config<'static>>> =
-    LazyLock::new(|| Arc::new(Config::from("../openapi.json").try_it_out_enabled(true).validator_url("none")));
+static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    Arc::new(Config::from("../openapi.json").try_it_out_enabled(true).validator_url("none"))
+});
 
 /// `/docs`: the page's files are named relative to `/docs/`.
 pub(crate) async fn redirect() -> Redirect {

@@ -89,12 +89,7 @@ pub(crate) struct BatchView {
 
 impl BatchView {
     /// `places` are the places in the request of what was stored.
-    pub(crate) fn new(
-        batch: BatchId,
-        places: Vec<usize>,
-        stored: Vec<Enqueued>,
-        errors: Vec<Value>,
-    ) -> Self {
+    pub(crate) fn new(batch: BatchId, places: Vec<usize>, stored: Vec<Enqueued>, errors: Vec<Value>) -> Self {
         let item = |(index, e): (usize, Enqueued)| ItemView {
             index,
             id: e.id,
@@ -244,8 +239,7 @@ async fn again(
 async fn again_of(api: &Api, stored: StoredBatch, count: usize) -> Result<Response, ApiError> {
     // Only of a batch in which something was wrong less was stored than was asked for, and that was noted.
     let note = if stored.tasks.len() < count { api.batch_note(stored.id).await? } else { None };
-    let (places, errors) =
-        note.map_or_else(|| ((0..count).collect(), Vec::new()), |n| (n.places, n.errors));
+    let (places, errors) = note.map_or_else(|| ((0..count).collect(), Vec::new()), |n| (n.places, n.errors));
     Ok(answer(&BatchView::new(stored.id, places, stored.tasks, errors), true))
 }
 
