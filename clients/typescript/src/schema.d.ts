@@ -342,8 +342,8 @@ export interface paths {
         put?: never;
         /**
          * Rotate the secret of an endpoint
-         * @description From now on both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the new one
-         *     alone does.
+         * @description Both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the new one alone does.
+         *     Workers learn of it within a second: until then, what they send is signed with the old one alone.
          */
         post: operations["rotate_endpoint_secret"];
         delete?: never;
@@ -833,7 +833,8 @@ export interface paths {
         };
         /**
          * Get a recipient
-         * @description Whether somebody got what was sent to them: their newest messages and how they ended, and whether they are suppressed.
+         * @description Whether somebody got what was sent to them: their newest messages and how they ended, and whether they are suppressed, for all messages or for a
+         *     category.
          *     For all of them see `GET /v1/notifications?recipient=`.
          */
         get: operations["get_recipient"];
@@ -2332,225 +2333,42 @@ export interface components {
         /** @description A list that is whole. */
         List_ApiKey: {
             /** @description The items. */
-            data: {
-                /** @description When it was made. */
-                created_at: components["schemas"]["Time"];
-                /** @description When it ends. */
-                expires_at?: components["schemas"]["Time"];
-                /** @description Its id, also the first part of its token. */
-                id: string;
-                /** @description When it was last used, to the minute. */
-                last_used_at?: components["schemas"]["Time"];
-                /** @description From which address. */
-                last_used_from?: string;
-                /** @description What it is for. */
-                name: string;
-                /** @description How many requests it may make, of each process. */
-                rate_limit?: components["schemas"]["RateLimit"];
-                /** @description When it was revoked. */
-                revoked_at?: components["schemas"]["Time"];
-                /** @description What it lets its holder do; `admin` includes the others. */
-                scopes: components["schemas"]["KeyScope"][];
-                /** @description Whose tasks it sees and makes; left out for a key of the whole installation. */
-                tenant?: string;
-            }[];
+            data: components["schemas"]["ApiKey"][];
         };
         /** @description A list that is whole. */
         List_Attempt: {
             /** @description The items. */
-            data: {
-                /**
-                 * Format: int32
-                 * @description Which attempt of it, from 1.
-                 */
-                attempt: number;
-                /** @description The class of its failure. */
-                class?: components["schemas"]["FailureClass"];
-                /** @description The other side's answer code, for example `550 5.1.1`. */
-                code?: string;
-                /** @description Whether it counted against `max_failures`. */
-                counted: boolean;
-                /** @description When it ended. */
-                ended_at?: components["schemas"]["Time"];
-                /**
-                 * Format: int32
-                 * @description Which generation, from 1; a retry by a person starts a new one.
-                 */
-                generation: number;
-                /** @description A sentence about its failure. */
-                message?: string;
-                /** @description How it ended. */
-                outcome: components["schemas"]["AttemptOutcome"];
-                /** @description When a worker took it. */
-                started_at: components["schemas"]["Time"];
-                /** @description By whom. */
-                worker: string;
-            }[];
+            data: components["schemas"]["Attempt"][];
         };
         /** @description A list that is whole. */
         List_Lane: {
             /** @description The items. */
-            data: {
-                /** @description Its key; left out for the queue's default lane. */
-                lane?: string;
-                /** @description Its limits. */
-                limits: components["schemas"]["LaneLimits"];
-                /** @description Its pause, if one is in force. */
-                paused?: components["schemas"]["Pause"];
-                /** @description Its queue. */
-                queue: string;
-                /**
-                 * Format: int64
-                 * @description Tasks of it that run.
-                 */
-                running: number;
-                /** @description Whether tasks of it wait. */
-                waiting: boolean;
-            }[];
+            data: components["schemas"]["Lane"][];
         };
         /** @description A list that is whole. */
         List_Provider: {
             /** @description The items. */
-            data: {
-                /** @description The channel that it serves. */
-                channel: components["schemas"]["Channel"];
-                /** @description Its lane. */
-                lane: string;
-                /** @description What it said. */
-                message?: string;
-                /** @description Its name: the `provider` of notifications. */
-                name: string;
-                /**
-                 * Format: int64
-                 * @description Messages under way.
-                 */
-                running: number;
-                /** @description How it is. */
-                state: components["schemas"]["ProviderState"];
-                /** @description What it is. */
-                type: string;
-                /** @description Until when, or when the next probe goes out. */
-                until?: components["schemas"]["Time"];
-                /** @description Whether messages wait for it. */
-                waiting: boolean;
-            }[];
+            data: components["schemas"]["Provider"][];
         };
         /** @description A list that is whole. */
         List_Queue: {
             /** @description The items. */
-            data: {
-                /** @description Tasks by state. */
-                counts: components["schemas"]["StateCounts"];
-                /**
-                 * Format: int64
-                 * @description Of the succeeded: messages held by the sandbox instead of sent.
-                 */
-                held: number;
-                /** @description The pause of the whole queue, if one is in force. */
-                paused?: components["schemas"]["Pause"];
-                /** @description Its name. */
-                queue: string;
-                /**
-                 * Format: int32
-                 * @description Workers that serve it; while there is none, its tasks wait.
-                 */
-                workers: number;
-            }[];
+            data: components["schemas"]["Queue"][];
         };
         /** @description A list that is whole. */
         List_Schedule: {
             /** @description The items. */
-            data: {
-                /** @description Five fields (minute to day of week), or six with seconds in front. */
-                cron: string;
-                /** @description The kind of its tasks. */
-                kind: string;
-                /** @description Its last tick that was taken care of, or when it was put. */
-                last_run_at: components["schemas"]["Time"];
-                /** @description What happens to ticks that nobody noticed in time. */
-                missed: components["schemas"]["MissedPolicy"];
-                /** @description Its name. */
-                name: string;
-                /** @description Its next ticks; none while it is paused. */
-                next_runs: components["schemas"]["Time"][];
-                /** @description Whether it stands still. */
-                paused: boolean;
-                /** @description Their payload. */
-                payload: unknown;
-                /** @description Their queue. */
-                queue: string;
-                /** @description When they are tried again. */
-                retry: components["schemas"]["RetryPolicy"];
-                /** @description The IANA time zone that it is read in. */
-                time_zone: string;
-                /**
-                 * Format: int64
-                 * @description Rises each time it is changed or runs.
-                 */
-                version: number;
-            }[];
+            data: components["schemas"]["Schedule"][];
         };
         /** @description A list that is whole. */
         List_Template: {
             /** @description The items. */
-            data: {
-                /** @description When this version was put. */
-                created_at: components["schemas"]["Time"];
-                /** @description What it is for. */
-                description?: string;
-                /** @description The HTML of an e-mail. */
-                html?: string;
-                /** @description Its name. */
-                name: string;
-                /** @description Data for a preview. */
-                sample?: unknown;
-                /** @description The subject or title. */
-                subject?: string;
-                /** @description The text. */
-                text?: string;
-                /**
-                 * Format: int32
-                 * @description Its version, from 1.
-                 */
-                version: number;
-            }[];
+            data: components["schemas"]["Template"][];
         };
         /** @description A list that is whole. */
         List_Worker: {
             /** @description The items. */
-            data: {
-                /** @description Its host. */
-                host: string;
-                /** @description Its id. */
-                id: string;
-                /** @description The kinds it has handlers for. */
-                kinds: string[];
-                /**
-                 * Format: int32
-                 * @description Its process id.
-                 */
-                pid: number;
-                /** @description The queues it serves. */
-                queues: string[];
-                /**
-                 * Format: int32
-                 * @description How many it runs now.
-                 */
-                running: number;
-                /** @description When it was last heard of. */
-                seen_at: components["schemas"]["Time"];
-                /**
-                 * Format: int32
-                 * @description How many tasks it runs at once.
-                 */
-                slots: number;
-                /** @description When it started. */
-                started_at: components["schemas"]["Time"];
-                /** @description Whether it is stopping. */
-                stopping: boolean;
-                /** @description Its version. */
-                version: string;
-            }[];
+            data: components["schemas"]["Worker"][];
         };
         /**
          * @description Whether the process lives.
@@ -2967,118 +2785,28 @@ export interface components {
         /** @description A page of a list. */
         Paged_Endpoint: {
             /** @description The items. */
-            data: {
-                /** @description When it was registered. */
-                created_at: components["schemas"]["Time"];
-                /** @description What it is for. */
-                description?: string;
-                /** @description Why it gets nothing, if it does not. */
-                disabled?: components["schemas"]["EndpointDisabled"];
-                /** @description Since when every call failed. */
-                failing_since?: components["schemas"]["Time"];
-                /** @description Its name. */
-                name: string;
-                /** @description How many secrets sign now: two while a rotation overlaps. */
-                secrets: number;
-                /** @description Whose it is. */
-                tenant?: string;
-                /** @description Where it is. */
-                url: string;
-            }[];
+            data: components["schemas"]["Endpoint"][];
             /** @description Send it as `cursor` to go on; left out at the end. */
             next_cursor?: string;
         };
         /** @description A page of a list. */
         Paged_HeldListed: {
             /** @description The items. */
-            data: (({
-                /** @description The names of the files that would have gone with it. */
-                attachments?: string[];
-                /** @description Who would have got copies. */
-                cc?: string[];
-                /** @description The channel. */
-                channel: components["schemas"]["Channel"];
-                /** @description What a webhook would have said. */
-                data?: unknown;
-                /** @description When it would have been sent. */
-                date: components["schemas"]["Time"];
-                /** @description The event of a webhook. */
-                event?: string;
-                /** @description The sender, as `Name <address>`. */
-                from: string;
-                /** @description Headers of the caller's own, and those of one-click unsubscribe. */
-                headers?: {
-                    [key: string]: string;
-                };
-                /** @description The HTML part, if the sender gave one; otherwise it is made from the text. */
-                html?: string;
-                /** @description Its `Message-ID`. */
-                message_id: string;
-                /** @description Why it was held, as the end of a sentence. */
-                reason: string;
-                /** @description Where answers would have gone, if not to the sender. */
-                reply_to?: string;
-                /** @description The subject; empty when there is none. */
-                subject: string;
-                /** @description The text part. */
-                text: string;
-                /** @description The recipient. */
-                to: string;
-            } & Record<string, never>) & {
-                /** @description The task that would have sent it. */
-                task_id: components["schemas"]["Id"];
-            })[];
+            data: components["schemas"]["HeldListed"][];
             /** @description Send it as `cursor` to go on; left out at the end. */
             next_cursor?: string;
         };
         /** @description A page of a list. */
         Paged_Suppression: {
             /** @description The items. */
-            data: {
-                /** @description The category of messages, if not all of them. */
-                category?: string;
-                /** @description The channel. */
-                channel: string;
-                /** @description A provider's answer code. */
-                code?: string;
-                /** @description Since when. */
-                created_at: components["schemas"]["Time"];
-                /** @description What was said about it. */
-                reason: string;
-                /** @description The recipient, as it is to be named in the path. */
-                recipient: string;
-                /** @description `bounce`, `unsubscribe` or `manual`. */
-                source: components["schemas"]["SuppressionSource"];
-                /** @description The task that found out. */
-                task?: components["schemas"]["Id"];
-            }[];
+            data: components["schemas"]["Suppression"][];
             /** @description Send it as `cursor` to go on; left out at the end. */
             next_cursor?: string;
         };
         /** @description A page of a list. */
         Paged_Template: {
             /** @description The items. */
-            data: {
-                /** @description When this version was put. */
-                created_at: components["schemas"]["Time"];
-                /** @description What it is for. */
-                description?: string;
-                /** @description The HTML of an e-mail. */
-                html?: string;
-                /** @description Its name. */
-                name: string;
-                /** @description Data for a preview. */
-                sample?: unknown;
-                /** @description The subject or title. */
-                subject?: string;
-                /** @description The text. */
-                text?: string;
-                /**
-                 * Format: int32
-                 * @description Its version, from 1.
-                 */
-                version: number;
-            }[];
+            data: components["schemas"]["Template"][];
             /** @description Send it as `cursor` to go on; left out at the end. */
             next_cursor?: string;
         };
@@ -3340,7 +3068,16 @@ export interface components {
          *       "latest": [],
          *       "more": false,
          *       "recipient": "email:ann@example.com",
-         *       "suppressions": []
+         *       "suppressions": [
+         *         {
+         *           "category": "news",
+         *           "channel": "email",
+         *           "created_at": "2026-01-31T09:30:00.000Z",
+         *           "reason": "The recipient unsubscribed.",
+         *           "recipient": "news/ann@example.com",
+         *           "source": "unsubscribe"
+         *         }
+         *       ]
          *     }
          */
         Recipient: {
@@ -3356,7 +3093,7 @@ export interface components {
             more: boolean;
             /** @description The recipient, `channel:address`. */
             recipient: string;
-            /** @description Why it is not written to, if it is not. */
+            /** @description Why it is not written to, if it is not: of all messages first, then of each category, with its name. */
             suppressions: components["schemas"]["Suppression"][];
         };
         /**

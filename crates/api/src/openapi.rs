@@ -1,10 +1,13 @@
 //! The OpenAPI document, put together from the operations' own descriptions.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use utoipa::OpenApi;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::ArrayItems;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr, Schema};
 
 use crate::routes::ACCESS;
 use crate::routes::{
@@ -149,6 +152,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     ));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
+    name_items(&mut components.schemas);
     let schemas = serde_json::to_value(&components.schemas).unwrap_or_default();
     for row in ACCESS {
         let Some(path) = document.paths.paths.get_mut(row.path) else { continue };
@@ -169,6 +173,19 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         show_lists(operation, &schemas);
     }
     document
+}
+
+/// Has each list name the type of its items instead of repeating it, so that generated clients have one class for both.
+fn name_items(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let named = schemas.clone();
+    for schema in schemas.values_mut() {
+        let RefOr::T(Schema::Object(list)) = schema else { continue };
+        let Some(RefOr::T(Schema::Array(data))) = list.properties.get_mut("data") else { continue };
+        let ArrayItems::RefOrSchema(items) = &mut data.items else { continue };
+        if let Some((name, _)) = named.iter().find(|(_, schema)| *schema == &**items) {
+            **items = RefOr::Ref(Ref::from_schema_name(name));
+        }
+    }
 }
 
 /// Gives each answer that is a list the example of its items: a list is one type for all of them, and has none.

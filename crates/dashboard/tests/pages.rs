@@ -495,7 +495,7 @@ async fn pages_show_what_the_key_may_see_and_do() {
 /// Every address of our own that a page names.
 fn addresses(html: &str) -> Vec<String> {
     let html = html.replace("&#x2f;", "/");
-    ["href=\"", "src=\"", "action=\"", "data-fragment=\""]
+    [" href=\"", " src=\"", " action=\"", " data-fragment=\""]
         .iter()
         .flat_map(|name| html.split(name).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()))
         .filter(|at| !at.starts_with('#'))

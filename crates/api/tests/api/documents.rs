@@ -97,3 +97,16 @@ async fn metrics_are_those_of_the_table() {
         assert!(posthaste_api::metrics::METRICS.iter().any(known), "{name}");
     }
 }
+
+#[test]
+fn lists_name_the_type_of_their_items() {
+    let document = serde_json::to_value(posthaste_api::openapi()).unwrap();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut lists = 0;
+    for (name, schema) in schemas {
+        let Some(items) = schema.pointer("/properties/data/items") else { continue };
+        lists += 1;
+        assert!(items["$ref"].is_string(), "{name} repeats the type of its items: {items}");
+    }
+    assert!(lists > 10, "{lists}");
+}

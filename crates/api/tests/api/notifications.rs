@@ -154,7 +154,7 @@ async fn a_template_is_filled_in_before_anything_is_stored() {
     for (extra, place) in [
         (json!({ "template": { "name": "nothing" } }), "body.template.name"),
         (json!({ "template": { "name": "hello", "version": 9 } }), "body.template.name"),
-        (json!({ "data": { "nmae": "Ann" } }), "body.data"),
+        (json!({ "data": { "nmae": "Ann" } }), "body.data.name"),
         (json!({ "data": ["Ann"] }), "body.data"),
         (json!({ "template": { "name": "hello", "version": 0 } }), "body.template.version"),
         (json!({ "template": { "name": "hello", "locale": "de" } }), "body.template.locale"),

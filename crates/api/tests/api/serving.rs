@@ -112,7 +112,7 @@ async fn under_a_base_path_everything_is_served_there_and_nothing_elsewhere() {
         ["/", "/health", "/v1/tasks", "/openapi.json", "/docs/", "/metrics", "/post/hastev1/tasks", "/post"]
     {
         let none = problem(s.get(path).await, 404, "not-found").await;
-        assert_eq!(none["detail"], "there is nothing at this address", "{path}");
+        assert_eq!(none["detail"], "There is nothing at this address", "{path}");
     }
     // The old routes as they always were.
     assert_eq!(json(s.get(&within("/health")).await).await, serde_json::json!({ "status": "OK" }));

@@ -71,7 +71,7 @@ async fn the_sandbox_ends_what_is_suppressed_as_a_provider_would_be_kept_from_it
     s.got("PUT", "/v1/sandbox/faults", fault, 200).await;
     assert_eq!(send(json!({})).await["error"]["class"], "suppress");
     assert_eq!(s.got("GET", "/v1/sandbox/faults", Value::Null, 200).await["faults"][0]["sends"], 1);
-    s.got("DELETE", "/v1/sandbox/faults", Value::Null, 200).await;
+    s.got("DELETE", "/v1/sandbox/faults", Value::Null, 204).await;
     s.got("DELETE", ANN, Value::Null, 204).await;
     s.got("PUT", ANN, json!({ "category": "news" }), 200).await;
     assert_eq!(send(json!({ "unsubscribe": "orders" })).await["state"], "succeeded");

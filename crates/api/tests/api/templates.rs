@@ -73,7 +73,7 @@ async fn a_variable_that_is_missing_is_named_with_its_part() {
         ),
     ] {
         let refused = problem(s.post_json(&path, asked).await, 422, "invalid-request").await;
-        assert_eq!(locs(&refused), ["body.data"]);
+        assert_eq!(locs(&refused), ["body.data.first_name"]);
         let said = refused["errors"][0]["msg"].as_str().unwrap();
         assert!(said.contains("In the text") && said.contains("Line 1"), "{said}");
     }

@@ -51,21 +51,13 @@ from .lane import Lane
 from .lane_limits import LaneLimits
 from .limits import Limits
 from .list_api_key import ListApiKey
-from .list_api_key_data_item import ListApiKeyDataItem
 from .list_attempt import ListAttempt
-from .list_attempt_data_item import ListAttemptDataItem
 from .list_lane import ListLane
-from .list_lane_data_item import ListLaneDataItem
 from .list_provider import ListProvider
-from .list_provider_data_item import ListProviderDataItem
 from .list_queue import ListQueue
-from .list_queue_data_item import ListQueueDataItem
 from .list_schedule import ListSchedule
-from .list_schedule_data_item import ListScheduleDataItem
 from .list_template import ListTemplate
-from .list_template_data_item import ListTemplateDataItem
 from .list_worker import ListWorker
-from .list_worker_data_item import ListWorkerDataItem
 from .liveness import Liveness
 from .missed_policy import MissedPolicy
 from .new_api_key import NewApiKey
@@ -88,13 +80,9 @@ from .on_ambiguous import OnAmbiguous
 from .operation import Operation
 from .operation_state import OperationState
 from .paged_endpoint import PagedEndpoint
-from .paged_endpoint_data_item import PagedEndpointDataItem
 from .paged_held_listed import PagedHeldListed
-from .paged_held_listed_data_item import PagedHeldListedDataItem
 from .paged_suppression import PagedSuppression
-from .paged_suppression_data_item import PagedSuppressionDataItem
 from .paged_template import PagedTemplate
-from .paged_template_data_item import PagedTemplateDataItem
 from .pause import Pause
 from .pause_reason import PauseReason
 from .pause_request import PauseRequest
@@ -192,21 +180,13 @@ __all__ = (
     "LaneLimits",
     "Limits",
     "ListApiKey",
-    "ListApiKeyDataItem",
     "ListAttempt",
-    "ListAttemptDataItem",
     "ListLane",
-    "ListLaneDataItem",
     "ListProvider",
-    "ListProviderDataItem",
     "ListQueue",
-    "ListQueueDataItem",
     "ListSchedule",
-    "ListScheduleDataItem",
     "ListTemplate",
-    "ListTemplateDataItem",
     "ListWorker",
-    "ListWorkerDataItem",
     "Liveness",
     "MissedPolicy",
     "NewApiKey",
@@ -229,13 +209,9 @@ __all__ = (
     "Operation",
     "OperationState",
     "PagedEndpoint",
-    "PagedEndpointDataItem",
     "PagedHeldListed",
-    "PagedHeldListedDataItem",
     "PagedSuppression",
-    "PagedSuppressionDataItem",
     "PagedTemplate",
-    "PagedTemplateDataItem",
     "Pause",
     "PauseReason",
     "PauseRequest",

@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_api_key_data_item import ListApiKeyDataItem
+  from ..models.api_key import ApiKey
 
 
 
@@ -26,10 +26,10 @@ class ListApiKey:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListApiKeyDataItem]): The items.
+            data (list[ApiKey]): The items.
      """
 
-    data: list[ListApiKeyDataItem]
+    data: list[ApiKey]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListApiKey:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_api_key_data_item import ListApiKeyDataItem # noqa: PLC0415
+        from ..models.api_key import ApiKey # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListApiKey:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_api_key_data_item import ListApiKeyDataItem # noqa: PLC0415
+        from ..models.api_key import ApiKey # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListApiKeyDataItem.from_dict(data_item_data)
+            data_item = ApiKey.from_dict(data_item_data)
 
 
 

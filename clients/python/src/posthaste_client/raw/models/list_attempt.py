@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_attempt_data_item import ListAttemptDataItem
+  from ..models.attempt import Attempt
 
 
 
@@ -26,10 +26,10 @@ class ListAttempt:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListAttemptDataItem]): The items.
+            data (list[Attempt]): The items.
      """
 
-    data: list[ListAttemptDataItem]
+    data: list[Attempt]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListAttempt:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_attempt_data_item import ListAttemptDataItem # noqa: PLC0415
+        from ..models.attempt import Attempt # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListAttempt:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_attempt_data_item import ListAttemptDataItem # noqa: PLC0415
+        from ..models.attempt import Attempt # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListAttemptDataItem.from_dict(data_item_data)
+            data_item = Attempt.from_dict(data_item_data)
 
 
 

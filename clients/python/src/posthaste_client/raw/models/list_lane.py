@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_lane_data_item import ListLaneDataItem
+  from ..models.lane import Lane
 
 
 
@@ -26,10 +26,10 @@ class ListLane:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListLaneDataItem]): The items.
+            data (list[Lane]): The items.
      """
 
-    data: list[ListLaneDataItem]
+    data: list[Lane]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListLane:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_lane_data_item import ListLaneDataItem # noqa: PLC0415
+        from ..models.lane import Lane # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListLane:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_lane_data_item import ListLaneDataItem # noqa: PLC0415
+        from ..models.lane import Lane # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListLaneDataItem.from_dict(data_item_data)
+            data_item = Lane.from_dict(data_item_data)
 
 
 

@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_provider_data_item import ListProviderDataItem
+  from ..models.provider import Provider
 
 
 
@@ -26,10 +26,10 @@ class ListProvider:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListProviderDataItem]): The items.
+            data (list[Provider]): The items.
      """
 
-    data: list[ListProviderDataItem]
+    data: list[Provider]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListProvider:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_provider_data_item import ListProviderDataItem # noqa: PLC0415
+        from ..models.provider import Provider # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListProvider:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_provider_data_item import ListProviderDataItem # noqa: PLC0415
+        from ..models.provider import Provider # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListProviderDataItem.from_dict(data_item_data)
+            data_item = Provider.from_dict(data_item_data)
 
 
 

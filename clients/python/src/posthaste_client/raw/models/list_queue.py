@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_queue_data_item import ListQueueDataItem
+  from ..models.queue import Queue
 
 
 
@@ -26,10 +26,10 @@ class ListQueue:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListQueueDataItem]): The items.
+            data (list[Queue]): The items.
      """
 
-    data: list[ListQueueDataItem]
+    data: list[Queue]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListQueue:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_queue_data_item import ListQueueDataItem # noqa: PLC0415
+        from ..models.queue import Queue # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListQueue:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_queue_data_item import ListQueueDataItem # noqa: PLC0415
+        from ..models.queue import Queue # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListQueueDataItem.from_dict(data_item_data)
+            data_item = Queue.from_dict(data_item_data)
 
 
 

@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_schedule_data_item import ListScheduleDataItem
+  from ..models.schedule import Schedule
 
 
 
@@ -26,10 +26,10 @@ class ListSchedule:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListScheduleDataItem]): The items.
+            data (list[Schedule]): The items.
      """
 
-    data: list[ListScheduleDataItem]
+    data: list[Schedule]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListSchedule:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_schedule_data_item import ListScheduleDataItem # noqa: PLC0415
+        from ..models.schedule import Schedule # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListSchedule:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_schedule_data_item import ListScheduleDataItem # noqa: PLC0415
+        from ..models.schedule import Schedule # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListScheduleDataItem.from_dict(data_item_data)
+            data_item = Schedule.from_dict(data_item_data)
 
 
 

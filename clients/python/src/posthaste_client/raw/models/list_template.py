@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_template_data_item import ListTemplateDataItem
+  from ..models.template import Template
 
 
 
@@ -26,10 +26,10 @@ class ListTemplate:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListTemplateDataItem]): The items.
+            data (list[Template]): The items.
      """
 
-    data: list[ListTemplateDataItem]
+    data: list[Template]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListTemplate:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_template_data_item import ListTemplateDataItem # noqa: PLC0415
+        from ..models.template import Template # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListTemplate:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_template_data_item import ListTemplateDataItem # noqa: PLC0415
+        from ..models.template import Template # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListTemplateDataItem.from_dict(data_item_data)
+            data_item = Template.from_dict(data_item_data)
 
 
 

@@ -11,7 +11,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.list_worker_data_item import ListWorkerDataItem
+  from ..models.worker import Worker
 
 
 
@@ -26,10 +26,10 @@ class ListWorker:
     """ A list that is whole.
 
         Attributes:
-            data (list[ListWorkerDataItem]): The items.
+            data (list[Worker]): The items.
      """
 
-    data: list[ListWorkerDataItem]
+    data: list[Worker]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -37,7 +37,7 @@ class ListWorker:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_worker_data_item import ListWorkerDataItem # noqa: PLC0415
+        from ..models.worker import Worker # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -58,12 +58,12 @@ class ListWorker:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.list_worker_data_item import ListWorkerDataItem # noqa: PLC0415
+        from ..models.worker import Worker # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = ListWorkerDataItem.from_dict(data_item_data)
+            data_item = Worker.from_dict(data_item_data)
 
 
 

@@ -12,7 +12,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.paged_held_listed_data_item import PagedHeldListedDataItem
+  from ..models.held_listed import HeldListed
 
 
 
@@ -27,11 +27,11 @@ class PagedHeldListed:
     """ A page of a list.
 
         Attributes:
-            data (list[PagedHeldListedDataItem]): The items.
+            data (list[HeldListed]): The items.
             next_cursor (str | Unset): Send it as `cursor` to go on; left out at the end.
      """
 
-    data: list[PagedHeldListedDataItem]
+    data: list[HeldListed]
     next_cursor: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -40,7 +40,7 @@ class PagedHeldListed:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.paged_held_listed_data_item import PagedHeldListedDataItem # noqa: PLC0415
+        from ..models.held_listed import HeldListed # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -65,12 +65,12 @@ class PagedHeldListed:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.paged_held_listed_data_item import PagedHeldListedDataItem # noqa: PLC0415
+        from ..models.held_listed import HeldListed # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = PagedHeldListedDataItem.from_dict(data_item_data)
+            data_item = HeldListed.from_dict(data_item_data)
 
 
 

@@ -12,7 +12,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.paged_suppression_data_item import PagedSuppressionDataItem
+  from ..models.suppression import Suppression
 
 
 
@@ -27,11 +27,11 @@ class PagedSuppression:
     """ A page of a list.
 
         Attributes:
-            data (list[PagedSuppressionDataItem]): The items.
+            data (list[Suppression]): The items.
             next_cursor (str | Unset): Send it as `cursor` to go on; left out at the end.
      """
 
-    data: list[PagedSuppressionDataItem]
+    data: list[Suppression]
     next_cursor: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -40,7 +40,7 @@ class PagedSuppression:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.paged_suppression_data_item import PagedSuppressionDataItem # noqa: PLC0415
+        from ..models.suppression import Suppression # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -65,12 +65,12 @@ class PagedSuppression:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.paged_suppression_data_item import PagedSuppressionDataItem # noqa: PLC0415
+        from ..models.suppression import Suppression # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = PagedSuppressionDataItem.from_dict(data_item_data)
+            data_item = Suppression.from_dict(data_item_data)
 
 
 

@@ -12,7 +12,7 @@ from ..types import UNSET, Unset
 from typing import cast
 
 if TYPE_CHECKING:
-  from ..models.paged_template_data_item import PagedTemplateDataItem
+  from ..models.template import Template
 
 
 
@@ -27,11 +27,11 @@ class PagedTemplate:
     """ A page of a list.
 
         Attributes:
-            data (list[PagedTemplateDataItem]): The items.
+            data (list[Template]): The items.
             next_cursor (str | Unset): Send it as `cursor` to go on; left out at the end.
      """
 
-    data: list[PagedTemplateDataItem]
+    data: list[Template]
     next_cursor: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -40,7 +40,7 @@ class PagedTemplate:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.paged_template_data_item import PagedTemplateDataItem # noqa: PLC0415
+        from ..models.template import Template # noqa: PLC0415
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -65,12 +65,12 @@ class PagedTemplate:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.paged_template_data_item import PagedTemplateDataItem # noqa: PLC0415
+        from ..models.template import Template # noqa: PLC0415
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
         for data_item_data in (_data):
-            data_item = PagedTemplateDataItem.from_dict(data_item_data)
+            data_item = Template.from_dict(data_item_data)
 
 
 

@@ -30,14 +30,17 @@ class Recipient:
 
         Example:
             {'counts': {'failed': 1, 'succeeded': 3}, 'got_it': True, 'latest': [], 'more': False, 'recipient':
-                'email:ann@example.com', 'suppressions': []}
+                'email:ann@example.com', 'suppressions': [{'category': 'news', 'channel': 'email', 'created_at':
+                '2026-01-31T09:30:00.000Z', 'reason': 'The recipient unsubscribed.', 'recipient': 'news/ann@example.com',
+                'source': 'unsubscribe'}]}
 
         Attributes:
             counts (RecipientCounts): The messages of these pages by state.
             latest (list[Task]): The newest messages, without their texts.
             more (bool): Whether there are more than were counted.
             recipient (str): The recipient, `channel:address`.
-            suppressions (list[Suppression]): Why it is not written to, if it is not.
+            suppressions (list[Suppression]): Why it is not written to, if it is not: of all messages first, then of each
+                category, with its name.
             got_it (bool | Unset): Whether the newest message that has ended reached its provider.
      """
 

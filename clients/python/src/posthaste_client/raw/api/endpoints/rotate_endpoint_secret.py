@@ -171,9 +171,9 @@ def sync_detailed(
 ) -> Response[Any | EndpointWithSecret | Problem]:
     """ Rotate the secret of an endpoint
 
-     From now on both secrets sign, so that the receiver can change to the new one at leisure; after the
-    overlap the new one
-    alone does.
+     Both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the
+    new one alone does.
+    Workers learn of it within a second: until then, what they send is signed with the old one alone.
 
     Args:
         name (str):
@@ -209,9 +209,9 @@ def sync(
 ) -> Any | EndpointWithSecret | Problem | None:
     """ Rotate the secret of an endpoint
 
-     From now on both secrets sign, so that the receiver can change to the new one at leisure; after the
-    overlap the new one
-    alone does.
+     Both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the
+    new one alone does.
+    Workers learn of it within a second: until then, what they send is signed with the old one alone.
 
     Args:
         name (str):
@@ -242,9 +242,9 @@ async def asyncio_detailed(
 ) -> Response[Any | EndpointWithSecret | Problem]:
     """ Rotate the secret of an endpoint
 
-     From now on both secrets sign, so that the receiver can change to the new one at leisure; after the
-    overlap the new one
-    alone does.
+     Both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the
+    new one alone does.
+    Workers learn of it within a second: until then, what they send is signed with the old one alone.
 
     Args:
         name (str):
@@ -280,9 +280,9 @@ async def asyncio(
 ) -> Any | EndpointWithSecret | Problem | None:
     """ Rotate the secret of an endpoint
 
-     From now on both secrets sign, so that the receiver can change to the new one at leisure; after the
-    overlap the new one
-    alone does.
+     Both secrets sign, so that the receiver can change to the new one at leisure; after the overlap the
+    new one alone does.
+    Workers learn of it within a second: until then, what they send is signed with the old one alone.
 
     Args:
         name (str):

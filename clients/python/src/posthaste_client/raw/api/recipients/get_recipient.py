@@ -116,7 +116,8 @@ def sync_detailed(
     """ Get a recipient
 
      Whether somebody got what was sent to them: their newest messages and how they ended, and whether
-    they are suppressed.
+    they are suppressed, for all messages or for a
+    category.
     For all of them see `GET /v1/notifications?recipient=`.
 
     Args:
@@ -151,7 +152,8 @@ def sync(
     """ Get a recipient
 
      Whether somebody got what was sent to them: their newest messages and how they ended, and whether
-    they are suppressed.
+    they are suppressed, for all messages or for a
+    category.
     For all of them see `GET /v1/notifications?recipient=`.
 
     Args:
@@ -181,7 +183,8 @@ async def asyncio_detailed(
     """ Get a recipient
 
      Whether somebody got what was sent to them: their newest messages and how they ended, and whether
-    they are suppressed.
+    they are suppressed, for all messages or for a
+    category.
     For all of them see `GET /v1/notifications?recipient=`.
 
     Args:
@@ -216,7 +219,8 @@ async def asyncio(
     """ Get a recipient
 
      Whether somebody got what was sent to them: their newest messages and how they ended, and whether
-    they are suppressed.
+    they are suppressed, for all messages or for a
+    category.
     For all of them see `GET /v1/notifications?recipient=`.
 
     Args:
