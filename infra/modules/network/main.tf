@@ -53,6 +53,8 @@ resource "aws_subnet" "private" {
   availability_zone = each.key
   cidr_block        = cidrsubnet(var.cidr, 4, 8 + each.value)
 
+  map_public_ip_on_launch = false
+
   tags = { Name = "${var.name}-private-${each.key}" }
 }
 

@@ -62,3 +62,8 @@ output "durability" {
     "A lost primary is replaced by a replica within about a minute and loses what the replica did not have yet, usually less than a second; POSTHASTE_DURABILITY=replicated answers 2xx only when a replica has it. Losing all nodes loses everything since the last daily snapshot."
   )
 }
+
+output "clients" {
+  description = "Security groups that reach Redis, by name."
+  value       = { for name, rule in aws_vpc_security_group_ingress_rule.clients : name => rule.referenced_security_group_id }
+}

@@ -131,11 +131,15 @@ resource "aws_ecs_service" "worker" {
 
 # --- logs --------------------------------------------------------------------------------------
 
+locals {
+  log_groups = { for name in ["backend", "worker"] : name => "/posthaste/${var.name}/${name}" }
+}
+
 resource "aws_cloudwatch_log_group" "this" {
   # checkov:skip=CKV_AWS_338: log lines name tasks and request ids; they are kept no longer than the team looks back, by a variable
-  for_each = toset(["backend", "worker"])
+  for_each = local.log_groups
 
-  name              = "/posthaste/${var.name}/${each.key}"
+  name              = each.value
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
 }
