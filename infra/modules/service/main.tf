@@ -2,6 +2,7 @@
 # which secret, is in containers.tf; who reaches whom in security.tf; what each may do in roles.tf; how many there are in scaling.tf.
 
 resource "aws_ecs_cluster" "this" {
+  # checkov:skip=CKV_AWS_65: on in production, by the variable; the small profile does without what costs by the metric
   name = var.name
 
   setting {

@@ -264,11 +264,7 @@ variable "environment" {
   nullable    = false
 
   validation {
-    condition = alltrue([
-      for name, value in var.environment :
-      !contains(["REDIS_URL", "POSTHASTE_STORE", "POSTHASTE_REDIS_PASSWORD", "POSTHASTE_API_KEYS", "POSTHASTE_SMTP_URL", "POSTHASTE_SIGNING_SECRET", "POSTHASTE_KEY", "POSTHASTE_AUTH", "POSTHASTE_OPEN_NOTIFY", "OTEL_EXPORTER_OTLP_HEADERS"], name)
-      && !can(regex("://[^/@]*:[^/@]*@", value))
-    ])
+    condition     = length(setintersection(keys(var.environment), ["REDIS_URL", "POSTHASTE_STORE", "POSTHASTE_REDIS_PASSWORD", "POSTHASTE_API_KEYS", "POSTHASTE_SMTP_URL", "POSTHASTE_SIGNING_SECRET", "POSTHASTE_KEY", "POSTHASTE_AUTH", "POSTHASTE_OPEN_NOTIFY", "OTEL_EXPORTER_OTLP_HEADERS"])) == 0 && !anytrue([for value in values(var.environment) : can(regex("://[^/@]*:[^/@]*@", value))])
     error_message = "environment: no secrets, no URL with a password, and nothing that opens the API: what is here can be read by whoever may look at a task definition."
   }
 }

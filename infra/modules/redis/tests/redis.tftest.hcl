@@ -32,13 +32,13 @@ override_resource {
 override_resource {
   target          = random_password.this["1"]
   override_during = plan
-  values          = { result = "the-first-password" }
+  values          = { result = "first" }
 }
 
 override_resource {
   target          = random_password.this["2"]
   override_during = plan
-  values          = { result = "the-second-password" }
+  values          = { result = "second" }
 }
 
 run "one_shard" {
@@ -55,7 +55,7 @@ run "one_shard" {
   }
 
   assert {
-    condition     = nonsensitive(aws_elasticache_replication_group.this[0].auth_token == "the-first-password" && aws_secretsmanager_secret_version.password.secret_string == "the-first-password")
+    condition     = nonsensitive(aws_elasticache_replication_group.this[0].auth_token == "first" && aws_secretsmanager_secret_version.password.secret_string == "first")
     error_message = "redis-password: asked for, and the one in the secret"
   }
 
@@ -124,7 +124,7 @@ run "rotation" {
   }
 
   assert {
-    condition     = aws_elasticache_replication_group.this[0].auth_token_update_strategy == "ROTATE" && nonsensitive(aws_elasticache_replication_group.this[0].auth_token == "the-second-password")
+    condition     = aws_elasticache_replication_group.this[0].auth_token_update_strategy == "ROTATE" && nonsensitive(aws_elasticache_replication_group.this[0].auth_token == "second")
     error_message = "redis-rotate: the new password is added, the old one stays good"
   }
 
