@@ -2,6 +2,22 @@ variables {
   github_repository = "posthaste/posthaste"
 }
 
+# What AWS would be asked for, so that a plan needs no account.
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.key.data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.ci.data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
 run "bootstrap" {
   command = plan
 

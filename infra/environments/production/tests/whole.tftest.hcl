@@ -51,6 +51,47 @@ override_resource {
   values          = { primary_endpoint_address = "primary.internal" }
 }
 
+# What AWS would be asked for, so that a plan needs no account.
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.key.data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.service.data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.observability.data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.ci.data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.network.data.aws_availability_zones.available
+  values = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+}
+
+override_data {
+  target = data.aws_route53_zone.this
+  values = { id = "Z0123456789" }
+}
+
+override_data {
+  target = data.aws_ecr_image.this
+  values = { image_digest = "sha256:0" }
+}
+
 run "whole" {
   command = plan
 

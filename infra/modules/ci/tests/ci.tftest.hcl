@@ -8,8 +8,16 @@ variables {
   pass_role_arns     = ["arn:aws:iam::123456789012:role/one", "arn:aws:iam::123456789012:role/two"]
 }
 
-provider "aws" {
-  region = "eu-central-1"
+
+# What AWS would be asked for, so that a plan needs no account.
+override_data {
+  target = data.aws_region.current
+  values = { region = "eu-central-1" }
+}
+
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
 }
 
 run "deploys" {

@@ -2,6 +2,12 @@ variables {
   name = "posthaste-test"
 }
 
+# What AWS would be asked for, so that a plan needs no account.
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
 run "key" {
   command = plan
 

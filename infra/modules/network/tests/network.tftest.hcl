@@ -9,6 +9,12 @@ variables {
   kms_key_arn             = "arn:aws:kms:eu-central-1:123456789012:key/test"
 }
 
+# What AWS would be asked for, so that a plan needs no account.
+override_data {
+  target = data.aws_availability_zones.available
+  values = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+}
+
 run "without_nat" {
   command = plan
 

@@ -18,6 +18,12 @@ override_resource {
   values          = { arn = "arn:aws:sns:eu-central-1:123456789012:posthaste-test-alarms" }
 }
 
+# What AWS would be asked for, so that a plan needs no account.
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
 run "alarms" {
   command = plan
 

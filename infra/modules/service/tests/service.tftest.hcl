@@ -52,6 +52,12 @@ override_resource {
   values          = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:api-keys" }
 }
 
+# What AWS would be asked for, so that a plan needs no account.
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
 run "service" {
   command = plan
 
