@@ -115,7 +115,7 @@ MUTATIONS = {
             "https": [("alb.tf", "ELBSecurityPolicy-TLS13-1-2-2021-06", "ELBSecurityPolicy-2016-08")],
             "http-redirect": [("alb.tf", "HTTP_301", "HTTP_302")],
             "certificate": [("alb.tf", 'validation_method = "DNS"', 'validation_method = "EMAIL"')],
-            "log-encrypted": [("main.tf", "kms_key_id        = var.kms_key_arn", "kms_key_id = null")],
+            "log-encrypted": [("main.tf", "kms_key_id        = var.kms_key_arn", 'kms_key_id = "alias/aws/logs"')],
             "api-keys-encrypted": [("containers.tf", "kms_key_id              = var.kms_key_arn", 'kms_key_id = "alias/aws/secretsmanager"')],
             "no-plain-secret": [("containers.tf", 'POSTHASTE_LOG         = "json"', 'POSTHASTE_LOG = "json"\n    POSTHASTE_SIGNING_SECRET = "in the open"')],
             "no-password-in-url": [("containers.tf", "REDIS_URL             = var.redis_url", 'REDIS_URL = replace(var.redis_url, "://", "://:in-the-open@")')],
@@ -160,7 +160,8 @@ MUTATIONS = {
         "without_github": {"no-github": [("main.tf", "count = var.github_repository != null && var.create_oidc_provider ? 1 : 0", "count = 1")]},
     },
     "environments/small": {"whole": {
-        "small-nat": [("main.tf", 'nat                    = "none"', 'nat = "one"')],
+        # Not in the profile: the tasks keep their addresses, which is another rule's matter.
+        "small-nat": [("main.tf", "nat                     = local.profile.nat", 'nat = "one"')],
         "small-redis-clients": [("main.tf", "worker  = module.service.worker_security_group_id", 'worker = module.service.worker_security_group_id\n    other = "sg-other"')],
         "small-redis-nodes": [("main.tf", "replicas       = 1", "replicas = 0")],
         "small-outputs": [("outputs.tf", "value       = module.redis.endpoint", 'value = "somewhere"')],
@@ -191,7 +192,15 @@ WHOLE = {
 }
 
 # The guard of the program""")],
-    "redis-two-clients": [("main.tf", "worker  = module.service.worker_security_group_id", 'worker = module.service.worker_security_group_id\n    other = "sg-other"')],
+    "redis-clients-only": [("/modules/redis/main.tf", 'resource "random_password" "this" {', """resource "aws_vpc_security_group_ingress_rule" "backdoor" {
+  security_group_id = aws_security_group.this.id
+  cidr_ipv4         = "10.40.0.0/16"
+  ip_protocol       = "tcp"
+  from_port         = 6379
+  to_port           = 6379
+}
+
+resource "random_password" "this" {""")],
     "no-inline-rules": [("/modules/redis/main.tf", 'vpc_id      = var.vpc_id\n\n  tags = { Name = "${var.name}-redis" }', """vpc_id = var.vpc_id
 
   ingress {

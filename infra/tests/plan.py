@@ -7,7 +7,7 @@ import re
 NOT_YET = {"POSTHASTE_METRICS_EMF", "POSTHASTE_REDIS_PASSWORD"}
 # The program calls it secret because it may hold a password. Here it holds none, which `plain-secrets` looks at.
 WITHOUT_PASSWORD = {"REDIS_URL"}
-RULES = ["internet-alb-only", "worker-closed", "redis-two-clients", "no-inline-rules", "one-public-balancer", "tagged", "alarm-metrics", "metrics-used", "log-kept",
+RULES = ["internet-alb-only", "worker-closed", "redis-clients-only", "no-inline-rules", "one-public-balancer", "tagged", "alarm-metrics", "metrics-used", "log-kept",
          "plain-secrets", "settings-known", "addresses"]
 
 
@@ -49,9 +49,9 @@ def problems(plan, metrics, settings=None, public_tasks=False):
             yield "internet-alb-only", f"{address} lets the internet in elsewhere than at the load balancer"
         if rule.get("security_group_id") == "sg-worker":
             yield "worker-closed", f"{address} lets somebody reach the worker"
-    clients = sorted(rule["referenced_security_group_id"] or "a network" for _, rule in ingress if rule.get("security_group_id") == "sg-redis")
-    if clients != ["sg-backend", "sg-worker"]:
-        yield "redis-two-clients", f"Redis is reached from {clients}"
+        # Who its clients are is asserted beside them; this is for ways in that are none of them.
+        if rule.get("security_group_id") == "sg-redis" and not re.search(r"ingress_rule\.clients\[", address):
+            yield "redis-clients-only", f"{address} lets somebody reach Redis who is none of its clients"
 
     for address, group in plan.of("aws_security_group", "aws_default_security_group"):
         if group.get("ingress") or group.get("egress"):

@@ -20,6 +20,7 @@ import time
 
 import harness
 import mutate
+import pages as made_pages
 import plan
 import static
 
@@ -132,8 +133,7 @@ def main():
 
 
 def pages(plans, write):
-    import pages as made
-    for name, text in made.generated(plans):
+    for name, text in made_pages.generated(plans):
         path = harness.ROOT / name
         if write:
             path.write_text(text, "utf-8")
