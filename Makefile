@@ -70,6 +70,7 @@ e2e-compose: images ## the fault runs in containers: kills, restarts, three work
 infra: ## test the Terraform code for AWS on plans, and break it to see its tests fail; needs no account
 	@scripts/infra.sh all
 	@python3 infra/tests/deploy_test.py
+	@python3 infra/tests/emf.py --self-test
 
 infra-docs: ## write the pages about AWS that are made from the plans
 	@scripts/infra.sh write

@@ -286,6 +286,7 @@ if in_mode lint all; then
   licences
   infra_lint
   counted "deployment to AWS" count_plain python3 infra/tests/deploy_test.py
+  counted "embedded metric format" count_plain python3 infra/tests/emf.py --self-test
   infra "infrastructure on AWS" all
 fi
 

@@ -85,8 +85,9 @@ def sheet(plans):
                 left_out.append(what)
             else:
                 known += amount * price
+            unit = unit.removesuffix("s") if amount == 1 else unit
             lines.append(f"| {what} | {number(amount)} {unit} | {'not given' if price is None else f'{price:g}'} | {'–' if price is None else f'{amount * price:,.2f}'} |")
-        lines.append(f"\nWhat has a price: **${known:,.2f} a month**." + (f" Without a price, and not in it: {', '.join(left_out)}." if left_out else "") + "\n")
+        lines.append(f"\nWhat has a price: **${known:,.2f} a month**." + (f" Without a price, and not in it: {'; '.join(left_out)}." if left_out else "") + "\n")
     lines += [
         "## By use\n",
         "Paid on top of that, by what happens: capacity units of the load balancer, gigabytes through NAT, out to the internet and between zones, lines of logs and how "
