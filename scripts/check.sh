@@ -228,7 +228,7 @@ infra_lint() {
 
 # Exit 3 says that Terraform or its providers cannot be had here; setup installs neither.
 infra() { # NAME MODE...
-  local name=$1 log="$out/${1//[^a-zA-Z0-9]/-}.log" status=0
+  local name=$1 log="$out/${1//[^a-zA-Z0-9]/-}.said" status=0
   shift
   if ! command -v terraform >/dev/null; then
     skip "$name" "terraform is not installed" optional

@@ -1,5 +1,5 @@
 variable "region" {
-  description = "Region of the states and the registry. Installations in others pull their images from here."
+  description = "Region of the states and the registry; installations are in the same one."
   type        = string
   default     = "eu-central-1"
   nullable    = false

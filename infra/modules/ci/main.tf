@@ -92,7 +92,7 @@ data "aws_iam_policy_document" "rights" {
 
     content {
       sid       = "WriteTaskDefinitionsOfTheirFamilies"
-      actions   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
+      actions   = ["ecs:ListTagsForResource", "ecs:RegisterTaskDefinition", "ecs:TagResource"]
       resources = local.families
     }
   }

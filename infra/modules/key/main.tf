@@ -43,7 +43,8 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # An alarm that cannot use the key of its topic is lost without a word.
+  # An alarm that cannot use the key of its topic is lost without a word, so there is no condition here that CloudWatch might not meet;
+  # whose alarms may publish is said in the topic's own policy.
   statement {
     sid       = "AlarmsToTheTopic"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
@@ -52,12 +53,6 @@ data "aws_iam_policy_document" "key" {
     principals {
       type        = "Service"
       identifiers = ["cloudwatch.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [local.account]
     }
   }
 }

@@ -11,7 +11,7 @@ resource "aws_lb" "this" {
   security_groups    = [aws_security_group.alb.id]
 
   drop_invalid_header_fields = true
-  desync_mitigation_mode     = "strictest"
+  desync_mitigation_mode     = "defensive"
   enable_deletion_protection = var.deletion_protection
   # Longer than GET /v1/tasks/{id}?wait=30s; event streams say something every 15 s.
   idle_timeout = 60
