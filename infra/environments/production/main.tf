@@ -141,7 +141,8 @@ module "service" {
   redis_password_secret_arn = module.redis.password_secret_arn
   redis_security_group_id   = module.redis.security_group_id
   redis_port                = module.redis.port
-  durability                = local.profile.redis.durability
+  # MemoryDB answers when a write is safe; without a replica `replicated` would answer nothing but 503.
+  durability = module.redis.service == "memorydb" || coalesce(var.redis.replicas, local.profile.redis.replicas) == 0 ? "acknowledged" : local.profile.redis.durability
 
   log_retention_days  = local.profile.log_days
   access_log_days     = local.profile.access_log_days

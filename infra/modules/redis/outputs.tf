@@ -59,7 +59,7 @@ output "durability" {
   value = (
     !local.elasticache ? "A lost node loses nothing: MemoryDB answers a write when it is in a log across zones." :
     var.replicas == 0 ? "A LOST NODE LOSES EVERY TASK that was accepted since the last daily snapshot: there is no replica, and ElastiCache keeps no append-only file." :
-    "A lost primary is replaced by a replica within about a minute and loses what the replica did not have yet, usually less than a second; POSTHASTE_DURABILITY=replicated answers 2xx only when a replica has it. Losing all nodes loses everything since the last daily snapshot."
+    "A replica takes over by itself from a primary that is lost, and what it did not have yet is lost; POSTHASTE_DURABILITY=replicated answers 2xx only when a replica has it. Losing all nodes loses everything since the last daily snapshot."
   )
 }
 
