@@ -1,5 +1,6 @@
-# The installation as a whole. What each part of it must be is tested beside the part (infra/modules/*/tests); infra/tests/plan.py reads the
-# plan of `whole`, so that what is known only in AWS has a value here.
+# The installation as a whole. Its variables are those of the small one, letter by letter, and what they refuse is tested there. What each
+# part of it must be is tested beside the part (infra/modules/*/tests); infra/tests/plan.py reads the plan of `whole`, so that what is known
+# only in AWS has a value here.
 
 variables {
   domain_name       = "post.example.com"
@@ -129,49 +130,4 @@ run "whole" {
     condition     = length(module.ci) == 1
     error_message = "production-ci: a role for the repository that was named"
   }
-}
-
-run "refuses" {
-  command = plan
-
-  variables {
-    domain_name            = "Post.example.com"
-    image_tag              = "latest"
-    region                 = "Frankfurt"
-    name                   = "x"
-    cidr                   = "10.40.0.0/28"
-    allowed_cidrs          = ["everybody"]
-    tags                   = { Environment = "other" }
-    registry               = "R"
-    cpu_architecture       = "RISCV"
-    backend_tasks          = { min = 0, max = 1 }
-    worker_tasks           = { min = 2, max = 1 }
-    queues                 = "a b"
-    environment            = { PATH = "/" }
-    smtp_url_secret_arn    = "smtps://smtp.example.com"
-    smtp_url_kms_key_arn   = "alias/key"
-    redis                  = { service = "dynamodb" }
-    redis_password_version = 0
-    redis_generation       = 0
-    redis_restore_snapshot = "no such!"
-    alarm_emails           = ["ops"]
-    github_repository      = "posthaste/*"
-  }
-
-  expect_failures = [
-    var.domain_name, var.image_tag, var.region, var.name, var.cidr, var.allowed_cidrs, var.tags, var.registry, var.cpu_architecture, var.backend_tasks,
-    var.worker_tasks, var.queues, var.environment, var.smtp_url_secret_arn, var.smtp_url_kms_key_arn, var.redis, var.redis_password_version,
-    var.redis_generation, var.redis_restore_snapshot, var.alarm_emails, var.github_repository,
-  ]
-}
-
-run "refuses_a_name_outside_its_zone" {
-  command = plan
-
-  variables {
-    hosted_zone         = "example.org"
-    smtp_url_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:smtp"
-  }
-
-  expect_failures = [var.hosted_zone, var.email_from]
 }
