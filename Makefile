@@ -13,7 +13,7 @@ BIN := target/debug/posthaste
 # Arguments for `posthaste up`, for example: make run ARGS="--addr 127.0.0.1:9000"
 ARGS ?=
 
-.PHONY: help setup run test check bench bench-product bench-redis e2e e2e-redis e2e-compose images fmt docs book
+.PHONY: help setup run test check bench bench-product bench-redis e2e e2e-redis e2e-compose images fmt docs drawings book infra infra-docs
 
 help: ## list these commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -66,6 +66,17 @@ images: ## build both container images; print their sizes and how long they took
 
 e2e-compose: images ## the fault runs in containers: kills, restarts, three workers, the way down
 	@python3 e2e/compose.py
+
+infra: ## test the Terraform code for AWS on plans, and break it to see its tests fail; needs no account
+	@scripts/infra.sh all
+	@python3 infra/tests/deploy_test.py
+	@python3 infra/tests/emf.py --self-test
+
+infra-docs: ## write the pages about AWS that are made from the plans
+	@scripts/infra.sh write
+
+drawings: ## make the drawings that are made from text
+	@scripts/drawing.py write
 
 fmt: ## format the Rust code
 	@cargo fmt --all

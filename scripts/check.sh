@@ -226,8 +226,25 @@ infra_lint() {
   fi
 }
 
+# Exit 3 says that Terraform or its providers cannot be had here; setup installs neither.
+infra() { # NAME MODE...
+  local name=$1 log="$out/${1//[^a-zA-Z0-9]/-}.said" status=0
+  shift
+  if ! command -v terraform >/dev/null; then
+    skip "$name" "terraform is not installed" optional
+    return
+  fi
+  export PYTHONPYCACHEPREFIX="$PWD/$out/pycache"
+  scripts/infra.sh "$@" >"$log" 2>&1 || status=$?
+  if ((status == 3)); then
+    skip "$name" "$(sed -n 's/^skip  [^:]*: //p' "$log")" optional
+  else
+    counted "$name" count_plain cat "$log"
+  fi
+}
+
 python_syntax() {
-  PYTHONPYCACHEPREFIX="$PWD/$out/pycache" python3 -m compileall -q e2e scripts
+  PYTHONPYCACHEPREFIX="$PWD/$out/pycache" python3 -m compileall -q e2e scripts infra
 }
 
 # Whether this run is one of the modes named.
@@ -254,6 +271,7 @@ if in_mode test faults all && step "build" cargo build --locked --workspace --al
     examples
     browser
     step "variables of the containers" python3 scripts/env_example.py target/debug/posthaste
+    infra "variables of the tasks on AWS" settings target/debug/posthaste
   fi
   step "pages that the program tells" python3 scripts/reference.py target/debug/posthaste check
   in_mode faults all && faults
@@ -264,8 +282,12 @@ if in_mode lint all; then
   step "links between the documents" python3 scripts/links.py
   book
   shell_lint
+  step "drawings made from text" python3 scripts/drawing.py check
   licences
   infra_lint
+  counted "deployment to AWS" count_plain python3 infra/tests/deploy_test.py
+  counted "embedded metric format" count_plain python3 infra/tests/emf.py --self-test
+  infra "infrastructure on AWS" all
 fi
 
 if ((${#problems[@]})); then

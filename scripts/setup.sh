@@ -104,6 +104,11 @@ for component in clippy rustfmt; do
   fi
 done
 
+# --- Terraform ---------------------------------------------------------------------------------
+# No distribution has it as a package. Only the checks of infra/ need it, and say that they skip without.
+command -v terraform >/dev/null ||
+  say "terraform is not installed; the checks of infra/ will be skipped (https://developer.hashicorp.com/terraform/install)"
+
 # --- cargo-nextest -----------------------------------------------------------------------------
 # The published binary. Building it takes longer than building Posthaste, and `cargo test` runs the
 # same tests, so it is not built unless asked for by SETUP_BUILD_NEXTEST=1.
