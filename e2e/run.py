@@ -45,6 +45,7 @@ REDIS_RUNS = {
     "redis_links": (150, 240),
     "redis_full": (120, 180),
     "redis_mismatch": (90, 90),
+    "redis_emf": (60, 60),
     "redis_webhooks": (90, 60),
     "redis_abuse": (90, 60),
     "redis_fairness": (120, 240),
