@@ -111,7 +111,11 @@ class Result:
     """What `terraform test` found in one folder."""
 
     def __init__(self):
-        self.runs, self.failed, self.plans, self.trouble = {}, set(), {}, []
+        self.runs, self.by_run, self.plans, self.trouble = {}, {}, {}, []
+
+    @property
+    def failed(self):
+        return set().union(*self.by_run.values())
 
     @property
     def ok(self):
@@ -119,7 +123,7 @@ class Result:
 
 
 def test(folder, env, verbose=False):
-    """`failed` holds the names that the messages of failed assertions begin with, and what should have been refused and was not."""
+    """By run, the names that the messages of failed assertions begin with, and what should have been refused and was not."""
     done = terraform(folder, "test", "-json", *(["-verbose"] if verbose else []), env=env)
     result = Result()
     for line in done.stdout.splitlines():
@@ -136,9 +140,9 @@ def test(folder, env, verbose=False):
             missing = re.search(r"checkable object,\s+(\S+?),", diagnostic.get("detail", ""))
             name = re.match(r"[a-z0-9-]+(?=: )", diagnostic.get("detail", ""))
             if diagnostic["summary"] == "Missing expected failure" and missing:
-                result.failed.add(missing.group(1))
+                result.by_run.setdefault(event.get("@testrun"), set()).add(missing.group(1))
             elif diagnostic["summary"] == "Test assertion failed" and name:
-                result.failed.add(name.group(0))
+                result.by_run.setdefault(event.get("@testrun"), set()).add(name.group(0))
             else:
                 result.trouble.append(f"{diagnostic['summary']}: {diagnostic.get('detail', '')}")
     if done.returncode and not result.failed and not result.trouble:

@@ -1,6 +1,6 @@
 """Breaks what each assertion is about and looks whether that assertion, by its name, fails.
 
-One `terraform test` for each of some eighty mutations would take minutes. So every mutation is made in several of a few trees, by a code in which none
+One `terraform test` for each of some hundred mutations would take minutes. So every mutation is made in several of a few trees, by a code in which none
 covers another (as many trees for each, a different choice): an assertion that fails in exactly the trees of its mutation fails because of
 it and of no other. Conditions of variables are all made true at once: every variable that should have been refused must be missed, by name.
 """
@@ -33,13 +33,13 @@ def edit(tree, folder, edits):
         path.write_text(text.replace(old, new), "utf-8")
 
 
-def keep(tree, folder, run):
-    """Leaves one run of the tests, so that no time goes into the others."""
+def keep(tree, folder, *wanted):
+    """Leaves these runs of the tests, each in a file of its own: after one that fails, Terraform skips the rest of its file."""
     for path in (tree / folder / "tests").glob("*.tftest.hcl"):
         head, runs = harness.run_blocks(path.read_text("utf-8"))
-        path.write_text(head + runs.get(run, ""), "utf-8")
-        if run not in runs:
-            path.unlink()
+        path.unlink()
+        for run in set(wanted) & set(runs):
+            path.with_name(f"{run}.tftest.hcl").write_text(head + runs[run], "utf-8")
 
 
 def asserted(tree, folder):
@@ -64,92 +64,94 @@ def complete(tree):
         yield f"{rule}: a rule of plan.py without a mutation, or the reverse"
 
 
-def batch(tree, folder, run, edits, judge):
-    """One tree with these edits; what fails in it."""
-    copy = tree.copied()
-    try:
-        edit(copy, folder, [one for part in edits for one in part])
-        keep(copy, folder, run)
-        return judge(copy)
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
+def open_doors(folder):
+    """All conditions are true: whatever should be refused is not. A condition has to name its own variable, one of a resource any object."""
+    for path in folder.glob("*.tf"):
+        text = re.sub(r"(validation|precondition) \{.*?error_message =", r"\1 {\n    condition     = can(var.@@)\n    error_message =", path.read_text("utf-8"),
+                      flags=re.DOTALL)
+        out, name = [], "name"
+        for line in text.splitlines():
+            started = re.match(r'variable "(\w+)"', line)
+            name = started.group(1) if started else name
+            out.append(line.replace("@@", name))
+        path.write_text("\n".join(out) + "\n", "utf-8")
 
 
-def coded(tree, folder, run, table, judge):
-    """Jobs for these mutations, and what makes lines of their results: (name, whether it failed as it should, what was seen)."""
-    trees, chosen = codes(len(table))
-    names = list(table)
-    jobs = [lambda i=i: batch(tree, folder, run, [table[n] for n, code in zip(names, chosen) if i in code], judge) for i in range(trees)]
+class Folder:
+    """The trees of one module or root: what is broken in each, and which runs look at it."""
 
-    def verdicts(results):
-        for name, code in zip(names, chosen):
-            seen = tuple(i for i, (failed, _) in enumerate(results) if name in failed)
-            trouble = [t for i in code for t in results[i][1]]
-            yield f"{folder}: {name}", seen == code, f"failed in the trees {seen}, broken in {code}" + "".join(f"\n  {t}" for t in trouble[:2])
+    def __init__(self, tree, name, settings):
+        self.tree, self.name, self.settings = tree, name, settings
+        self.trees, self.wanted, self.refused = [], [], []
 
-    return jobs, verdicts
+    def at(self, number):
+        while len(self.trees) <= number:
+            self.trees.append(([], []))
+        return self.trees[number]
 
+    def add(self, run, table, first=0):
+        """Mutations of one run, from this tree on; the runs share trees, for a process of Terraform costs more than a run in it."""
+        count, chosen = codes(len(table))
+        for number in range(count):
+            self.at(first + number)[1].append(run)
+        for name, code in zip(table, chosen):
+            numbers = tuple(first + number for number in code)
+            for number in numbers:
+                self.at(number)[0].extend(table[name])
+            self.wanted.append((run, name, numbers, range(first, first + count)))
 
-def refusals(tree, folder, run, expected):
-    """All conditions are true: whatever should be refused is not."""
-    def open_doors(copy):
-        for path in (copy / folder).glob("*.tf"):
-            text = path.read_text("utf-8")
-            path.write_text(re.sub(r"(validation|precondition) \{.*?error_message =", r"\1 {\n    condition     = length(var.@@) >= 0\n    error_message =", text, flags=re.DOTALL), "utf-8")
-            # A condition has to name its own variable, one of a resource any object.
-            out, name = [], ""
-            for line in path.read_text("utf-8").splitlines():
-                started = re.match(r'variable "(\w+)"', line)
-                name = started.group(1) if started else name
-                out.append(line.replace("length(var.@@) >= 0", f"can(var.{name if path.name == 'variables.tf' else 'name'})"))
-            path.write_text("\n".join(out) + "\n", "utf-8")
-        keep(copy, folder, run)
-        result = harness.test(copy / folder, tree.env)
-        return result.failed, result.trouble
+    def jobs(self):
+        return [lambda n=n: self.run(n) for n in range(len(self.trees))]
 
-    def job():
-        copy = tree.copied()
+    def run(self, number):
+        """By run, what fails in one tree; and what went wrong otherwise."""
+        edits, runs = self.trees[number]
+        copy = self.tree.copied()
         try:
-            return open_doors(copy)
+            edit(copy, self.name, edits)
+            refusing = [run for run, _ in self.refused] if number == 0 else []
+            if refusing:
+                open_doors(copy / self.name)
+            keep(copy, self.name, *runs, *refusing)
+            result = harness.test(copy / self.name, self.tree.env, verbose=self.name == SHARED)
+            if self.name == SHARED and "whole" in result.plans:
+                metrics = json.loads((copy / "metrics.json").read_text("utf-8"))
+                rules = {rule for rule, _ in plan.problems(plan.Plan(result.plans["whole"]), metrics, self.settings, public_tasks=True)}
+                result.by_run.setdefault("whole", set()).update(rules)
+            return result.by_run, result.trouble
         finally:
             shutil.rmtree(copy, ignore_errors=True)
 
-    def verdicts(results):
-        failed, trouble = results[0]
-        for name in sorted(expected):
-            yield f"{folder}, {run}: {name}", name in failed, "accepted once its condition is gone, and nobody missed it" + "".join(f"\n  {t}" for t in trouble[:2])
+    def verdicts(self, results):
+        """(name, whether it failed as it should, what was seen) of each mutation."""
+        for run, name, code, among in self.wanted:
+            seen = tuple(n for n in among if name in results[n][0].get(run, ()))
+            trouble = [text for n in code for text in results[n][1]]
+            yield f"{self.name}: {name}", seen == code, f"failed in the trees {seen}, broken in {code}" + "".join(f"\n  {text}" for text in trouble[:2])
+        for run, names in self.refused:
+            for name in sorted(names):
+                yield (f"{self.name}, {run}: {name}", name in results[0][0].get(run, ()),
+                       "accepted once its condition is gone, and nobody missed it" + "".join(f"\n  {text}" for text in results[0][1][:2]))
 
-    return [job], verdicts
 
-
-def plan_judge(tree, settings):
-    def judge(copy):
-        result = harness.test(copy / "environments/small", tree.env, verbose=True)
-        if "whole" not in result.plans:
-            return set(), result.trouble or ["no plan"]
-        metrics = json.loads((copy / "metrics.json").read_text("utf-8"))
-        rules = {rule for rule, _ in plan.problems(plan.Plan(result.plans["whole"]), metrics, settings, public_tasks=True)}
-        return rules | result.failed, result.trouble
-    return judge
+# The rules of whole plans are broken in the trees of this root's own assertions.
+SHARED = "environments/small"
 
 
 def work(tree, settings, only=None):
-    """All jobs with what reads their results."""
-    def judge(folder):
-        def run(copy):
-            result = harness.test(copy / folder, tree.env)
-            return result.failed, result.trouble
-        return run
-
-    for folder in harness.MODULES + harness.ROOTS:
-        if only and only not in folder:
+    """The folders with all that is to be broken in them."""
+    for name in harness.MODULES + harness.ROOTS:
+        if only and only not in name:
             continue
-        for run, (_, refused) in asserted(tree, folder).items():
-            table = mutations.MUTATIONS.get(folder, {}).get(run, {})
-            if table and (folder, run) == ("environments/small", "whole"):
-                # The rules of whole plans are broken in the same trees.
-                yield coded(tree, folder, run, {**table, **mutations.WHOLE}, plan_judge(tree, settings))
-            elif table:
-                yield coded(tree, folder, run, table, judge(folder))
+        folder = Folder(tree, name, settings)
+        for run, (_, refused) in asserted(tree, name).items():
+            table = mutations.MUTATIONS.get(name, {}).get(run, {})
+            if (name, run) == (SHARED, "whole"):
+                table = {**table, **mutations.WHOLE}
+            if table:
+                folder.add(run, table, first=len(folder.trees) if (name, run) in mutations.ALONE else 0)
             if refused:
-                yield refusals(tree, folder, run, refused)
+                folder.refused.append((run, refused))
+        if folder.refused:
+            folder.at(0)
+        yield folder

@@ -82,14 +82,14 @@ def tests(tree):
 def mutations(tree, only):
     for problem in mutate.complete(tree):
         check("every assertion has its mutation", False, problem)
-    parts = list(mutate.work(tree, settings_of_page(), only))
-    results = iter(side_by_side([job for jobs, _ in parts for job in jobs]))
+    folders = list(mutate.work(tree, settings_of_page(), only))
+    results = iter(side_by_side([job for folder in folders for job in folder.jobs()]))
     count = 0
-    for jobs, verdicts in parts:
-        for name, ok, why in verdicts([next(results) for _ in jobs]):
+    for folder in folders:
+        for name, ok, why in folder.verdicts([next(results) for _ in folder.trees]):
             count += 1
             check(f"mutation of {name}", ok, why)
-    print(f"{count} mutations, in {sum(len(jobs) for jobs, _ in parts)} trees", flush=True)
+    print(f"{count} mutations, in {sum(len(folder.trees) for folder in folders)} trees", flush=True)
 
 
 def settings(tree, binary):
