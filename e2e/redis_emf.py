@@ -95,4 +95,4 @@ def refused(checks, what, process, word=None):
 
 
 if __name__ == "__main__":
-    main(run)
+    main("redis_emf", run)

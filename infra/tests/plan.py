@@ -3,8 +3,6 @@
 import json
 import re
 
-# What the containers are told already and the program does not know yet. Empty once it does, and a name that it knows must go.
-NOT_YET = {"POSTHASTE_METRICS_EMF", "POSTHASTE_REDIS_PASSWORD"}
 # The program calls it secret because it may hold a password. Here it holds none, which `plain-secrets` looks at.
 WITHOUT_PASSWORD = {"REDIS_URL"}
 RULES = ["internet-alb-only", "worker-closed", "redis-clients-only", "no-inline-rules", "one-public-balancer", "tagged", "alarm-metrics", "metrics-used", "log-kept",
@@ -94,7 +92,5 @@ def problems(plan, metrics, settings=None, public_tasks=False):
                 yield "plain-secrets", f"{service}: {entry['name']} is a secret and has a plain value"
         if settings is not None:
             names = {entry["name"] for entry in container["environment"] + container["secrets"]}
-            for name in sorted(names - set(settings) - NOT_YET):
+            for name in sorted(names - set(settings)):
                 yield "settings-known", f"{service} is told {name}, and the program knows no such setting"
-    for name in sorted(NOT_YET & set(settings or {})):
-        yield "settings-known", f"the program knows {name} now: take it out of NOT_YET in infra/tests/plan.py"

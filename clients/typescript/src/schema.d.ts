@@ -2260,7 +2260,8 @@ export interface components {
          *       },
          *       "queue": "default",
          *       "running": 3,
-         *       "waiting": true
+         *       "waiting": true,
+         *       "waiting_since": "2026-01-31T09:29:58.000Z"
          *     }
          */
         Lane: {
@@ -2279,6 +2280,8 @@ export interface components {
             running: number;
             /** @description Whether tasks of it wait. */
             waiting: boolean;
+            /** @description Since when the task has been due that waits longest of those at its front, one per priority; left out while none waits. */
+            waiting_since?: components["schemas"]["Time"];
         };
         /**
          * @description Limits of a lane over all workers; left out means unlimited.
@@ -6525,7 +6528,8 @@ export interface operations {
                      *           },
                      *           "queue": "default",
                      *           "running": 3,
-                     *           "waiting": true
+                     *           "waiting": true,
+                     *           "waiting_since": "2026-01-31T09:29:58.000Z"
                      *         }
                      *       ]
                      *     }

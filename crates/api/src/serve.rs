@@ -19,9 +19,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// Longest time that the head of a request may take to arrive; also how long an idle connection is
-/// kept.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+/// Longest time that the head of a request may take to arrive; also how long an idle connection is kept: longer than the
+/// minute for which load balancers keep theirs, or they would now and then send a request into one that is being closed.
+const HEAD_TIME: Duration = Duration::from_secs(75);
 /// Largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Longest time that open requests get when the server stops.

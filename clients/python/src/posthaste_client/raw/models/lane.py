@@ -10,6 +10,7 @@ from ..types import UNSET, Unset
 
 from ..types import UNSET, Unset
 from typing import cast
+import datetime
 
 if TYPE_CHECKING:
   from ..models.lane_limits import LaneLimits
@@ -29,7 +30,7 @@ class Lane:
 
         Example:
             {'lane': 'email:default', 'limits': {'concurrency': 20, 'per_ms': 1000, 'rate': 100}, 'queue': 'default',
-                'running': 3, 'waiting': True}
+                'running': 3, 'waiting': True, 'waiting_since': '2026-01-31T09:29:58.000Z'}
 
         Attributes:
             limits (LaneLimits): Limits of a lane over all workers; left out means unlimited. Example: {'concurrency': 20,
@@ -40,6 +41,7 @@ class Lane:
             lane (str | Unset): Its key; left out for the queue's default lane.
             paused (Pause | Unset): A pause in force. Example: {'message': 'A deployment is under way.', 'reason': 'manual',
                 'since': '2026-01-31T09:30:00.000Z'}.
+            waiting_since (datetime.datetime | Unset): A time, RFC 3339 in UTC.
      """
 
     limits: LaneLimits
@@ -48,6 +50,7 @@ class Lane:
     waiting: bool
     lane: str | Unset = UNSET
     paused: Pause | Unset = UNSET
+    waiting_since: datetime.datetime | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -71,6 +74,10 @@ class Lane:
         if not isinstance(self.paused, Unset):
             paused = self.paused.to_dict()
 
+        waiting_since: str | Unset = UNSET
+        if not isinstance(self.waiting_since, Unset):
+            waiting_since = self.waiting_since.isoformat()
+
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -84,6 +91,8 @@ class Lane:
             field_dict["lane"] = lane
         if paused is not UNSET:
             field_dict["paused"] = paused
+        if waiting_since is not UNSET:
+            field_dict["waiting_since"] = waiting_since
 
         return field_dict
 
@@ -117,6 +126,16 @@ class Lane:
 
 
 
+        _waiting_since = d.pop("waiting_since", UNSET)
+        waiting_since: datetime.datetime | Unset
+        if isinstance(_waiting_since,  Unset):
+            waiting_since = UNSET
+        else:
+            waiting_since = datetime.datetime.fromisoformat(_waiting_since)
+
+
+
+
         lane = cls(
             limits=limits,
             queue=queue,
@@ -124,6 +143,7 @@ class Lane:
             waiting=waiting,
             lane=lane,
             paused=paused,
+            waiting_since=waiting_since,
         )
 
 
