@@ -34,7 +34,7 @@ fn number(dir: &Path, sql: &str) -> i64 {
 async fn send(store: &SqliteStore, key: usize) -> EnqueueReply {
     let idempotency = IdempotencyKey {
         tenant: None,
-        operation: "test".into(),
+        operation: "test",
         key: format!("key-{key}"),
         fingerprint: [7; 32],
     };
