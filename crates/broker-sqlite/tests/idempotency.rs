@@ -32,12 +32,8 @@ fn number(dir: &Path, sql: &str) -> i64 {
 }
 
 async fn send(store: &SqliteStore, key: usize) -> EnqueueReply {
-    let idempotency = IdempotencyKey {
-        tenant: None,
-        operation: "test",
-        key: format!("key-{key}"),
-        fingerprint: [7; 32],
-    };
+    let idempotency =
+        IdempotencyKey { tenant: None, operation: "test", key: format!("key-{key}"), fingerprint: [7; 32] };
     let task = NewTask::new(Kind::new("t").expect("valid"), Json::from_trusted("null".into()));
     let request = EnqueueRequest { tasks: vec![task], idempotency: Some(idempotency) };
     store.enqueue(request).await.expect("stored")
