@@ -251,16 +251,24 @@ mod tests {
     #[test]
     fn a_lane_shows_the_pause_of_its_target_while_it_lasts() {
         let own = r#"{"rate":5,"per":60000,"manual":{"reason":"manual","since":0,"until":10}}"#;
-        let info = |auto: &str| {
-            let mut values = vec![bytes(own), bytes(auto), Value::Int(3), Value::Int(1)].into_iter();
+        let with = |auto: &str, since: &str| {
+            let mut values = vec![bytes(own), bytes(auto), Value::Int(3), bytes(since)].into_iter();
             lane_info(Timestamp::from_millis(20), "1 10001 mail smtp:a acme".into(), &mut values)
                 .expect("it reads")
         };
+        let info = |auto: &str| with(auto, "7");
         let lane = info(r#"{"auto":{"reason":"breaker","since":0,"until":15},"strikes":7}"#);
         assert_eq!(lane.lane.as_ref().map(LaneKey::to_string).as_deref(), Some("smtp:a/acme"));
         assert_eq!(lane.paused.map(|p| p.reason), Some(PauseReason::Breaker));
         assert_eq!((lane.limits.rate, lane.limits.per_ms, lane.limits.concurrency), (Some(5), 60_000, None));
-        assert_eq!((lane.running, lane.waiting), (3, true));
+        assert_eq!(
+            (lane.running, lane.waiting, lane.waiting_since),
+            (3, true, Some(Timestamp::from_millis(7)))
+        );
+        for (since, waiting) in [("", false), ("-", true)] {
+            let lane = with("{}", since);
+            assert_eq!((lane.waiting, lane.waiting_since), (waiting, None), "{since}");
+        }
         assert_eq!(info(r#"{"auto":{"reason":"throttled","since":0,"until":15}}"#).paused, None);
     }
 }
