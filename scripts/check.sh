@@ -22,6 +22,8 @@ python=.venv/bin/python
 PATH="$PATH:$PWD/.venv/bin"
 mkdir -p "$out"
 rm -rf "${out:?}"/*
+# What Python compiles is not left among the sources.
+export PYTHONPYCACHEPREFIX="$PWD/$out/pycache"
 passed=0 failed=0 skipped=0
 problems=()
 
@@ -230,11 +232,6 @@ infra_lint() {
 infra() { # NAME COMMAND...
   local name=$1 log="$out/${1//[^a-zA-Z0-9]/-}.said" status=0
   shift
-  if ! command -v terraform >/dev/null; then
-    skip "$name" "terraform is not installed" optional
-    return
-  fi
-  export PYTHONPYCACHEPREFIX="$PWD/$out/pycache"
   "$@" >"$log" 2>&1 || status=$?
   if ((status == 3)); then
     skip "$name" "$(sed -n 's/^skip  [^:]*: //p' "$log")" optional
@@ -247,8 +244,7 @@ infra() { # NAME COMMAND...
 # other. It is counted at the end.
 infra_pid=
 infra_begins() {
-  command -v terraform >/dev/null || return 0
-  PYTHONPYCACHEPREFIX="$PWD/$out/pycache" nice -n 19 scripts/infra.sh all >"$out/infra-said" 2>&1 &
+  nice -n 19 scripts/infra.sh all >"$out/infra-said" 2>&1 &
   infra_pid=$!
 }
 
@@ -265,7 +261,7 @@ infra_all() {
 }
 
 python_syntax() {
-  PYTHONPYCACHEPREFIX="$PWD/$out/pycache" python3 -m compileall -q e2e scripts infra
+  python3 -m compileall -q e2e scripts infra
 }
 
 # Whether this run is one of the modes named.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use posthaste_core::{LaneKey, State};
 use posthaste_telemetry::{Counted, Histogram, TraceStats};
@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::Api;
+use crate::auth::now;
 
 /// What a number means over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -378,11 +379,11 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
     }
     let mut paused = BTreeMap::new();
     let mut targets = BTreeMap::new();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = now();
     for lane in api.lanes(None).await.unwrap_or_default() {
         let age = oldest.entry(lane.queue.to_string()).or_default();
         if let Some(since) = lane.waiting_since {
-            *age = age.max(now.as_secs_f64() - since.as_millis() as f64 / 1e3);
+            *age = age.max(now.since(since).as_secs_f64());
         }
         if let Some(pause) = lane.paused {
             if let Some(key) = &lane.lane

@@ -78,7 +78,7 @@ struct Inner {
     store_answered: AtomicBool,
     /// What the store calls itself, once it said so.
     store_kind: OnceLock<String>,
-    /// The description of the API under its base path, once somebody asked for it.
+    /// The description of the API as text, once somebody asked for it.
     document: OnceLock<axum::body::Bytes>,
 }
 

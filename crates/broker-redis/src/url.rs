@@ -109,9 +109,7 @@ impl RedisUrl {
     /// What is wrong with it, without repeating it.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let text = text.trim();
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(problem("a Redis URL starts with a scheme, for example redis://127.0.0.1:6379/0"));
-        };
+        let (scheme, rest) = split_scheme(text)?;
         let (kind, tls) = scheme_of(scheme)?;
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -148,9 +146,7 @@ impl RedisUrl {
     /// A URL that names a password of its own, or has no scheme.
     pub fn with_password(text: &str, password: &str) -> Result<String, UrlError> {
         let text = text.trim();
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(problem("a Redis URL starts with a scheme, for example redis://127.0.0.1:6379/0"));
-        };
+        let (scheme, rest) = split_scheme(text)?;
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let user = match login.split_once(':') {
@@ -342,6 +338,11 @@ fn decoded(text: &str) -> Result<String, UrlError> {
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
         .map_err(|_| problem("a percent-encoded part of the Redis URL is not UTF-8"))
+}
+
+fn split_scheme(text: &str) -> Result<(&str, &str), UrlError> {
+    let none = || problem("a Redis URL starts with a scheme, for example redis://127.0.0.1:6379/0");
+    text.split_once("://").ok_or_else(none)
 }
 
 fn login_of(text: &str) -> Result<Login, UrlError> {

@@ -14,7 +14,7 @@ pub mod callback;
 pub mod channel;
 pub mod channels;
 pub mod config;
-mod digest;
+pub mod digest;
 pub mod endpoint;
 pub mod faults;
 pub mod handler;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use hmac::{Hmac, Mac};
 use posthaste_core::{BrokerError, Expect, Json, RecordKind};
+use posthaste_notify::digest::hex;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -126,7 +127,7 @@ fn mac(secret: &str, purpose: &str, data: &[u8]) -> String {
     mac.update(purpose.as_bytes());
     mac.update(&[0]);
     mac.update(data);
-    mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&mac.finalize().into_bytes())
 }
 
 pub(crate) fn same(a: &str, b: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The text that a caller sends: `ph_<12 characters: which key>_<43 characters: the secret>`. Only
 //! its SHA-256 is kept: the secret has 256 random bits, so a slow hash would protect nothing more.
 
+use posthaste_notify::digest::hex;
 use rand::RngExt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -25,7 +26,7 @@ impl TokenHash {
 
     /// As it is stored.
     pub(crate) fn hex(self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        hex(&self.0)
     }
 
     /// As it was stored.

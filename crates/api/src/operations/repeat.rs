@@ -5,9 +5,9 @@ use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
 use posthaste_core::limits::IDEMPOTENCY_KEPT;
 use posthaste_core::{BatchId, Expect, IdempotencyKey, Json, RecordKind, RecordOrder, Timestamp};
 use posthaste_notify::callback::Callback;
+use posthaste_notify::digest::sha256_hex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::fault;
 use crate::auth::now;
@@ -94,8 +94,7 @@ impl Api {
         key: Option<IdempotencyKey>,
     ) -> Result<(), ApiError> {
         let key = key.map(|k| {
-            let name = Sha256::digest(format!("{}\u{1f}{}", k.operation, k.key));
-            let name = name.iter().map(|b| format!("{b:02x}")).collect();
+            let name = sha256_hex(format!("{}\u{1f}{}", k.operation, k.key).as_bytes());
             IdempotencyKey { operation: "callback", key: name, ..k }
         });
         self.enqueue_many(caller, vec![callback.into_task()], key).await.map(drop)

@@ -59,7 +59,7 @@ table.sort(lanes)
 
 -- When a waiting task became due: its record says so, or it was due when its key was made.
 local function due(key, rec)
-  if byte(rec, 2) >= 128 then return floor(unp('>I6', key) / 64) end
+  if byte(rec, 2) >= 128 then return minted_at(key) end
   return (unp('>I6', rec, 15))
 end
 

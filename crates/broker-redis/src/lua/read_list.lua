@@ -72,7 +72,7 @@ end
 local function of_all(part, i)
   local e = part[i]
   if #e > 16 then return unp('>I6', e, #e - 5), sub(e, 1, -7) end
-  return floor(unp('>I6', e) / 64), e
+  return minted_at(e), e
 end
 
 -- When a key was last given by a caller, if ever one was.
@@ -88,7 +88,7 @@ end
 -- When a task was created that is found by its key alone.
 local function created(key)
   local rec = (given or #key > 12) and call('HGET', P .. 't', key)
-  if not rec or byte(rec, 1) % 4 < 2 then return #key == 12 and floor(unp('>I6', key) / 64) or 0 end
+  if not rec or byte(rec, 1) % 4 < 2 then return #key == 12 and minted_at(key) or 0 end
   local pos = byte(rec, 3) >= SUCCEEDED * 4 and 41 or 27
   return unp('>I6', rec, byte(rec, 1) % 2 == 1 and pos + 6 or pos)
 end

@@ -10,6 +10,11 @@ if not now then
   local t = call('TIME')
   now = t[1] * 1000 + floor(t[2] / 1000)
 end
+-- When a minted key was made.
+local function minted_at(key)
+  return floor(unp('>I6', key) / 64)
+end
+
 -- Below the number of values that Lua unpacks at once.
 local CHUNK = 3998
 

@@ -6,7 +6,6 @@ use posthaste_core::broker::{LaneInfo, PauseRequest};
 use posthaste_core::limits::{BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, MAX_LANES_LISTED};
 use posthaste_core::task::decide::pause_until;
 use posthaste_core::{FailureClass, LaneLimits, Pause, PauseReason, QueueName, Scope, Timestamp};
-
 use rusqlite::OptionalExtension;
 
 use super::mem::{LaneSettings, PRIOS};
@@ -255,7 +254,7 @@ impl Tx<'_> {
             if wanted.is_some_and(|w| w != Some(lane.queue)) {
                 continue;
             }
-            let waiting = lane.waiting.iter().any(|w| *w);
+            let waiting = lane.waiting.contains(&true);
             let plain = lane.settings == LaneSettings::default();
             if !waiting && plain && lane.running == 0 {
                 continue;
@@ -293,7 +292,7 @@ impl Tx<'_> {
     /// When the tasks became due that are next in a lane; the earliest of them.
     fn waiting_since(&self, lane: usize) -> Done<Option<Timestamp>> {
         let mut earliest = None;
-        for prio in 0..PRIOS {
+        for prio in (0..PRIOS).filter(|prio| self.mem.lanes[lane].waiting[*prio]) {
             let due: Option<i64> = self
                 .db
                 .prepare_cached(

@@ -146,8 +146,8 @@ impl ServerConfig {
             grace: duration(s, "shutdown_grace")?,
             retention,
             traces: TracesConfig::new(s)?,
-            emf: choice(s, "metrics_emf", &[("off", None), ("on", Some(()))])?
-                .map(|()| s.text("namespace").to_owned()),
+            emf: choice(s, "metrics_emf", &[("off", false), ("on", true)])?
+                .then(|| s.text("namespace").to_owned()),
             threads: usize::try_from(number(s, "threads", 1, 64)?).unwrap_or(1),
         })
     }

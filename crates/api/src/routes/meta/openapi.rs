@@ -1,7 +1,5 @@
 //! `GET /openapi.json`: the description of this API.
 
-use std::sync::LazyLock;
-
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -9,9 +7,6 @@ use axum::response::Response;
 use utoipa::openapi::Server;
 
 use crate::{Api, BasePath};
-
-/// The document as text, made once; under a base path once per [`Api`].
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| text(&BasePath::default()));
 
 fn text(base: &BasePath) -> Bytes {
     let mut document = crate::openapi();
@@ -33,8 +28,7 @@ fn text(base: &BasePath) -> Bytes {
     )
 )]
 pub(crate) async fn handle(State(api): State<Api>) -> Response {
-    let base = &api.config().base_path;
-    let document = if base.is_root() { &*DOCUMENT } else { api.document().get_or_init(|| text(base)) };
+    let document = api.document().get_or_init(|| text(&api.config().base_path));
     let mut response = Response::new(document.clone().into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
+use posthaste_notify::digest::sha256_hex;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::Args;
 use super::is_stdin;
 use super::shape::{Shape, What};
 use super::state::{Checkpoint, Keeper, Stored};
 use crate::exit::Stop;
-use crate::output::hex;
 
 /// How much of a file's beginning its identity is made of, in bytes.
 const HEAD: u64 = 64 * 1024;
@@ -114,7 +113,7 @@ impl BatchName {
     pub(super) fn key(&self, first: u64, count: u64, body: &str) -> String {
         let content = if self.by_content { body } else { "" };
         let text = format!("{}\n{first}+{count}\n{content}", self.seed);
-        format!("import-{}", &hex(&Sha256::digest(text.as_bytes()))[..40])
+        format!("import-{}", &sha256_hex(text.as_bytes())[..40])
     }
 }
 
@@ -202,7 +201,7 @@ fn delimiter(given: Option<char>, format: Format) -> anyhow::Result<u8> {
 /// A hash of what decides how rows become requests.
 fn options(args: &Args, format: Format, delimiter: u8) -> String {
     let text = format!("{} {format:?} {delimiter} {:?} {:?}", args.what.as_str(), args.map, args.set);
-    hex(&Sha256::digest(text.as_bytes()))
+    sha256_hex(text.as_bytes())
 }
 
 fn identity(path: &Path, options: String) -> anyhow::Result<Identity> {
@@ -219,7 +218,7 @@ fn identity(path: &Path, options: String) -> anyhow::Result<Identity> {
         name: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
         size: meta.len(),
         modified_ms: modified.map_or(0, crate::args::ms),
-        head: hex(&Sha256::digest(&head)),
+        head: sha256_hex(&head),
         options,
     })
 }

@@ -11,10 +11,9 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use posthaste_core::Timestamp;
 use posthaste_core::portable::{PORTABLE_VERSION, PortableItem};
+use posthaste_notify::digest::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::output::hex;
 
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];

@@ -10,6 +10,8 @@ use posthaste_core::limits::MAX_PORTABLE;
 use posthaste_core::portable::Portable;
 use posthaste_core::{Broker, Json, Kind, NewTask, TaskId};
 
+use super::{exported, file, number};
+
 /// More than two parts.
 const MANY: usize = 9_500;
 const RECIPIENTS: usize = 7;
@@ -19,11 +21,6 @@ type Expected = BTreeMap<String, Vec<TaskId>>;
 
 async fn open(dir: &Path) -> Arc<SqliteStore> {
     SqliteStore::open(SqliteConfig::new(dir)).await.expect("the store opens")
-}
-
-fn in_file(dir: &Path, sql: &str) -> i64 {
-    let db = rusqlite::Connection::open(dir.join("posthaste.sqlite3")).expect("the file opens");
-    db.query_row(sql, [], |r| r.get(0)).expect("a number")
 }
 
 async fn enqueue(store: &SqliteStore, n: usize, expected: &mut Expected) {
@@ -71,7 +68,7 @@ async fn everything_of_a_recipient_is_found_newest_first_whatever_part_it_is_in(
     enqueue(&store, MANY, &mut expected).await;
     assert_found(&store, &expected).await;
     store.close().await;
-    let parts = in_file(dir.path(), "SELECT count(*) FROM recipient_part");
+    let parts = number(dir.path(), "SELECT count(*) FROM recipient_part");
     assert!(parts > 2, "{parts} parts");
     // A store that is opened goes on with the newest part and begins others.
     let store = open(dir.path()).await;
@@ -84,7 +81,7 @@ async fn everything_of_a_recipient_is_found_newest_first_whatever_part_it_is_in(
     }
     assert_eq!(found(&store, &recipient).await, []);
     assert_found(&store, &expected).await;
-    assert_eq!(in_file(dir.path(), "SELECT count(*) FROM recipient_entry"), (2 * MANY - ids.len()) as i64);
+    assert_eq!(number(dir.path(), "SELECT count(*) FROM recipient_entry"), (2 * MANY - ids.len()) as i64);
     // Parts that hold nothing are forgotten, save for the newest.
     for ids in expected.values() {
         for some in ids.chunks(MAX_PORTABLE) {
@@ -92,7 +89,7 @@ async fn everything_of_a_recipient_is_found_newest_first_whatever_part_it_is_in(
         }
     }
     store.tick().await.expect("a tick");
-    assert_eq!(in_file(dir.path(), "SELECT count(*) FROM recipient_part"), 1);
+    assert_eq!(number(dir.path(), "SELECT count(*) FROM recipient_part"), 1);
     let mut again = Expected::new();
     enqueue(&store, 100, &mut again).await;
     assert_found(&store, &again).await;
@@ -105,15 +102,7 @@ async fn tasks_that_are_imported_in_any_order_are_found() {
     let mut expected = Expected::new();
     let store = open(from.path()).await;
     enqueue(&store, MANY, &mut expected).await;
-    let (mut parts, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let part = store.export(cursor.as_deref(), MAX_PORTABLE).await.expect("exported");
-        parts.push(part.items);
-        cursor = part.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let mut parts = exported(&store).await;
     store.close().await;
     let store = open(to.path()).await;
     let newest = parts.len() / 2;
@@ -136,7 +125,7 @@ async fn an_index_of_one_piece_is_taken_over() {
     let store = open(dir.path()).await;
     enqueue(&store, 1_000, &mut expected).await;
     store.close().await;
-    let db = rusqlite::Connection::open(dir.path().join("posthaste.sqlite3")).expect("the file opens");
+    let db = file(dir.path());
     db.execute_batch(
         "CREATE TABLE recipient_task (hash INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (hash, seq)) STRICT, WITHOUT ROWID; \
          INSERT INTO recipient_task SELECT hash, seq FROM recipient_entry; \

@@ -7,9 +7,11 @@ use std::time::Duration;
 use posthaste_broker_conformance::FixedClock;
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest};
-use posthaste_core::limits::{IDEMPOTENCY_KEPT, MAX_PORTABLE};
+use posthaste_core::limits::IDEMPOTENCY_KEPT;
 use posthaste_core::portable::Portable;
 use posthaste_core::{Broker, IdempotencyKey, Json, Kind, NewTask, OffsetClock, TaskId};
+
+use super::{exported, file, number};
 
 /// More than are entered into the index at once, and some that are not in it yet.
 const MANY: usize = 4_500;
@@ -21,14 +23,6 @@ fn clock() -> OffsetClock {
 async fn open(dir: &Path, clock: &OffsetClock) -> Arc<SqliteStore> {
     let config = SqliteConfig { clock: Arc::new(clock.clone()), ..SqliteConfig::new(dir) };
     SqliteStore::open(config).await.expect("the store opens")
-}
-
-fn file(dir: &Path) -> rusqlite::Connection {
-    rusqlite::Connection::open(dir.join("posthaste.sqlite3")).expect("the file opens")
-}
-
-fn number(dir: &Path, sql: &str) -> i64 {
-    file(dir).query_row(sql, [], |r| r.get(0)).expect("a number")
 }
 
 async fn send(store: &SqliteStore, key: usize) -> EnqueueReply {
@@ -114,14 +108,8 @@ async fn keys_are_taken_along_by_an_export() {
     let clock = clock();
     let (store, other) = (open(from.path(), &clock).await, open(to.path(), &clock).await);
     let sent = send_new(&store, 0..MANY).await;
-    let mut cursor = None::<String>;
-    loop {
-        let part = store.export(cursor.as_deref(), MAX_PORTABLE).await.expect("exported");
-        other.import(part.items).await.expect("imported");
-        cursor = part.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
+    for items in exported(&store).await {
+        other.import(items).await.expect("imported");
     }
     assert_replayed(&other, &sent).await;
     store.close().await;
