@@ -106,21 +106,3 @@ fn run(case: &Case, harness: Arc<dyn Harness>) {
         .expect("a runtime can be built");
     runtime.block_on((case.run)(harness));
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn names_are_unique_and_rules_are_sentences() {
-        let cases = cases();
-        let names: BTreeSet<_> = cases.iter().map(|c| c.name).collect();
-        assert_eq!(names.len(), cases.len());
-        for c in &cases {
-            assert!(c.rule.ends_with('.') && c.rule.len() > 20, "{}: {:?}", c.name, c.rule);
-        }
-        assert!(HEAVY.iter().all(|h| names.contains(h)));
-    }
-}

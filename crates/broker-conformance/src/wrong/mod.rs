@@ -115,32 +115,3 @@ pub fn markdown() -> String {
     }
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn each_wrong_store_names_a_case_of_its_own() {
-        let cases: BTreeSet<_> = cases().iter().filter(|c| !c.is_heavy()).map(|c| c.name).collect();
-        let caught: BTreeSet<_> = WRONG_STORES.iter().map(|w| w.caught_by).collect();
-        assert_eq!(caught.len(), WRONG_STORES.len(), "two wrong stores name one case");
-        assert!(caught.is_subset(&cases), "{:?}", caught.difference(&cases));
-    }
-
-    #[test]
-    fn wrong_stores_page_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/WRONG_STORES.md");
-        let page = markdown();
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, &page).expect("docs/ is writable");
-        }
-        let stored = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            stored == page,
-            "docs/WRONG_STORES.md is stale: run UPDATE_DOCS=1 cargo test -p posthaste-broker-conformance wrong"
-        );
-    }
-}
