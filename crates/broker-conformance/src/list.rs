@@ -121,6 +121,7 @@ macro_rules! with_cases {
                 long_messages_are_cut_at_a_character = "A long message is cut to 2 KiB at a character.";
                 the_try_that_reaches_max_failures_is_the_last = "Only counted tries count against the largest number of failures, and the one that reaches it is the last.";
                 delays_follow_the_tries_that_ended_in_a_class = "The n-th delay follows the n-th try that ended in a class, and the last delay repeats.";
+                policies_are_kept_and_followed = "A task is tried again as its own policy says, those that a store knows without their text included.";
                 exponential_delays_stay_within_their_bound = "Exponential delays double up to their cap and are drawn with full jitter.";
                 a_longer_delay_asked_for_wins = "A delay that the target asked for wins if it is longer than the policy's.";
                 ambiguous_is_retried_or_held_by_policy = "An ambiguous try is tried again or held, as the policy says.";

@@ -54,8 +54,12 @@ fn limits() -> String {
         let _ = writeln!(lua, "local {name} = {n}");
     }
     let _ = writeln!(lua, "local SCHEMA = '{SCHEMA}'");
-    for (name, policy) in [("POLICY_DEFAULT", RetryPolicy::default()), ("POLICY_EMAIL", RetryPolicy::email())]
-    {
+    let presets = [
+        ("POLICY_DEFAULT", RetryPolicy::default()),
+        ("POLICY_EMAIL", RetryPolicy::email()),
+        ("POLICY_WEBHOOK", RetryPolicy::webhook()),
+    ];
+    for (name, policy) in presets {
         let text = serde_json::to_string(&policy).expect("plain data always serializes");
         let _ = writeln!(lua, "local {name} = [==[{text}]==]");
     }

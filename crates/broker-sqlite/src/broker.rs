@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use crate::checkpoint::Checkpoints;
 use crate::error::closed;
 use crate::live::Live;
+use crate::lookup::Lookups;
 use crate::open::Opened;
 use crate::read::Readers;
 use crate::row::prepare;
@@ -33,6 +34,7 @@ use crate::{OpenError, SqliteConfig};
 pub struct SqliteStore {
     inbox: Sender<Op>,
     readers: Arc<Readers>,
+    lookups: Arc<Lookups>,
     live: Arc<Live>,
     presets: Presets,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -60,6 +62,7 @@ impl SqliteStore {
         Ok(Arc::new(Self {
             inbox,
             readers: Readers::new(file),
+            lookups: Arc::default(),
             live,
             presets: Presets::new(),
             thread: Mutex::new(Some(thread)),
@@ -225,8 +228,7 @@ impl Broker for SqliteStore {
 #[async_trait]
 impl Records for SqliteStore {
     async fn get_record(&self, kind: RecordKind, name: &str) -> Result<Option<Record>, BrokerError> {
-        let name = name.to_owned();
-        self.readers.read(move |r| r.record(kind, &name)).await
+        self.lookups.record(&self.readers, kind, name).await
     }
 
     async fn put_record(

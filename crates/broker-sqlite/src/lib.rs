@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod ids;
 mod live;
+mod lookup;
 mod open;
 mod read;
 mod row;

@@ -18,7 +18,7 @@ use crate::engine::enqueue::{id_of_columns, row_of};
 use crate::engine::records::kind_code;
 use crate::engine::series::Point;
 use crate::engine::{Done, Fail};
-use crate::error::{closed, corrupt, map};
+use crate::error::{closed, map};
 use crate::row::{recipient_hash, run_flag};
 
 /// Reading connections at the most.
@@ -75,11 +75,7 @@ impl Readers {
             .map_err(Fail::Sql)
             .and_then(|tx| query(&Reader { db: &tx, presets: &self.presets }));
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
-        result.map_err(|fail| match fail {
-            Fail::Caller(e) => e,
-            Fail::Sql(e) => map(&e),
-            Fail::Corrupt(what) => corrupt(what),
-        })
+        result.map_err(BrokerError::from)
     }
 
     fn open(&self) -> rusqlite::Result<Connection> {

@@ -8,8 +8,7 @@ use posthaste_core::portable::Exported;
 use posthaste_core::task::stored::Presets;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::engine::Fail;
-use crate::error::{corrupt, map};
+use crate::error::map;
 use crate::open::FILE;
 use crate::read::Reader;
 use crate::schema;
@@ -57,11 +56,7 @@ impl Snapshot {
     /// [`BrokerError::BadCursor`], [`BrokerError::Corrupt`], [`BrokerError::Unavailable`].
     pub fn export(&self, cursor: Option<&str>, limit: usize) -> Result<Exported, BrokerError> {
         let reader = Reader { db: &self.db, presets: &self.presets };
-        reader.export(cursor, limit).map_err(|fail| match fail {
-            Fail::Caller(e) => e,
-            Fail::Sql(e) => map(&e),
-            Fail::Corrupt(what) => corrupt(what),
-        })
+        reader.export(cursor, limit).map_err(BrokerError::from)
     }
 
     /// How many tasks it holds.

@@ -187,7 +187,8 @@ impl CallbackHandler {
 
     async fn tell(&self, cx: &Context, url: &str, news: &News) -> Result<Outcome, Failure> {
         let News { event, at, data } = news;
-        self.http.guard().check_url(url).map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
+        let url = self.http.guard().check_url(url);
+        let url = url.map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
         let secrets = self.signing.secrets(now()).await.map_err(|e| store_error(&e))?;
         let body = webhook::body_of(event, data, *at);
         let headers = webhook::signed_headers(&secrets, &cx.task().lease.task.to_string(), &body);

@@ -118,11 +118,14 @@ pub enum Called {
 pub async fn note(
     records: &dyn Records,
     name: &str,
-    (mut endpoint, version): (Endpoint, u64),
+    (before, version): (&Endpoint, u64),
     called: Called,
     now: Timestamp,
 ) -> Result<bool, BrokerError> {
-    let before = endpoint.clone();
+    if called == Called::Well && before.failing_since.is_none() {
+        return Ok(false);
+    }
+    let mut endpoint = before.clone();
     let disable = |reason: &str| Some(Disabled { reason: reason.to_owned(), at: now });
     match (called, endpoint.failing_since) {
         (Called::Well, _) => endpoint.failing_since = None,
@@ -133,7 +136,7 @@ pub async fn note(
         }
         (Called::Badly, Some(_)) => {}
     }
-    if endpoint == before {
+    if endpoint == *before {
         return Ok(false);
     }
     match records.put_record(RecordKind::Endpoint, name, endpoint.body(), Expect::Version(version)).await {

@@ -159,7 +159,7 @@ impl HttpTaskHandler {
             .map_err(|e| permanent(format!("The payload is not a request: {e}.")))?;
         let method = task.method().ok_or_else(|| permanent("The method is not one that is sent.".into()))?;
         let own = task.header_map().map_err(permanent)?;
-        self.http.guard().check_url(&task.url).map_err(|e| permanent(e.to_string()))?;
+        let url = self.http.guard().check_url(&task.url).map_err(|e| permanent(e.to_string()))?;
         let lease = cx.task().lease;
         let body = task.body.as_ref().map(|b| b.get().as_bytes().to_vec()).unwrap_or_default();
         let secrets = self.signing.secrets(now()).await.map_err(|e| store_error(&e))?;
@@ -174,7 +174,7 @@ impl HttpTaskHandler {
         cx.mark().await.map_err(|e| mark_error(&e))?;
         let ask = Ask {
             method,
-            url: &task.url,
+            url,
             headers,
             body,
             within: webhook::within(cx),

@@ -1,5 +1,7 @@
 //! Outcomes: success, failure by class, counters, delays, ends.
 
+use std::time::Duration;
+
 use posthaste_core::broker::{SettleRequest, Settled, Settlement};
 use posthaste_core::limits::{MAX_ERROR_BYTES, MAX_RESULT_BYTES};
 use posthaste_core::{
@@ -157,6 +159,31 @@ pub(crate) async fn delays_follow_the_tries_that_ended_in_a_class(r: &mut Rig) {
         r.pass(secs(delay - 1)).await;
         assert_eq!(r.state(id).await, State::Retrying);
         r.pass(secs(2)).await;
+    }
+}
+
+pub(crate) async fn policies_are_kept_and_followed(r: &mut Rig) {
+    let policies = [
+        RetryPolicy::default(),
+        RetryPolicy::email(),
+        RetryPolicy::webhook(),
+        RetryPolicy::http(),
+        delays(&[77_000]),
+    ];
+    let mut ids = Vec::new();
+    for policy in policies.clone() {
+        ids.push(r.put(NewTask { policy, ..task() }).await);
+    }
+    let now = r.now().await;
+    let claimed = r.claim(policies.len()).await;
+    for (policy, id) in policies.into_iter().zip(ids) {
+        let c = claimed.iter().find(|c| c.lease.task == id).expect("each is claimed");
+        assert_eq!((&c.policy, &r.task(id).await.policy), (&policy, &policy));
+        r.fail(c, FailureClass::Transient).await;
+        let wait = r.task(id).await.due_at.since(now);
+        let most = policy.backoff.delay(0, 1.0);
+        let least = if matches!(policy.backoff, Backoff::Listed { .. }) { most } else { Duration::ZERO };
+        assert!(wait >= least && wait < most + secs(5), "{wait:?} after {policy:?}");
     }
 }
 

@@ -23,6 +23,7 @@ use posthaste_core::task::stored::Presets;
 use posthaste_core::{BrokerError, Event, FailureClass, State, TaskId, Timestamp};
 use rusqlite::Connection;
 
+use crate::error::{corrupt, map};
 use mem::Mem;
 
 /// Why an operation did not happen.
@@ -44,6 +45,16 @@ impl From<rusqlite::Error> for Fail {
 impl From<serde_json::Error> for Fail {
     fn from(e: serde_json::Error) -> Self {
         Self::Corrupt(e.to_string())
+    }
+}
+
+impl From<Fail> for BrokerError {
+    fn from(fail: Fail) -> Self {
+        match fail {
+            Fail::Caller(e) => e,
+            Fail::Sql(e) => map(&e),
+            Fail::Corrupt(what) => corrupt(what),
+        }
     }
 }
 

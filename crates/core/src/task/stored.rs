@@ -72,23 +72,28 @@ impl Ext {
 pub struct Presets {
     default: RetryPolicy,
     email: RetryPolicy,
+    webhook: RetryPolicy,
 }
 
 impl Presets {
     /// The code of a policy that is written out in [`Ext`].
     pub const WRITTEN: u8 = 2;
+    /// The highest code there is room for: records keep it in two bits.
+    pub const WEBHOOK: u8 = 3;
 
     /// Makes them.
     pub fn new() -> Self {
-        Self { default: RetryPolicy::default(), email: RetryPolicy::email() }
+        Self { default: RetryPolicy::default(), email: RetryPolicy::email(), webhook: RetryPolicy::webhook() }
     }
 
-    /// The code of a policy: 0 and 1 are presets, 2 is written out.
+    /// The code of a policy: 0, 1 and 3 are presets, 2 is written out.
     pub fn code(&self, p: &RetryPolicy) -> u8 {
         if *p == self.default {
             0
         } else if *p == self.email {
             1
+        } else if *p == self.webhook {
+            Self::WEBHOOK
         } else {
             Self::WRITTEN
         }
@@ -99,6 +104,7 @@ impl Presets {
         match code {
             0 => Some(self.default.clone()),
             1 => Some(self.email.clone()),
+            Self::WEBHOOK => Some(self.webhook.clone()),
             _ => ext.policy.clone(),
         }
     }
@@ -279,6 +285,18 @@ mod tests {
         let ext = Ext::parse(text.as_deref()).expect("reads");
         assert_eq!(presets.policy(Presets::WRITTEN, &ext), Some(task.policy));
         assert_eq!(ext.trace, task.trace);
+    }
+
+    #[test]
+    fn policies_that_have_a_code_need_no_text() {
+        let presets = Presets::new();
+        let known = [RetryPolicy::default(), RetryPolicy::email(), RetryPolicy::webhook()];
+        let codes = known.clone().map(|p| presets.code(&p));
+        // As stored: another would be read as another policy.
+        assert_eq!(codes, [0, 1, 3]);
+        for (policy, code) in known.into_iter().zip(codes) {
+            assert_eq!(presets.policy(code, &Ext::default()), Some(policy));
+        }
     }
 
     #[test]

@@ -89,13 +89,14 @@ impl Request {
 pub(crate) async fn post(http: &HttpClient, cx: &Context, request: Request) -> Result<Answer, Failure> {
     let Request { url, headers, body } = request;
     // Before the mark: what must not be called is known to have been sent nothing.
-    http.guard()
+    let url = http
+        .guard()
         .check_url(&url)
         .map_err(|e| Failure::new(FailureClass::Misconfigured, format!("The provider's URL: {e}")))?;
     cx.mark().await.map_err(|e| mark_error(&e))?;
     let ask = Ask {
         method: reqwest::Method::POST,
-        url: &url,
+        url,
         headers,
         body,
         within: webhook::within(cx),

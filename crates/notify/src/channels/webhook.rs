@@ -3,6 +3,7 @@
 //! Source: Standard Webhooks, "Considerations for webhook producers": only 2xx succeeds, redirects are failures, 410
 //! disables the endpoint, `Retry-After` is heeded.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use super::{Channel, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
 use crate::endpoint::{self, Called};
 use crate::net::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use crate::net::{Answer, Ask, EXCHANGE, HttpClient, NoAnswer, Read};
+use crate::net::{Allowed, Answer, Ask, Blocked, EXCHANGE, HttpClient, NoAnswer, Read};
 use crate::sign::{self, SigningSecret};
 use crate::signing::Signing;
 use crate::{Notification, net};
@@ -42,7 +43,15 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Endpoints that are remembered at once.
 const MAX_KNOWN: usize = 1_000;
 
-type Known = HashMap<String, (Instant, Arc<(endpoint::Endpoint, u64)>)>;
+type Known = HashMap<String, (Instant, Arc<Found>)>;
+
+/// An endpoint that was read, made ready to be called many times.
+struct Found {
+    endpoint: endpoint::Endpoint,
+    version: u64,
+    url: Result<Allowed, Blocked>,
+    secrets: Vec<SigningSecret>,
+}
 
 /// Webhooks.
 pub struct WebhookChannel {
@@ -157,20 +166,27 @@ impl Channel for WebhookChannel {
 
     async fn send(&self, message: &Notification, cx: &Context) -> Result<Receipt, Failure> {
         let to = message.to.as_str();
-        let at = now();
         let named = if to.contains("://") { None } else { Some(self.endpoint(to, cx).await?) };
-        let (url, secrets) = match &named {
-            Some(found) => (found.0.url.as_str(), found.0.secrets.active(at)),
-            None => (to, self.signing.secrets(at).await.map_err(|e| store_error(&e))?.to_vec()),
-        };
         // Before the mark: what must not be called is known to have been sent nothing.
-        self.http.guard().check_url(url).map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
+        let url = match &named {
+            Some(found) => found.url.clone(),
+            None => self.http.guard().check_url(to),
+        };
+        let url = url.map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
+        let own;
+        let secrets = match &named {
+            Some(found) => found.secrets.as_slice(),
+            None => {
+                own = self.signing.secrets(now()).await.map_err(|e| store_error(&e))?;
+                &own
+            }
+        };
         let task = cx.task();
         let event = message.event.as_deref().unwrap_or(DEFAULT_EVENT);
         let data = data_of(message);
         // The time of the event, the same at every attempt.
         let body = body_of(event, &data, task.created_at);
-        let headers = signed_headers(&secrets, &task.lease.task.to_string(), &body);
+        let headers = signed_headers(secrets, &task.lease.task.to_string(), &body);
         cx.mark().await.map_err(|e| mark_error(&e))?;
         let method = reqwest::Method::POST;
         let answer =
@@ -190,30 +206,37 @@ impl Channel for WebhookChannel {
             }
             Err(e) => (Called::Badly, Err(failure_without(&e))),
         };
-        if let Some(endpoint) = named {
-            self.note(to, endpoint, called).await;
+        if let Some(found) = named {
+            self.note(to, &found, called).await;
         }
         outcome
     }
 }
 
 impl WebhookChannel {
-    async fn endpoint(&self, name: &str, cx: &Context) -> Result<Arc<(endpoint::Endpoint, u64)>, Failure> {
+    async fn endpoint(&self, name: &str, cx: &Context) -> Result<Arc<Found>, Failure> {
         let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
         let found = match self.remembered(name) {
             Some(found) => found,
             None => {
                 let read = endpoint::find(self.records.as_ref(), name).await.map_err(|e| store_error(&e))?;
-                let found = Arc::new(read.ok_or_else(|| permanent(format!("There is no endpoint {name}.")))?);
+                let read = read.ok_or_else(|| permanent(format!("There is no endpoint {name}.")));
+                let (endpoint, version) = read?;
+                let found = Arc::new(Found {
+                    url: self.http.guard().check_url(&endpoint.url),
+                    secrets: endpoint.secrets.active(now()),
+                    endpoint,
+                    version,
+                });
                 self.remember(name, &found);
                 found
             }
         };
         let tenant = cx.task().tenant.as_ref().map(|t| t.as_str());
-        if found.0.tenant.is_some() && found.0.tenant.as_deref() != tenant {
+        if found.endpoint.tenant.is_some() && found.endpoint.tenant.as_deref() != tenant {
             return Err(permanent(format!("There is no endpoint {name}.")));
         }
-        match &found.0.disabled {
+        match &found.endpoint.disabled {
             Some(disabled) => Err(permanent(format!(
                 "The endpoint {name} is disabled ({}); enable it to send again.",
                 disabled.reason
@@ -222,12 +245,12 @@ impl WebhookChannel {
         }
     }
 
-    fn remembered(&self, name: &str) -> Option<Arc<(endpoint::Endpoint, u64)>> {
+    fn remembered(&self, name: &str) -> Option<Arc<Found>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(name).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, found)| Arc::clone(found))
     }
 
-    fn remember(&self, name: &str, found: &Arc<(endpoint::Endpoint, u64)>) {
+    fn remember(&self, name: &str, found: &Arc<Found>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_KNOWN {
             known.clear();
@@ -235,9 +258,10 @@ impl WebhookChannel {
         known.insert(name.to_owned(), (Instant::now(), Arc::clone(found)));
     }
 
-    async fn note(&self, name: &str, endpoint: Arc<(endpoint::Endpoint, u64)>, called: Called) {
-        let (before, version) = &*endpoint;
-        match endpoint::note(self.records.as_ref(), name, (before.clone(), *version), called, now()).await {
+    async fn note(&self, name: &str, found: &Found, called: Called) {
+        match endpoint::note(self.records.as_ref(), name, (&found.endpoint, found.version), called, now())
+            .await
+        {
             Ok(false) => return,
             Ok(true) => {}
             Err(e) => {
@@ -250,9 +274,9 @@ impl WebhookChannel {
 }
 
 /// What the message says: its data, or its texts.
-fn data_of(message: &Notification) -> Value {
+fn data_of(message: &Notification) -> Cow<'_, Value> {
     if let Some(data) = &message.data {
-        return data.clone();
+        return Cow::Borrowed(data);
     }
     let mut map = serde_json::Map::new();
     for (name, text) in [("subject", &message.subject), ("message", &message.message)] {
@@ -260,5 +284,5 @@ fn data_of(message: &Notification) -> Value {
             map.insert(name.to_owned(), Value::String(text.clone()));
         }
     }
-    Value::Object(map)
+    Cow::Owned(Value::Object(map))
 }

@@ -118,7 +118,7 @@ impl Guard {
     ///
     /// # Errors
     /// [`Blocked`].
-    pub fn check_url(&self, text: &str) -> Result<Url, Blocked> {
+    pub fn check_url(&self, text: &str) -> Result<Allowed, Blocked> {
         let url = read_url(text)?;
         match url.host() {
             Some(Host::Ipv4(ip)) => self.check_ip(ip.into())?,
@@ -126,7 +126,19 @@ impl Guard {
             Some(Host::Domain(_)) => {}
             None => return Err(Blocked::NoHost),
         }
-        Ok(url)
+        Ok(Allowed(url))
+    }
+}
+
+/// A URL that a [`Guard`] let through: only such a one can be called. The addresses of its name are looked at when it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed(pub(super) Url);
+
+impl std::ops::Deref for Allowed {
+    type Target = Url;
+
+    fn deref(&self) -> &Url {
+        &self.0
     }
 }
 

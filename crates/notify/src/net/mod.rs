@@ -13,9 +13,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls;
-use url::Url;
 
-pub use guard::{Blocked, Guard, Lookup, MAX_URL, read_url};
+pub use guard::{Allowed, Blocked, Guard, Lookup, MAX_URL, read_url};
 pub use ranges::forbidden;
 pub use reqwest::header;
 
@@ -34,11 +33,11 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// What is sent.
 #[derive(Debug)]
-pub struct Ask<'a> {
+pub struct Ask {
     /// The method.
     pub method: Method,
     /// Where to.
-    pub url: &'a str,
+    pub url: Allowed,
     /// Headers.
     pub headers: HeaderMap,
     /// The body.
@@ -148,10 +147,9 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`NoAnswer`].
-    pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, NoAnswer> {
-        let url: Url = self.guard.check_url(ask.url)?;
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, NoAnswer> {
         let deadline = Instant::now() + ask.within;
-        let request = self.client.request(ask.method, url).headers(ask.headers).body(ask.body);
+        let request = self.client.request(ask.method, ask.url.0).headers(ask.headers).body(ask.body);
         match timeout_at(deadline, request.send()).await {
             Ok(Ok(response)) => read(response, ask.read, deadline).await,
             Ok(Err(e)) => Err(no_answer(&e)),

@@ -70,7 +70,7 @@ async fn one(a: &Attachment, means: &Means, tenant: Option<&str>, most: usize) -
 }
 
 async fn fetch(url: &str, means: &Means, most: usize) -> Result<Vec<u8>, Failure> {
-    let ask = Ask {
+    let ask = |url| Ask {
         method: reqwest::Method::GET,
         url,
         headers: HeaderMap::new(),
@@ -78,7 +78,11 @@ async fn fetch(url: &str, means: &Means, most: usize) -> Result<Vec<u8>, Failure
         within: FETCH,
         read: Read::Whole(most),
     };
-    let answer = means.http.ask(ask).await.map_err(|e| {
+    let answer = match means.http.guard().check_url(url) {
+        Ok(url) => means.http.ask(ask(url)).await,
+        Err(e) => Err(e.into()),
+    };
+    let answer = answer.map_err(|e| {
         let failure = webhook::failure_without(&e);
         // Fetching sends nobody anything: what was lost may be asked for again. And a host of files that cannot be
         // reached says nothing about the mail server, whose breaker must not open for it.

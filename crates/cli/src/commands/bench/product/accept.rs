@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use posthaste::State;
@@ -17,6 +18,8 @@ use crate::commands::bench::server::CONNECTIONS;
 
 /// Requests under way at once in a run of batches.
 const BATCHES_AT_ONCE: usize = 4;
+/// Batches until the first recipients come again.
+const MAILING: usize = 100;
 
 /// `POST /v1/notifications` with everything, and `POST /notify/`, in turns on one server whose queue is paused.
 pub(super) async fn notifications(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
@@ -98,15 +101,21 @@ pub(super) async fn batches(dir: &Path, sizes: &Sizes) -> anyhow::Result<Vec<Row
 async fn batch_row(store: &str, dir: &Path, redis: Option<&str>, sizes: &Sizes) -> anyhow::Result<Row> {
     let up = Up::start(dir, redis, Vec::new())?;
     up.pause().await?;
-    let items: Vec<String> = (0..1_000)
-        .map(|n| format!(r#"{{"to":"user{n}@example.com","subject":"Hello","message":"Your order {n} is on its way."}}"#))
-        .collect();
-    let body = format!("{{\"notifications\":[{}]}}", items.join(","));
     let addr = up.addr();
-    let bytes = load::json_request(addr, "POST /v1/notifications/batch", KEY, "", &body).into_bytes();
+    let request = |people: std::ops::Range<usize>| {
+        let items: Vec<String> = people
+            .map(|n| format!(r#"{{"to":"user{n}@example.com","subject":"Hello","message":"Your order {n} is on its way."}}"#))
+            .collect();
+        let body = format!("{{\"notifications\":[{}]}}", items.join(","));
+        load::json_request(addr, "POST /v1/notifications/batch", KEY, "", &body).into_bytes()
+    };
+    // As a mailing goes out: each batch to others, who hear again when all have heard.
+    let requests: Vec<Vec<u8>> = (0..MAILING).map(|i| request(i * 1_000..(i + 1) * 1_000)).collect();
+    let next = AtomicUsize::new(0);
+    let one = move |_, _| requests[next.fetch_add(1, Ordering::Relaxed) % MAILING].clone();
     let load = Load { addr, connections: BATCHES_AT_ONCE, time: sizes.batch_time, max: 1_000 };
     let start = Instant::now();
-    let answers = load::run_with(load, Arc::new(move |_, _| bytes.clone()), "batch_id").await;
+    let answers = load::run_with(load, Arc::new(one), "batch_id").await;
     let elapsed: Duration = start.elapsed();
     let accepted = answers.ids.len() as u64 * 1_000;
     let stored = up.count(|s| s == State::Queued).await?;
