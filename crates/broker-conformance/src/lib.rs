@@ -48,7 +48,7 @@ impl Case {
 }
 
 /// Cases that move a million tasks.
-const HEAVY: &[&str] = &["tick::a_million_due_at_once_becomes_ready_in_bounded_steps"];
+pub const HEAVY: &[&str] = &["tick::a_million_due_at_once_becomes_ready_in_bounded_steps"];
 
 /// Cases that [`check_every_case`] runs at the same moment; most of a case is waiting for answers.
 const CASES_AT_ONCE: usize = 4;

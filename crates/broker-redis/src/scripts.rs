@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use posthaste_core::RecordKind;
 use posthaste_core::limits::{
     BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, DEFAULT_THROTTLE, IDEMPOTENCY_KEPT, LEASE,
     LOW_PRIORITY_TURN, MAX_ATTEMPTS_KEPT, MAX_LANES, MAX_NAMES, MAX_RESCUES, MAX_SCHEDULE_AHEAD,
     MAX_THROTTLE, MISCONFIGURED_PROBE, RECIPIENT_INDEXED, SERIES_KEPT, STORE_GAP, TICK_BATCH, WORKER_KEPT,
 };
-use posthaste_core::{RecordKind, RetryPolicy};
 
 use crate::link::{Oom, Script};
 use crate::pack::RECIPIENT_HASH;
+use crate::record::presets;
 use crate::records::kind_code;
 use crate::store::SCHEMA;
 
@@ -54,14 +55,10 @@ fn limits() -> String {
         let _ = writeln!(lua, "local {name} = {n}");
     }
     let _ = writeln!(lua, "local SCHEMA = '{SCHEMA}'");
-    let presets = [
-        ("POLICY_DEFAULT", RetryPolicy::default()),
-        ("POLICY_EMAIL", RetryPolicy::email()),
-        ("POLICY_WEBHOOK", RetryPolicy::webhook()),
-    ];
-    for (name, policy) in presets {
-        let text = serde_json::to_string(&policy).expect("plain data always serializes");
-        let _ = writeln!(lua, "local {name} = [==[{text}]==]");
+    let _ = writeln!(lua, "local POLICIES = {{}}");
+    for (code, policy) in presets().iter() {
+        let text = serde_json::to_string(policy).expect("plain data always serializes");
+        let _ = writeln!(lua, "POLICIES[{code}] = [==[{text}]==]");
     }
     lua
 }

@@ -25,7 +25,6 @@ use crate::checkpoint::Checkpoints;
 use crate::engine::mem::{Mem, Run};
 use crate::engine::tick::Sweep;
 use crate::engine::{Done, Effects, Fail, Tx};
-use crate::error::{corrupt, map};
 use crate::live::Live;
 use crate::row::Prepared;
 
@@ -206,7 +205,7 @@ impl Writer {
                 self.checkpoints.after_commit(&self.db);
             }
             Some(fail) => {
-                let error = self.roll_back(&fail);
+                let error = self.roll_back(fail);
                 for f in finishes {
                     f(Err(&error));
                 }
@@ -233,12 +232,8 @@ impl Writer {
         Ok(())
     }
 
-    fn roll_back(&mut self, fail: &Fail) -> BrokerError {
-        let error = match fail {
-            Fail::Caller(e) => e.clone(),
-            Fail::Sql(e) => map(e),
-            Fail::Corrupt(what) => corrupt(what.clone()),
-        };
+    fn roll_back(&mut self, fail: Fail) -> BrokerError {
+        let error = BrokerError::from(fail);
         tracing::error!(%error, "a transaction failed; nothing of it was stored");
         if !self.db.is_autocommit() {
             // SQLite may have rolled back by itself; then there is nothing left to undo.

@@ -47,18 +47,12 @@ pub(crate) async fn serve(
             }
             // The first mark wakes this task at once; handlers that can run come to theirs before it goes on.
             tokio::task::yield_now().await;
-            while fresh.len() < MAX_SETTLE
-                && let Ok(request) = requests.try_recv()
-            {
-                fresh.push(request);
-            }
-        } else {
-            // What waits for the store to come back is asked together with what came meanwhile.
-            while batch.len() + fresh.len() < MAX_SETTLE
-                && let Ok(request) = requests.try_recv()
-            {
-                fresh.push(request);
-            }
+        }
+        // What waits for the store to come back is asked together with what came meanwhile, too.
+        while batch.len() + fresh.len() < MAX_SETTLE
+            && let Ok(request) = requests.try_recv()
+        {
+            fresh.push(request);
         }
         let now = Instant::now();
         batch.extend(fresh.drain(..).map(|r| (r, now)));

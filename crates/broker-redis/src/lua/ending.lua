@@ -15,7 +15,7 @@ local function load_ending()
     if code == 2 then return cjson.decode(r.ext).policy end
     local p = policies[code]
     if not p then
-      p = cjson.decode(code == 0 and POLICY_DEFAULT or code == 3 and POLICY_WEBHOOK or POLICY_EMAIL)
+      p = cjson.decode(POLICIES[code])
       policies[code] = p
     end
     return p

@@ -67,46 +67,33 @@ impl Ext {
     }
 }
 
-/// The policies that need no text, made once.
+/// The policies that need no text, made once, each with its code.
 #[derive(Debug)]
-pub struct Presets {
-    default: RetryPolicy,
-    email: RetryPolicy,
-    webhook: RetryPolicy,
-}
+pub struct Presets([(u8, RetryPolicy); 3]);
 
 impl Presets {
     /// The code of a policy that is written out in [`Ext`].
     pub const WRITTEN: u8 = 2;
-    /// The highest code there is room for: records keep it in two bits.
-    pub const WEBHOOK: u8 = 3;
 
-    /// Makes them.
+    /// Makes them. Records keep the code in two bits: there is room for no more.
     pub fn new() -> Self {
-        Self { default: RetryPolicy::default(), email: RetryPolicy::email(), webhook: RetryPolicy::webhook() }
+        Self([(0, RetryPolicy::default()), (1, RetryPolicy::email()), (3, RetryPolicy::webhook())])
     }
 
-    /// The code of a policy: 0, 1 and 3 are presets, 2 is written out.
+    /// Each with its code.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, &RetryPolicy)> {
+        self.0.iter().map(|(code, policy)| (*code, policy))
+    }
+
+    /// The code of a policy, [`Presets::WRITTEN`] if it is no preset.
     pub fn code(&self, p: &RetryPolicy) -> u8 {
-        if *p == self.default {
-            0
-        } else if *p == self.email {
-            1
-        } else if *p == self.webhook {
-            Self::WEBHOOK
-        } else {
-            Self::WRITTEN
-        }
+        self.iter().find(|(_, policy)| *policy == p).map_or(Self::WRITTEN, |(code, _)| code)
     }
 
     /// The policy of a code; `None` when it should be written out and is not.
     pub fn policy(&self, code: u8, ext: &Ext) -> Option<RetryPolicy> {
-        match code {
-            0 => Some(self.default.clone()),
-            1 => Some(self.email.clone()),
-            Self::WEBHOOK => Some(self.webhook.clone()),
-            _ => ext.policy.clone(),
-        }
+        let preset = self.iter().find(|(c, _)| *c == code).map(|(_, policy)| policy);
+        preset.or(ext.policy.as_ref()).cloned()
     }
 }
 
