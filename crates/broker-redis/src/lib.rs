@@ -22,6 +22,7 @@ mod place;
 mod portable;
 mod pump;
 mod reads;
+mod recipients;
 mod record;
 mod records;
 mod replicas;

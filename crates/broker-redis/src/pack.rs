@@ -12,15 +12,13 @@ use crate::gate::{Ids, Waiting};
 use crate::keys::Key;
 use crate::link::Call;
 use crate::names::Route;
+use crate::recipients;
 use crate::record::{has, is, presets};
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
 
 /// Largest payload that is kept inside its record.
 pub(crate) const INLINE: usize = 4096;
-/// Digits of a recipient's hash: 48 bits, so that two recipients of a shard hardly ever share one. Those that do are told
-/// apart by their text.
-pub(crate) const RECIPIENT_HASH: usize = 12;
 /// Random bits of a minted key.
 const REST: u64 = (1 << 34) - 1;
 
@@ -52,7 +50,7 @@ impl Inner {
         } else {
             call.arg("");
         }
-        call.arg(recipients(group));
+        call.arg(recipients::of(group.iter().flat_map(|w| &w.tasks)));
         call.int(group.len() as i64);
         let mut blob = Vec::new();
         let mut next = routes.iter();
@@ -148,29 +146,6 @@ fn plain(t: &NewTask, batch: Option<BatchId>) -> bool {
         && t.unique.is_none()
         && t.batch == batch
         && t.payload.len() <= INLINE
-}
-
-/// Whom each task is for, by [`recipient_hash`]; nothing at all where no task says.
-fn recipients(group: &[Waiting]) -> Vec<u8> {
-    let tasks = || group.iter().flat_map(|w| &w.tasks);
-    if tasks().all(|t| t.recipient.is_none()) {
-        return Vec::new();
-    }
-    let mut b = Vec::new();
-    for t in tasks() {
-        match &t.recipient {
-            Some(r) => b.extend_from_slice(&recipient_hash(r)),
-            None => b.extend_from_slice(&[b'-'; RECIPIENT_HASH]),
-        }
-    }
-    b
-}
-
-/// The name under which a recipient's tasks are found: the first digits of its SHA-1, as the scripts make it. An address
-/// itself stands in no key's name.
-pub(crate) fn recipient_hash(recipient: &str) -> [u8; RECIPIENT_HASH] {
-    let digits = sha1_smol::Sha1::from(recipient).digest().to_string();
-    *digits.as_bytes().first_chunk().expect("a SHA-1 has forty digits")
 }
 
 pub(crate) fn put_u24(b: &mut Vec<u8>, n: u32) {

@@ -17,7 +17,7 @@ use redis::Value;
 use crate::keys::Key;
 use crate::link::{Oom, Script, crc16};
 use crate::names::{Names, Route};
-use crate::pack::RECIPIENT_HASH;
+use crate::recipients::RECIPIENTS;
 use crate::record::{Record, Run, Seen, corrupt};
 use crate::reply;
 use crate::shards::Shards;
@@ -33,17 +33,11 @@ struct Scripts {
 }
 
 static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
-    let limits = format!("local RECIPIENT_HASH = {RECIPIENT_HASH}\n");
-    let with = |name, text| {
-        Script::with(
-            name,
-            Oom::Reads,
-            &[&limits, include_str!("lua/reader.lua"), include_str!("lua/read_task.lua"), text],
-        )
-    };
+    let (reader, task) = (include_str!("lua/reader.lua"), include_str!("lua/read_task.lua"));
+    let with = |name, parts: &[&str]| Script::with(name, Oom::Reads, &[&[reader, task], parts].concat());
     Scripts {
-        get: with("read_get", include_str!("lua/read_get.lua")),
-        list: with("read_list", include_str!("lua/read_list.lua")),
+        get: with("read_get", &[include_str!("lua/read_get.lua")]),
+        list: with("read_list", &[RECIPIENTS.as_str(), include_str!("lua/read_list.lua")]),
     }
 });
 

@@ -7,11 +7,11 @@ use posthaste_core::RecordKind;
 use posthaste_core::limits::{
     BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, DEFAULT_THROTTLE, IDEMPOTENCY_KEPT, LEASE,
     LOW_PRIORITY_TURN, MAX_ATTEMPTS_KEPT, MAX_LANES, MAX_NAMES, MAX_RESCUES, MAX_SCHEDULE_AHEAD,
-    MAX_THROTTLE, MISCONFIGURED_PROBE, RECIPIENT_INDEXED, SERIES_KEPT, STORE_GAP, TICK_BATCH, WORKER_KEPT,
+    MAX_THROTTLE, MISCONFIGURED_PROBE, SERIES_KEPT, STORE_GAP, TICK_BATCH, WORKER_KEPT,
 };
 
 use crate::link::{Oom, Script};
-use crate::pack::RECIPIENT_HASH;
+use crate::recipients::RECIPIENTS;
 use crate::record::presets;
 use crate::records::kind_code;
 use crate::store::SCHEMA;
@@ -42,8 +42,6 @@ fn limits() -> String {
         ("MAX_QUEUES", MAX_NAMES),
         ("MAX_LANES", MAX_LANES),
         ("TICK_BATCH", TICK_BATCH),
-        ("RECIPIENT_HASH", RECIPIENT_HASH),
-        ("RECIPIENT_INDEXED", RECIPIENT_INDEXED),
         ("MAX_REPLY", MAX_REPLY),
         ("HELD_MESSAGE", usize::from(kind_code(RecordKind::SandboxMessage))),
     ];
@@ -88,6 +86,7 @@ impl Scripts {
         let prelude = include_str!("lua/prelude.lua");
         let books = include_str!("lua/books.lua");
         let record = include_str!("lua/record.lua");
+        let recipients = RECIPIENTS.as_str();
         let lanes = include_str!("lua/lanes.lua");
         let ending = include_str!("lua/ending.lua");
         let claim = include_str!("lua/claim.lua");
@@ -100,7 +99,11 @@ impl Scripts {
         Self {
             init: Script::with("init", Oom::Refuse, &[include_str!("lua/init.lua")]),
             intern: with("intern", Oom::Refuse, &[names, include_str!("lua/intern.lua")]),
-            enqueue: with("enqueue", Oom::Refuse, &[books, record, include_str!("lua/enqueue.lua")]),
+            enqueue: with(
+                "enqueue",
+                Oom::Refuse,
+                &[books, record, recipients, include_str!("lua/enqueue.lua")],
+            ),
             reserve: with("reserve", Oom::Refuse, &[include_str!("lua/reserve.lua")]),
             // All is stored by then: saying otherwise would have it stored again.
             complete: with("complete", Oom::Allow, &[include_str!("lua/reserve.lua")]),
@@ -113,17 +116,17 @@ impl Scripts {
             people: with(
                 "people",
                 Oom::Allow,
-                &[books, record, lanes, ending, include_str!("lua/people.lua")],
+                &[books, record, recipients, lanes, ending, include_str!("lua/people.lua")],
             ),
             import: with(
                 "import",
                 Oom::Refuse,
-                &[books, record, lanes, names, include_str!("lua/import.lua")],
+                &[books, record, recipients, lanes, names, include_str!("lua/import.lua")],
             ),
             tick: with(
                 "tick",
                 Oom::Allow,
-                &[books, record, lanes, ending, claim, include_str!("lua/tick.lua")],
+                &[books, record, recipients, lanes, ending, claim, include_str!("lua/tick.lua")],
             ),
             share: with("share", Oom::Allow, &[books, lanes, include_str!("lua/share.lua")]),
             steer: with("steer", Oom::Allow, &[books, lanes, names, include_str!("lua/steer.lua")]),

@@ -1,7 +1,7 @@
 -- Stores tasks of several requests; each request all or none, and none fails its neighbours.
 -- KEYS: P m. ARGV: clock; not after (store ms; '' is whenever); number of routes, then of each its number and text; number of groups, then of each
 -- `route3 prio1 queue3 lane3 target3`; the last six bytes of a key for each task; its group2 for each task ('' if each
--- request has one); whom each is for, as the hash of its recipient or dashes ('' if none says); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
+-- request has one); whom each is for, as the hash of its recipient or zeros ('' if none says); number of requests, then of each a header `tasks2 flags1 group2`, with flag 2 its idempotency key and
 -- fingerprint, with flag 4 storing what is absent, with flag 8 for good, with flag 16 the batch of all its tasks; then its tasks:
 -- records, stored as they come, or (flag 1, see src/pack.rs) a byte that says whether there is more to one, and what there is.
 -- Returns the first six bytes of the minted keys, then one text per request: `P` all stored, plain; `L` or `R` (replayed)
@@ -56,11 +56,13 @@ local nt, na = 0, 0
 -- Tasks looked at so far.
 local seq = 0
 -- What only few requests need, defined when the first does.
-local refused, replay, add_special, told, remember, note_recipient, join_batch
+local refused, replay, add_special, told, remember, join_batch, pass_over
 -- What this call stores already, for requests in it that ask whether it exists.
 local fresh
--- Scores and keys of what the request stored, where all its tasks are of one batch.
-local members
+-- The batch of all tasks of a request, if they are of one, and the keys that it stored.
+local batch, members
+-- Of which tasks the recipients are not noted: the first and how many, in turn.
+local passed = {}
 
 local function specials()
   if fresh then return end
@@ -175,10 +177,13 @@ local function specials()
       if ends > 0 then call('ZADD', P .. 'uz', ends, s.unique) end
       fresh_unique[s.unique] = key
     end
-    if s.batch ~= '' then call('ZADD', P .. 'b:' .. s.batch, born_text, key) end
-    if members then join_batch(key) end
+    if s.batch ~= '' then join_batch(s.batch, key, given) end
+    if batch then join_batch(batch, key, given) end
     fresh[key] = state
-    if recipients ~= '' then note_recipient(key) end
+    if given and recipients ~= '' then
+      local hash = sub(recipients, RECIPIENT_HASH * (seq - 1) + 1, RECIPIENT_HASH * seq)
+      if hash ~= NOBODY then enter_apart(set_of(hash), born_text, key) end
+    end
     if state == QUEUED then
       g.queued = g.queued + 1
       g.entries[g.queued] = key
@@ -208,22 +213,68 @@ local function specials()
   end
 end
 
-function join_batch(key)
-  local n = #members
-  members[n + 1], members[n + 2] = born_text, key
+-- A key that was made here tells when, and so a list is in order; what brings its key stands by its time.
+function join_batch(name, key, given)
+  if given then
+    call('ZADD', P .. 'b:' .. name, born_text, key)
+  elseif members then
+    members[#members + 1] = key
+  else
+    call('RPUSH', P .. 'bl:' .. name, key)
+  end
 end
 
--- Enters the task looked at into its recipient's index. Beyond its bound the oldest leave it, which is remembered: lists
--- look for them among all. One task in sixteen, by the random end of its key, looks at the bound: each look is a call.
-function note_recipient(key)
-  local hash = sub(recipients, RECIPIENT_HASH * (seq - 1) + 1, RECIPIENT_HASH * seq)
-  if byte(hash) == 45 then return end
-  local index = P .. 'to:' .. hash
-  call('ZADD', index, born_text, key)
-  if (#key ~= 12 or byte(key, 12) < 16) and call('ZCARD', index) > RECIPIENT_INDEXED then
-    call('ZREMRANGEBYRANK', index, 0, -RECIPIENT_INDEXED - 1)
-    call('ZADD', P .. 'toc', now, hash)
+-- Of the next `n` tasks, none is found by its recipient from here on: they are not stored, or elsewhere.
+function pass_over(first, n)
+  local k = #passed
+  passed[k + 1], passed[k + 2] = first, n
+end
+
+-- Moves what the log holds to buckets by hash, several entries by one call.
+local function sort_recipients()
+  local log, pos, parts = call('GET', P .. 'tn'), 1, {}
+  while pos < #log do
+    local n, high = unp('>I2c6', log, pos)
+    local low = pos + 8
+    local first = low + 6 * n
+    for i = 0, n - 1 do
+      local hash = sub(log, first + RECIPIENT_HASH * i, first + RECIPIENT_HASH * (i + 1) - 1)
+      if hash ~= NOBODY then
+        local bucket = bucket_of(hash)
+        local part = parts[bucket]
+        if not part then
+          part = {}
+          parts[bucket] = part
+        end
+        part[#part + 1] = hash .. high .. sub(log, low + 6 * i, low + 6 * i + 5)
+      end
+    end
+    pos = first + RECIPIENT_HASH * n
   end
+  for bucket, part in pairs(parts) do
+    if call('APPEND', bucket, concat(part)) > ENTRY * RECIPIENT_BUCKET then
+      -- Of one recipient there are millions: the older half leaves, and is looked for among all.
+      call('SET', bucket, call('GETRANGE', bucket, ENTRY * floor(RECIPIENT_BUCKET / 2), -1))
+      call('ZADD', P .. 'toc', now, bucket)
+    end
+  end
+  call('DEL', P .. 'tn')
+end
+
+-- Notes for whom the tasks of this call are. A place of its own for each would cost more than all else of a batch: they are
+-- written as they came, and sorted a few thousand at a time.
+local function note_recipients()
+  local text, pos, left = {}, 1, seq
+  for i = 1, #passed, 2 do
+    local first, n = passed[i], passed[i + 1]
+    text[i], text[i + 1] = sub(recipients, pos, RECIPIENT_HASH * (first - 1)), string.rep(NOBODY, n)
+    pos = RECIPIENT_HASH * (first + n - 1) + 1
+    left = left - n
+  end
+  if left == 0 then return end
+  text[#text + 1] = pos == 1 and recipients or sub(recipients, pos)
+  local length = call('APPEND', P .. 'tn', pack('>I2', seq) .. high .. lows .. concat(text))
+  if length >= RECIPIENT_LOG then sort_recipients() end
 end
 
 -- The group of the task looked at, where its request has none for all.
@@ -240,8 +291,7 @@ local function put(g, key, rec)
   local n = g.queued + 1
   g.queued = n
   g.entries[n] = key
-  if recipients ~= '' then note_recipient(key) end
-  if members then join_batch(key) end
+  if members then members[#members + 1] = key end
   if watched then event(key, g.route, QUEUED, 0, 1) end
 end
 
@@ -249,6 +299,7 @@ local function serve(first, n, flags, group, idem, fingerprint)
   specials()
   local no = idem and replay(idem, fingerprint) or flags % 2 == 1 and flags < 4 and refused(first, n)
   if no then
+    pass_over(seq + 1, n)
     seq = seq + n
     return no
   end
@@ -258,7 +309,9 @@ local function serve(first, n, flags, group, idem, fingerprint)
     local a, g = ARGV[i], groups[group] or its_group()
     local key = high .. sub(lows, 6 * seq - 5, 6 * seq)
     if flags % 2 == 1 and byte(a) == 1 then
+      local before = na
       out[#out + 1] = add_special(g, a, key, flags >= 4, flags >= 8)
+      if na == before or all[na] ~= key then pass_over(seq, 1) end
     else
       put(g, key, flags % 2 == 1 and sub(a, 2) or a)
       fresh[key] = QUEUED
@@ -275,8 +328,7 @@ for i = 1, nrequests do
   local n1, n2, flags, g1, g2 = byte(ARGV[arg], 1, 5)
   local n, group = n1 * 256 + n2, g1 * 256 + g2
   arg = arg + 1
-  local batch
-  members = nil
+  batch, members = nil, nil
   if flags >= 16 then
     flags, batch, members = flags - 16, ARGV[arg], {}
     arg = arg + 1
@@ -296,12 +348,13 @@ for i = 1, nrequests do
     end
     replies[i + 1] = serve(arg, n, flags, group, idem, fingerprint)
   end
-  if batch then bulk('ZADD', P .. 'b:' .. batch, members) end
+  if batch then bulk('RPUSH', P .. 'bl:' .. batch, members) end
   arg = arg + n
 end
 
 bulk('HSET', P .. 't', t)
 bulk('RPUSH', P .. 'all', all)
+if recipients ~= '' then note_recipients() end
 for i = 1, ngroups do
   local g = groups[i]
   if g.queued > 0 then

@@ -29,13 +29,7 @@ function import.T()
   if result ~= '' then call('SET', P .. 'o:' .. key, result) end
   call('ZADD', P .. 'old', created, key)
   if batch ~= '' then call('ZADD', P .. 'b:' .. batch, created, key) end
-  if hash ~= '' then
-    call('ZADD', P .. 'to:' .. hash, created, key)
-    if call('ZCARD', P .. 'to:' .. hash) > RECIPIENT_INDEXED then
-      call('ZREMRANGEBYRANK', P .. 'to:' .. hash, 0, -RECIPIENT_INDEXED - 1)
-      call('ZADD', P .. 'toc', now, hash)
-    end
-  end
+  if hash ~= '' then enter_apart(set_of(hash), created, key) end
   count(queue, nil, state, 1)
   if band(flags, 2) > 0 then count(queue, nil, 'h', 1) end
   if state >= SUCCEEDED then

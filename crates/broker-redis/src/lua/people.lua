@@ -64,6 +64,23 @@ local function retry(key)
   return 'G' .. r.gen
 end
 
+-- Wipes out for whom a task was, where that would stay until all that is as old has gone.
+local function unsay(recipient, key)
+  local hash = hash_of(recipient)
+  local keys, places = logged(hash)
+  for i = 1, #keys do
+    if keys[i] == key then call('SETRANGE', P .. 'tn', places[i], NOBODY) end
+  end
+  local bucket = bucket_of(hash)
+  local i = #key == 12 and older_entries(bucket, minted_at(key)) or -1
+  while i >= 0 do
+    local e = call('GETRANGE', bucket, ENTRY * i, ENTRY * (i + 1) - 1)
+    if #e < ENTRY or minted_at(sub(e, RECIPIENT_HASH + 1)) > minted_at(key) then return end
+    if e == hash .. key then call('SETRANGE', bucket, ENTRY * i, NOBODY) end
+    i = i + 1
+  end
+end
+
 local function erase(key)
   if call('HEXISTS', P .. 'run', key) == 1 then return 'R' end
   local rec = call('HGET', P .. 't', key)
@@ -89,6 +106,7 @@ local function erase(key)
     end
   end
   forget({key}, {rec}, {[key] = state})
+  if ext.recipient then unsay(ext.recipient, key) end
   return 'D'
 end
 

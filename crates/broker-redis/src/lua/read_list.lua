@@ -8,9 +8,14 @@ local C, CK = tonumber(ARGV[2]), ARGV[3]
 local limit, most, states = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local kind, queue, batch, bodies = ARGV[7], ARGV[8], ARGV[9], ARGV[10] == '1'
 local recipient, tenant, class = ARGV[11], ARGV[12], ARGV[13]
-local index = recipient ~= '' and P .. 'to:' .. sub(redis.sha1hex(recipient), 1, RECIPIENT_HASH)
+local index, set
+if recipient ~= '' then index, set = hash_of(recipient) end
 -- What has left the index is looked for among all, once the index has been read to its end.
-local deeper = index and call('ZSCORE', P .. 'toc', sub(index, -RECIPIENT_HASH))
+local deeper = index and (call('ZSCORE', P .. 'toc', set) or call('ZSCORE', P .. 'toc', bucket_of(index)))
+-- Entries of a bucket that are read at once, and how often a call does so: some milliseconds.
+local WINDOW, windows = 1024, 64
+-- Down to where a bucket was read, if not to its end.
+local edge_c, edge_k
 -- More running tasks than this are not sorted here, but looked for among all.
 local MOST_RUNNING = 2000
 
@@ -78,11 +83,53 @@ end
 -- When a key was last given by a caller, if ever one was.
 local given = tonumber(call('HGET', P .. 'm', 'given') or nil)
 
-local function from_all(want)
-  local key = P .. 'all'
-  local mixed = given or -1
+local function from_list(key, want, mixed)
   take(call('LLEN', key), want, mixed, function(a, b) return call('LRANGE', key, a, b), 1, of_all end)
+end
+
+local function from_all(want)
+  from_list(P .. 'all', want, given or -1)
   from_zset(P .. 'old', want)
+end
+
+-- Adds keys, newest first, from the cursor on, until there are `want`. Returns how many are still wanted.
+local function add(keys, want)
+  for i = #keys, 1, -1 do
+    if want <= 0 then break end
+    local k = keys[i]
+    local c = minted_at(k)
+    if beyond(c, k) then
+      n = n + 1
+      cs[n], ks[n] = c, k
+      want = want - 1
+    end
+  end
+  return want
+end
+
+-- What a recipient has in the log, in his bucket, and in a set of his own.
+local function from_index(want)
+  from_zset(set, want)
+  local bucket = bucket_of(index)
+  want = add(logged(index), want)
+  local top = C and older_entries(bucket, C + 1) or floor(call('STRLEN', bucket) / ENTRY)
+  edge_c, edge_k = nil, nil
+  while want > 0 and top > 0 do
+    if windows == 0 then
+      local k = call('GETRANGE', bucket, ENTRY * top + RECIPIENT_HASH, ENTRY * (top + 1) - 1)
+      edge_c, edge_k = minted_at(k), k
+      return
+    end
+    windows = windows - 1
+    local bottom = max(0, top - WINDOW)
+    local part, keys = call('GETRANGE', bucket, ENTRY * bottom, ENTRY * top - 1), {}
+    local at = string.find(part, index, 1, true)
+    while at do
+      if at % ENTRY == 1 then keys[#keys + 1] = sub(part, at + RECIPIENT_HASH, at + ENTRY - 1) end
+      at = string.find(part, index, at + 1, true)
+    end
+    want, top = add(keys, want), bottom
+  end
 end
 
 -- When a task was created that is found by its key alone.
@@ -117,8 +164,9 @@ local ended = batch == '' and not index and states > 0 and states % 32 == 0
 
 local function candidates(want)
   if index then
-    from_zset(index, want)
+    from_index(want)
   elseif batch ~= '' then
+    from_list(P .. 'bl:' .. batch, want, -1)
     from_zset(P .. 'b:' .. batch, want)
   elseif leases then
     from_leases(want)
@@ -213,10 +261,15 @@ repeat
   cs, ks, n = {}, {}, 0
   candidates(count + 1)
   sort()
+  -- What is older than where the bucket was read to waits until it has been read further.
+  while edge_c and n > 0 and (cs[n] < edge_c or cs[n] == edge_c and less(ks[n], edge_k)) do n = n - 1 end
   local last = look(count)
   if last then
     C, CK = cs[last], ks[last]
     count = min(count * 2, most - looked)
+  elseif edge_c then
+    C, CK = edge_c, edge_k
+    break
   elseif deeper then
     if n > 0 then C, CK = cs[n], ks[n] end
     index, deeper = nil, nil

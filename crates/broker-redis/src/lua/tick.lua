@@ -3,6 +3,8 @@
 -- for the jitter of lost leases.
 -- Returns {due, rescued, expired, pruned, ms until something is due or -1, 1 if work became claimable}.
 load_ending()
+-- A sweep looks at so many, and so in a minute at all: each look at one with nothing to remove is a small read.
+local BUCKETS_AT_ONCE = 8
 local limit = tonumber(ARGV[2])
 local ticked = tonumber(call('HGET', P .. 'm', 'tick'))
 local last = ticked or now
@@ -259,6 +261,43 @@ local function sweep_keys()
 end
 pruned = pruned + sweep_keys()
 
+-- When the task of an entry of `all` was made.
+local function listed_at(e)
+  if #e > 16 then return unp('>I6', e, #e - 5) end
+  return minted_at(e)
+end
+
+-- Buckets lose what is older than the list of all tasks: what lives of it is found in its recipient's own set.
+local function move_recipient(key, rec, made)
+  local ext = rd(rec, key).ext
+  local recipient = ext and cjson.decode(ext).recipient
+  if recipient then
+    local _, set = hash_of(recipient)
+    enter_apart(set, made, key)
+  end
+end
+
+local function trim_buckets()
+  local head = call('LINDEX', P .. 'all', 0)
+  local oldest = head and listed_at(head) or math.huge
+  local turn = tonumber(call('HGET', P .. 'm', 'bucket') or nil) or 0
+  for i = turn, turn + BUCKETS_AT_ONCE - 1 do
+    local bucket = P .. 'tb:' .. i % RECIPIENT_BUCKETS
+    local first = call('GETRANGE', bucket, RECIPIENT_HASH, RECIPIENT_HASH + 5)
+    if first ~= '' and minted_at(first) < oldest then
+      local gone = older_entries(bucket, oldest)
+      local left = call('STRLEN', bucket) - ENTRY * gone
+      if left == 0 then
+        call('DEL', bucket)
+      elseif ENTRY * gone >= left then
+        -- Not for a few: what is left is written anew.
+        call('SET', bucket, call('GETRANGE', bucket, ENTRY * gone, -1))
+      end
+    end
+  end
+  call('HSET', P .. 'm', 'bucket', (turn + BUCKETS_AT_ONCE) % RECIPIENT_BUCKETS)
+end
+
 -- The list of all tasks loses its head where tasks are gone; once most of it is holes, what lives at its head moves over.
 local function trim_all()
   local n, moved = 0, {}
@@ -271,10 +310,12 @@ local function trim_all()
   for i = 1, #heads do
     local e = heads[i]
     local key = #e > 16 and sub(e, 1, -7) or e
-    if call('HEXISTS', P .. 't', key) == 1 then
+    local rec = call('HGET', P .. 't', key)
+    if rec then
       if not holes then break end
-      moved[#moved + 1] = #e > 16 and unp('>I6', e, #e - 5) or floor(unp('>I6', e) / 64)
-      moved[#moved + 1] = key
+      local made = listed_at(e)
+      moved[#moved + 1], moved[#moved + 2] = made, key
+      aside(move_recipient, key, rec, made)
     end
     n = i
   end
@@ -285,6 +326,7 @@ local function trim_all()
   end
 end
 trim_all()
+trim_buckets()
 
 -- Timed pauses of queues end by themselves.
 local pauses = call('HGETALL', P .. 'qp')

@@ -18,7 +18,8 @@ use crate::enqueue::target_text;
 use crate::keys::Key;
 use crate::link::Call;
 use crate::names::{Route, lane_texts};
-use crate::pack::{INLINE, put_u24, put_u48, recipient_hash};
+use crate::pack::{INLINE, put_u24, put_u48};
+use crate::recipients;
 use crate::record::{corrupt, has, is, presets};
 use crate::records::kind_code;
 use crate::reply;
@@ -221,7 +222,7 @@ fn put_task(call: &mut Call, t: &PortableTask, like: &NewTask, route: &Route) ->
     call.arg(result_apart.map_or("", Json::as_str));
     call.arg(t.batch.map(|b| b.to_string()).unwrap_or_default());
     match &t.recipient {
-        Some(r) => call.arg(recipient_hash(r)),
+        Some(r) => call.arg(recipients::hash(r)),
         None => call.arg(""),
     };
     Ok(())

@@ -1,0 +1,71 @@
+-- Where a task is found by whom it is for. Shared by the scripts that write, and by those that read; the layout is in
+-- docs/adr/0005-redis-layout.md.
+
+-- The hash of nobody.
+local NOBODY = string.rep('\0', RECIPIENT_HASH)
+-- Bytes of an entry of a bucket: a hash and a minted key.
+local ENTRY = RECIPIENT_HASH + 12
+
+-- The hash of a recipient, and the name of a set of his own.
+local function hash_of(recipient)
+  local digits = sub(redis.sha1hex(recipient), 1, 2 * RECIPIENT_HASH)
+  return (string.gsub(digits, '..', function(two) return string.char(tonumber(two, 16)) end)), P .. 'to:' .. digits
+end
+
+local function set_of(hash)
+  return P .. 'to:' .. string.gsub(hash, '.', function(c) return string.format('%02x', byte(c)) end)
+end
+
+-- Enters a task into a recipient's own set. Beyond its bound the oldest leave it, which is remembered: lists look for them
+-- among all.
+local function enter_apart(set, created, key)
+  call('ZADD', set, created, key)
+  if call('ZCARD', set) > RECIPIENT_INDEXED then
+    call('ZREMRANGEBYRANK', set, 0, -RECIPIENT_INDEXED - 1)
+    call('ZADD', P .. 'toc', now, set)
+  end
+end
+
+local function bucket_of(hash)
+  local a, b = byte(hash, 1, 2)
+  return P .. 'tb:' .. (a * 256 + b) % RECIPIENT_BUCKETS
+end
+
+-- When the task of an entry was made. Entries stand in the order of their keys.
+local function entered_at(bucket, i)
+  return minted_at(call('GETRANGE', bucket, ENTRY * i + RECIPIENT_HASH, ENTRY * i + RECIPIENT_HASH + 5))
+end
+
+-- How many of a bucket's entries are older than `time`.
+local function older_entries(bucket, time)
+  local below, above = 0, floor(call('STRLEN', bucket) / ENTRY)
+  while below < above do
+    local m = floor((below + above) / 2)
+    if entered_at(bucket, m) < time then below = m + 1 else above = m end
+  end
+  return below
+end
+
+-- Keys of `hash` in the log of those not yet in buckets, oldest first, and where in it their hashes stand.
+local function logged(hash)
+  local log = call('GET', P .. 'tn') or ''
+  local keys, places, pos, hashes, last = {}, {}, 1, nil, 0
+  local at = string.find(log, hash, 1, true)
+  while at do
+    local high
+    while last < at do
+      pos = last + 1
+      local n
+      n, high = unp('>I2c6', log, pos)
+      hashes = pos + 8 + 6 * n
+      last = hashes + RECIPIENT_HASH * n - 1
+    end
+    local off = at - hashes
+    if off >= 0 and off % RECIPIENT_HASH == 0 then
+      local low = pos + 8 + off / RECIPIENT_HASH * 6
+      keys[#keys + 1], places[#places + 1] = sub(log, pos + 2, pos + 7) .. sub(log, low, low + 5), at - 1
+    end
+    at = string.find(log, hash, at + 1, true)
+  end
+  return keys, places
+end
