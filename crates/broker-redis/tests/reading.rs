@@ -12,9 +12,9 @@ use posthaste_core::broker::{
 };
 use posthaste_core::limits::Retention;
 use posthaste_core::{
-    BatchId, Broker, BrokerError, Clock, Delivery, Expect, Failure, FailureClass, Json, Kind, LaneKey, Name,
-    NewTask, OffsetClock, Outcome, QueueName, RecordKind, RecordOrder, Records, State, Subscription, TaskId,
-    Timestamp, WorkerId,
+    BatchId, Broker, BrokerError, Clock, Delivery, Due, Expect, Failure, FailureClass, Json, Kind, LaneKey,
+    Name, NewTask, OffsetClock, Outcome, Portable, QueueName, RecordKind, RecordOrder, Records, State,
+    Subscription, TaskId, Timestamp, Unique, UniqueHold, WorkerId,
 };
 use posthaste_testkit::{RedisOptions, RedisServer};
 use tokio::time::timeout;
@@ -298,4 +298,223 @@ async fn without_memory_records_are_refused_and_workers_are_heard() {
     s.store.heartbeat(worker).await.expect("heartbeat");
     assert_eq!(s.store.workers().await.expect("workers")[0].seen_at, s.clock.wall());
     assert!(s.store.delete_record(RecordKind::Setting, "a", Expect::Any).await.expect("delete"));
+}
+
+/// A task for somebody.
+fn mail(n: usize, to: &str) -> NewTask {
+    NewTask { recipient: Some(to.into()), ..task(n) }
+}
+
+fn of_recipient(to: &str) -> ListFilter {
+    ListFilter { recipient: Some(to.into()), ..ListFilter::default() }
+}
+
+/// The digits under which a recipient is found.
+fn digits(server: &RedisServer, to: &str) -> String {
+    let digits = server.command(&["EVAL", "return redis.sha1hex(ARGV[1])", "0", to]).text();
+    digits[..12].to_owned()
+}
+
+/// The key of the bucket that holds a recipient's tasks.
+fn bucket(server: &RedisServer, to: &str) -> String {
+    let number = usize::from_str_radix(&digits(server, to)[..4], 16).expect("digits") % 512;
+    format!("ph:{{posthaste:0}}:tb:{number}")
+}
+
+/// Where the store holds the hash of a recipient: names of keys whose text has it.
+fn said(server: &RedisServer, to: &str) -> Vec<String> {
+    const LOOK: &str =
+        "local hash = string.gsub(ARGV[1], '..', function(d) return string.char(tonumber(d, 16)) end)
+        local found = {}
+        for _, key in ipairs(redis.call('KEYS', '*')) do
+          if redis.call('TYPE', key).ok == 'string' and string.find(redis.call('GET', key), hash, 1, true)
+            or string.find(key, ARGV[1], 1, true) then
+            found[#found + 1] = key
+          end
+        end
+        table.sort(found)
+        return found";
+    server.command(&["EVAL", LOOK, "0", &digits(server, to)]).rows().iter().map(|r| r.text()).collect()
+}
+
+/// As many tasks for others as make the log be sorted into buckets.
+async fn sort_the_log(s: &Stand) {
+    for part in 0..5 {
+        put(&s.store, (0..1_000).map(|n| mail(n, &format!("email:x{part}.{n}@example.com"))).collect()).await;
+    }
+}
+
+const LOG: &str = "ph:{posthaste:0}:tn";
+
+#[tokio::test]
+async fn a_recipients_tasks_are_found_wherever_they_are_noted() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    let (ann, bob) = ("email:ann@example.com", "email:bob@example.com");
+    let mut anns = Vec::new();
+    let mut bobs = Vec::new();
+    // 700 in a call of their own, others alone, some with ids that their callers made, some that are refused or there already.
+    for round in 0..13 {
+        let unique = Some(Unique { key: "u".into(), hold: UniqueHold::UntilFinal });
+        let tasks = (0..700).map(|n| match n % 350 {
+            0 => mail(n, ann),
+            1 => NewTask { id: Some(own(round * 700 + n)), ..mail(n, ann) },
+            2 => task(n),
+            _ => mail(n, &format!("email:r{round}.{n}@example.com")),
+        });
+        let tasks: Vec<NewTask> = tasks.collect();
+        let stored = put(&s.store, tasks.clone()).await;
+        anns.extend(
+            tasks.iter().zip(stored).filter(|(t, _)| t.recipient.as_deref() == Some(ann)).map(|(_, id)| id),
+        );
+        let again = EnqueueRequest {
+            tasks: vec![NewTask { id: Some(own(round * 700 + 1)), ..mail(1, ann) }],
+            idempotency: None,
+        };
+        assert!(matches!(s.store.enqueue(again).await, Err(BrokerError::IdExists { .. })));
+        let first = put(&s.store, vec![NewTask { unique, ..mail(1, bob) }, mail(2, ann)]).await;
+        bobs.extend((round == 0).then_some(first[0]));
+        anns.push(first[1]);
+        s.clock.advance(Duration::from_millis(1));
+    }
+    assert!(!said(&server, ann).is_empty());
+    assert!(server.command(&["EXISTS", &bucket(&server, ann)]).text() == "1", "nothing was sorted");
+    for limit in [3, 20, 500] {
+        same_once(&pages(&s.store, of_recipient(ann), limit).await, &anns);
+        same_once(&pages(&s.store, of_recipient(bob), limit).await, &bobs);
+    }
+    let nobody = pages(&s.store, of_recipient("email:nobody@example.com"), 10).await;
+    assert_eq!(nobody, []);
+}
+
+#[tokio::test]
+async fn an_erased_task_leaves_nothing_of_its_recipient() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    let ann = "email:ann@example.com";
+    let erase = async |ids: &[TaskId]| {
+        s.store.cancel(ids).await.expect("cancel");
+        s.store.erase(ids).await.expect("erase");
+    };
+    let logged = put(&s.store, vec![mail(0, ann), mail(1, "email:bob@example.com"), mail(2, ann)]).await;
+    assert_eq!(said(&server, ann), [LOG]);
+    erase(&[logged[0]]).await;
+    assert_eq!(said(&server, ann), [LOG], "the other one is still noted");
+    assert_eq!(pages(&s.store, of_recipient(ann), 10).await.len(), 1);
+    erase(&[logged[2]]).await;
+    assert_eq!(said(&server, ann), [""; 0]);
+    let more = put(
+        &s.store,
+        (0..300).map(|n| mail(n, if n % 100 == 7 { ann } else { "email:cy@example.com" })).collect(),
+    )
+    .await;
+    let apart = put(&s.store, vec![NewTask { id: Some(own(1)), ..mail(0, ann) }]).await;
+    sort_the_log(&s).await;
+    let set = format!("ph:{{posthaste:0}}:to:{}", digits(&server, ann));
+    assert_eq!(said(&server, ann), [bucket(&server, ann), set.clone()]);
+    erase(&apart).await;
+    assert_eq!(said(&server, ann), [bucket(&server, ann)]);
+    erase(&[more[7], more[207]]).await;
+    assert_eq!(said(&server, ann), [bucket(&server, ann)]);
+    assert_eq!(pages(&s.store, of_recipient(ann), 10).await.len(), 1);
+    erase(&[more[107]]).await;
+    assert_eq!(said(&server, ann), [""; 0]);
+    assert_eq!(pages(&s.store, of_recipient("email:cy@example.com"), 500).await.len(), 297);
+}
+
+#[tokio::test]
+async fn what_is_noted_of_recipients_and_batches_goes_with_their_tasks() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    let (ann, bob) = ("email:ann@example.com", "email:bob@example.com");
+    let batch: BatchId = "01890000-0000-7000-8000-0000000000b0".parse().expect("a UUID");
+    let of_batch = || ListFilter { batch: Some(batch), ..ListFilter::default() };
+    let in_batch = |t: NewTask| NewTask { batch: Some(batch), ..t };
+    let later = Due::After(Duration::from_secs(3_600));
+    let lives = put(&s.store, vec![NewTask { due: later, ..mail(0, ann) }]).await[0];
+    let mut ids = put(&s.store, (0..20).map(|n| in_batch(mail(n, bob))).collect()).await;
+    ids.extend(
+        put(&s.store, vec![in_batch(NewTask { id: Some(own(1)), ..task(0) }), in_batch(task(1))]).await,
+    );
+    same_once(&pages(&s.store, of_batch(), 7).await, &ids);
+    sort_the_log(&s).await;
+    loop {
+        let claimed = claim(&s.store, 1_000).await;
+        if claimed.is_empty() {
+            break;
+        }
+        end(&s.store, &claimed, Outcome::done()).await;
+        s.clock.advance(Duration::from_millis(1));
+    }
+    // Each sweep looks at some buckets, all of them within 64.
+    for _ in 0..70 {
+        s.store.tick().await.expect("tick");
+    }
+    let left = pages(&s.store, ListFilter::default(), 10).await;
+    assert_eq!(left.len(), 2, "the one that is due later and the last that succeeded");
+    same_once(&pages(&s.store, of_recipient(ann), 10).await, &[lives]);
+    assert_eq!(pages(&s.store, of_recipient(bob), 10).await, []);
+    assert_eq!(pages(&s.store, of_batch(), 10).await, []);
+    let of = |pattern: &str| server.command(&["KEYS", pattern]).rows().len();
+    assert!(of("*:tb:*") <= 2, "buckets are left: {}", of("*:tb:*"));
+    assert_eq!(of("*:b*:01890000*") + of("*:bg"), 0, "lists of batches are left");
+}
+
+#[tokio::test]
+async fn a_long_bucket_is_read_in_parts_and_has_a_bound() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    let (ann, bob) = ("email:ann@example.com", "email:bob@example.com");
+    let mut anns = put(&s.store, vec![mail(0, ann)]).await;
+    anns.extend(put(&s.store, vec![NewTask { id: Some(own(1)), ..mail(0, ann) }]).await);
+    sort_the_log(&s).await;
+    s.clock.advance(Duration::from_millis(1));
+    // As if somebody else of her bucket had 200,000 tasks since: as many entries of nobody, under keys of this millisecond.
+    const FILL: &str =
+        "local entry = string.rep('\\0', 6) .. struct.pack('>I6', ARGV[1] * 64) .. string.rep('\\0', 6)
+        return redis.call('APPEND', KEYS[1], string.rep(entry, ARGV[2]))";
+    let fill = |n: usize| {
+        let now = s.clock.wall().as_millis().to_string();
+        server.command(&["EVAL", FILL, "1", &bucket(&server, ann), &now, &n.to_string()])
+    };
+    fill(200_000);
+    s.clock.advance(Duration::from_millis(1));
+    anns.extend(put(&s.store, vec![mail(0, ann)]).await);
+    sort_the_log(&s).await;
+    for limit in [1, 10] {
+        same_once(&pages(&s.store, of_recipient(ann), limit).await, &anns);
+    }
+    // Beyond its bound the older half leaves, and who has been there is looked for among all.
+    s.clock.advance(Duration::from_millis(1));
+    fill(64 * 1024 * 1024 / 18);
+    s.clock.advance(Duration::from_millis(1));
+    anns.extend(put(&s.store, vec![mail(0, ann), mail(0, bob)]).await.into_iter().take(1));
+    sort_the_log(&s).await;
+    let length: usize = server.command(&["STRLEN", &bucket(&server, ann)]).text().parse().expect("a number");
+    assert!(length < 40 * 1024 * 1024, "{length} bytes");
+    same_once(&pages(&s.store, of_recipient(ann), 10).await, &anns);
+}
+
+#[tokio::test]
+async fn what_has_left_a_recipients_own_set_is_found_between_what_is_noted_elsewhere() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    let ann = "email:ann@example.com";
+    let mut anns = Vec::new();
+    // Those with ids of their callers fill her own set beyond its bound; those between them are in her bucket.
+    for round in 0..4 {
+        anns.extend(put(&s.store, vec![mail(0, ann)]).await);
+        let given = (0..400).map(|n| NewTask { id: Some(own(round * 400 + n)), ..mail(n, ann) }).collect();
+        anns.extend(put(&s.store, given).await);
+        s.clock.advance(Duration::from_millis(1));
+    }
+    sort_the_log(&s).await;
+    assert_eq!(server.command(&["ZCARD", "ph:{posthaste:0}:toc"]).text(), "1");
+    for limit in [40, 500] {
+        same_once(&pages(&s.store, of_recipient(ann), limit).await, &anns);
+    }
+    // As if all that the set still holds had gone.
+    let set = format!("ph:{{posthaste:0}}:to:{}", digits(&server, ann));
+    server.command(&["DEL", &set]);
+    same_once(&pages(&s.store, of_recipient(ann), 500).await, &anns);
 }

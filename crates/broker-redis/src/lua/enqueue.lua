@@ -255,7 +255,7 @@ local function sort_recipients()
     if call('APPEND', bucket, concat(part)) > ENTRY * RECIPIENT_BUCKET then
       -- Of one recipient there are millions: the older half leaves, and is looked for among all.
       call('SET', bucket, call('GETRANGE', bucket, ENTRY * floor(RECIPIENT_BUCKET / 2), -1))
-      call('ZADD', P .. 'toc', now, bucket)
+      call('ZADD', P .. 'toc', born, bucket)
     end
   end
   call('DEL', P .. 'tn')

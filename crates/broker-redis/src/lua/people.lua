@@ -72,12 +72,10 @@ local function unsay(recipient, key)
     if keys[i] == key then call('SETRANGE', P .. 'tn', places[i], NOBODY) end
   end
   local bucket = bucket_of(hash)
-  local i = #key == 12 and older_entries(bucket, minted_at(key)) or -1
-  while i >= 0 do
-    local e = call('GETRANGE', bucket, ENTRY * i, ENTRY * (i + 1) - 1)
-    if #e < ENTRY or minted_at(sub(e, RECIPIENT_HASH + 1)) > minted_at(key) then return end
-    if e == hash .. key then call('SETRANGE', bucket, ENTRY * i, NOBODY) end
-    i = i + 1
+  if #key ~= 12 then return end
+  local i = entries_before(bucket, unp('>I6I6', key))
+  if call('GETRANGE', bucket, ENTRY * i, ENTRY * (i + 1) - 1) == hash .. key then
+    call('SETRANGE', bucket, ENTRY * i, NOBODY)
   end
 end
 

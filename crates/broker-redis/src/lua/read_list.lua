@@ -10,8 +10,6 @@ local kind, queue, batch, bodies = ARGV[7], ARGV[8], ARGV[9], ARGV[10] == '1'
 local recipient, tenant, class = ARGV[11], ARGV[12], ARGV[13]
 local index, set
 if recipient ~= '' then index, set = hash_of(recipient) end
--- What has left the index is looked for among all, once the index has been read to its end.
-local deeper = index and (call('ZSCORE', P .. 'toc', set) or call('ZSCORE', P .. 'toc', bucket_of(index)))
 -- Entries of a bucket that are read at once, and how often a call does so: some milliseconds.
 local WINDOW, windows = 1024, 64
 -- Down to where a bucket was read, if not to its end.
@@ -32,6 +30,26 @@ end
 
 local function beyond(c, k)
   return not C or c < C or (c == C and less(k, CK))
+end
+
+-- From where on the index may lack what has left it: there it is looked for among all.
+local deep_c, deep_k
+
+local function lacks(name, oldest, made)
+  local left = tonumber(call('ZSCORE', P .. 'toc', name) or nil)
+  if not left then return end
+  -- Of one that has nothing left: whatever left it was made before it did.
+  local c, k = made or left, oldest or string.rep('\255', 16)
+  if not deep_c or c > deep_c or c == deep_c and less(deep_k, k) then deep_c, deep_k = c, k end
+end
+
+if index then
+  local oldest = call('ZRANGE', set, 0, 0, 'WITHSCORES')
+  lacks(set, oldest[1], tonumber(oldest[2]))
+  local first = call('GETRANGE', bucket_of(index), RECIPIENT_HASH, ENTRY - 1)
+  lacks(bucket_of(index), first ~= '' and first, first ~= '' and minted_at(first))
+  -- The index was read to its end by an earlier call.
+  if deep_c and C and (C < deep_c or C == deep_c and not less(deep_k, CK)) then index, deep_c = nil, nil end
 end
 
 -- Candidates: their times and keys.
@@ -112,7 +130,13 @@ local function from_index(want)
   from_zset(set, want)
   local bucket = bucket_of(index)
   want = add(logged(index), want)
-  local top = C and older_entries(bucket, C + 1) or floor(call('STRLEN', bucket) / ENTRY)
+  local top = floor(call('STRLEN', bucket) / ENTRY)
+  if C then
+    local high, low = unp('>I6I6', CK)
+    -- A key that its caller made says nothing of time.
+    if floor(high / 64) ~= C then high, low = (high < C * 64 and C or C + 1) * 64, 0 end
+    top = entries_before(bucket, high, low)
+  end
   edge_c, edge_k = nil, nil
   while want > 0 and top > 0 do
     if windows == 0 then
@@ -261,19 +285,23 @@ repeat
   cs, ks, n = {}, {}, 0
   candidates(count + 1)
   sort()
-  -- What is older than where the bucket was read to waits until it has been read further.
-  while edge_c and n > 0 and (cs[n] < edge_c or cs[n] == edge_c and less(ks[n], edge_k)) do n = n - 1 end
+  -- What is older than where the bucket was read to waits until it has been read further; what is older than where the index
+  -- lacks something comes in its turn among all.
+  local deeper = deep_c and not (edge_c and (edge_c > deep_c or edge_c == deep_c and less(deep_k, edge_k)))
+  local end_c, end_k = edge_c, edge_k
+  if deeper then end_c, end_k = deep_c, deep_k end
+  while end_c and n > 0 and (cs[n] < end_c or cs[n] == end_c and less(ks[n], end_k)) do n = n - 1 end
   local last = look(count)
   if last then
     C, CK = cs[last], ks[last]
     count = min(count * 2, most - looked)
+  elseif deeper then
+    C, CK = deep_c, deep_k
+    index, deep_c, edge_c = nil, nil, nil
+    count = min(most, limit, most - looked)
   elseif edge_c then
     C, CK = edge_c, edge_k
     break
-  elseif deeper then
-    if n > 0 then C, CK = cs[n], ks[n] end
-    index, deeper = nil, nil
-    count = min(most, limit, most - looked)
   else
     C = nil
     break

@@ -22,7 +22,7 @@ local function enter_apart(set, created, key)
   call('ZADD', set, created, key)
   if call('ZCARD', set) > RECIPIENT_INDEXED then
     call('ZREMRANGEBYRANK', set, 0, -RECIPIENT_INDEXED - 1)
-    call('ZADD', P .. 'toc', now, set)
+    call('ZADD', P .. 'toc', max(now, created), set)
   end
 end
 
@@ -31,17 +31,13 @@ local function bucket_of(hash)
   return P .. 'tb:' .. (a * 256 + b) % RECIPIENT_BUCKETS
 end
 
--- When the task of an entry was made. Entries stand in the order of their keys.
-local function entered_at(bucket, i)
-  return minted_at(call('GETRANGE', bucket, ENTRY * i + RECIPIENT_HASH, ENTRY * i + RECIPIENT_HASH + 5))
-end
-
--- How many of a bucket's entries are older than `time`.
-local function older_entries(bucket, time)
+-- How many of a bucket's entries have keys before one, given as its halves. Entries stand in the order of their keys.
+local function entries_before(bucket, high, low)
   local below, above = 0, floor(call('STRLEN', bucket) / ENTRY)
   while below < above do
     local m = floor((below + above) / 2)
-    if entered_at(bucket, m) < time then below = m + 1 else above = m end
+    local h, l = unp('>I6I6', call('GETRANGE', bucket, ENTRY * m + RECIPIENT_HASH, ENTRY * (m + 1) - 1))
+    if h < high or h == high and l < low then below = m + 1 else above = m end
   end
   return below
 end

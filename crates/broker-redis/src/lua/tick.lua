@@ -285,7 +285,7 @@ local function trim_buckets()
     local bucket = P .. 'tb:' .. i % RECIPIENT_BUCKETS
     local first = call('GETRANGE', bucket, RECIPIENT_HASH, RECIPIENT_HASH + 5)
     if first ~= '' and minted_at(first) < oldest then
-      local gone = older_entries(bucket, oldest)
+      local gone = entries_before(bucket, oldest * 64, 0)
       local left = call('STRLEN', bucket) - ENTRY * gone
       if left == 0 then
         call('DEL', bucket)
