@@ -48,11 +48,9 @@ local function logged(hash)
   local keys, places, pos, hashes, last = {}, {}, 1, nil, 0
   local at = string.find(log, hash, 1, true)
   while at do
-    local high
     while last < at do
       pos = last + 1
-      local n
-      n, high = unp('>I2c6', log, pos)
+      local n = unp('>I2', log, pos)
       hashes = pos + 8 + 6 * n
       last = hashes + RECIPIENT_HASH * n - 1
     end

@@ -23,7 +23,8 @@ if now - last > STORE_GAP or now < last then
   hold = now + LEASE
   call('HSET', P .. 'm', 'hold', hold)
 end
-call('HSET', P .. 'm', 'tick', now)
+local turn = tonumber(call('HGET', P .. 'm', 'bucket') or nil) or 0
+call('HSET', P .. 'm', 'tick', now, 'bucket', (turn + BUCKETS_AT_ONCE) % RECIPIENT_BUCKETS)
 
 -- After the clock was set back, a lease or pause seems to end in the far future: it ends as long after now as it was to
 -- last, not later by the whole jump.
@@ -280,7 +281,6 @@ end
 local function trim_buckets()
   local head = call('LINDEX', P .. 'all', 0)
   local oldest = head and listed_at(head) or math.huge
-  local turn = tonumber(call('HGET', P .. 'm', 'bucket') or nil) or 0
   for i = turn, turn + BUCKETS_AT_ONCE - 1 do
     local bucket = P .. 'tb:' .. i % RECIPIENT_BUCKETS
     local first = call('GETRANGE', bucket, RECIPIENT_HASH, RECIPIENT_HASH + 5)
@@ -295,7 +295,6 @@ local function trim_buckets()
       end
     end
   end
-  call('HSET', P .. 'm', 'bucket', (turn + BUCKETS_AT_ONCE) % RECIPIENT_BUCKETS)
 end
 
 -- The list of all tasks loses its head where tasks are gone; once most of it is holes, what lives at its head moves over.
