@@ -102,7 +102,9 @@ impl Broker for SqliteStore {
             .map(|t| prepare(t, &self.presets))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| BrokerError::invalid(0, "tasks", e.to_string()))?;
-        self.ask(|r| Op::Enqueue(tasks, request.idempotency, r)).await
+        // Kept until the answer is there: freeing thousands of texts is not the writer's work, who has no time for it.
+        let tasks = Arc::new(tasks);
+        self.ask(|r| Op::Enqueue(Arc::clone(&tasks), request.idempotency, r)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, BrokerError> {

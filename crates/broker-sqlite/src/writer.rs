@@ -38,7 +38,7 @@ const MAX_GROUP_TASKS: usize = 16_000;
 
 /// A request to the writer.
 pub(crate) enum Op {
-    Enqueue(Vec<Prepared>, Option<IdempotencyKey>, Reply<EnqueueReply>),
+    Enqueue(Arc<Vec<Prepared>>, Option<IdempotencyKey>, Reply<EnqueueReply>),
     Claim(ClaimRequest, Reply<Vec<Claimed>>),
     Settle(SettleRequest, Reply<SettleReply>),
     Mark(Vec<LeaseRef>, Reply<Vec<Fenced>>),

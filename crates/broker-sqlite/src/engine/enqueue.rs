@@ -4,13 +4,27 @@ use std::time::Duration;
 
 use posthaste_core::broker::{EnqueueReply, Enqueued};
 use posthaste_core::limits::{IDEMPOTENCY_KEPT, MAX_SCHEDULE_AHEAD};
-use posthaste_core::{BrokerError, Due, IdempotencyKey, State, TaskId, Timestamp, UniqueHold};
-use rusqlite::{Connection, OptionalExtension};
+use posthaste_core::{BatchId, BrokerError, Due, IdempotencyKey, State, TaskId, Timestamp, UniqueHold};
+use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::idempotency::KeyName;
 use super::{Done, Fail, Happened, Tx};
 use crate::ids::{id_of, millis_of, rand_of, seq_of};
 use crate::row::{Prepared, flag};
+
+const INSERT: &str = "INSERT INTO task (seq, rand, kind, lane, prio, gen, attempt, failures, ended, rescues, \
+     flags, policy, created, due, first_due, ord, expires, ext, payload) \
+     VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, 0, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)";
+
+/// What a request writes beside its tasks, each table in its turn: a statement is looked up once, and the pages that it writes
+/// stay at hand. Nothing that a task of the same request asks for may wait here.
+#[derive(Default)]
+struct Rest<'t> {
+    batches: Vec<(BatchId, i64)>,
+    recipients: Vec<(&'t str, i64)>,
+    /// Lane, priority, place and row.
+    ready: Vec<(usize, usize, i64, i64)>,
+}
 
 impl Tx<'_> {
     /// Stores tasks, all or none. Everything that can be refused is refused before the first write.
@@ -30,9 +44,14 @@ impl Tx<'_> {
             places.push(self.check_new(index, p, &tasks[..index])?);
         }
         let mut out = Vec::with_capacity(tasks.len());
+        let mut rest = Rest::default();
+        let db = self.db;
+        let mut insert = db.prepare_cached(INSERT)?;
         for (p, place) in tasks.iter().zip(places) {
-            out.push(self.enqueue_one(p, place)?);
+            out.push(self.enqueue_one(p, place, &mut insert, &mut rest)?);
         }
+        drop(insert);
+        self.insert_rest(rest)?;
         // A request of no tasks asks what the key holds, and does not use it.
         if let (Some(key), Some(name)) = (idempotency, &name)
             && !out.is_empty()
@@ -96,7 +115,13 @@ impl Tx<'_> {
         Ok((kind, lane))
     }
 
-    fn enqueue_one(&mut self, p: &Prepared, (kind, lane): (i64, usize)) -> Done<Enqueued> {
+    fn enqueue_one<'t>(
+        &mut self,
+        p: &'t Prepared,
+        (kind, lane): (i64, usize),
+        insert: &mut Statement<'_>,
+        rest: &mut Rest<'t>,
+    ) -> Done<Enqueued> {
         if let Some(key) = &p.unique_key
             && let Some(holder) = self.unique_holder(key)?
         {
@@ -126,27 +151,21 @@ impl Tx<'_> {
         // What is ready at once is ordered by the row's own time, which never goes back.
         let ord = if scheduled { due } else { millis_of(seq) };
         let prio = usize::from(t.priority.code());
-        self.db
-            .prepare_cached(
-                "INSERT INTO task (seq, rand, kind, lane, prio, gen, attempt, failures, ended, rescues, \
-                 flags, policy, created, due, first_due, ord, expires, ext, payload) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, 0, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)",
-            )?
-            .execute(rusqlite::params![
-                seq,
-                rand,
-                kind,
-                lane as i64 + 1,
-                prio as i64,
-                p.flags,
-                p.policy,
-                now,
-                due,
-                ord,
-                t.expires_at.map(Timestamp::as_millis),
-                p.ext,
-                t.payload.as_str(),
-            ])?;
+        insert.execute(rusqlite::params![
+            seq,
+            rand,
+            kind,
+            lane as i64 + 1,
+            prio as i64,
+            p.flags,
+            p.policy,
+            now,
+            due,
+            ord,
+            t.expires_at.map(Timestamp::as_millis),
+            p.ext,
+            t.payload.as_str(),
+        ])?;
         if let Some(e) = t.expires_at {
             self.insert_expiry(e.as_millis(), seq, 0)?;
         }
@@ -159,19 +178,13 @@ impl Tx<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO uniq (key, seq, id, until) VALUES (?1, ?2, ?3, ?4)")?
                 .execute((key, seq, id.as_bytes(), until))?;
         }
-        if let Some(batch) = &t.batch {
-            self.db
-                .prepare_cached("INSERT INTO batch_task (batch, seq) VALUES (?1, ?2)")?
-                .execute((batch.as_bytes(), seq))?;
-        }
-        if let Some(recipient) = &t.recipient {
-            self.insert_recipient(recipient, seq)?;
-        }
+        rest.batches.extend(t.batch.map(|batch| (batch, seq)));
+        rest.recipients.extend(t.recipient.as_deref().map(|to| (to, seq)));
         let state = if scheduled {
             self.insert_due(due, seq, lane, prio, State::Scheduled)?;
             State::Scheduled
         } else {
-            self.insert_ready(lane, prio, ord, seq)?;
+            rest.ready.push((lane, prio, ord, seq));
             State::Queued
         };
         self.count(lane, None, Some(state));
@@ -200,12 +213,32 @@ impl Tx<'_> {
         Ok(held.map(|(id, _)| TaskId::from_uuid(uuid::Uuid::from_bytes(id))))
     }
 
+    fn insert_rest(&mut self, rest: Rest<'_>) -> Done<()> {
+        if !rest.batches.is_empty() {
+            let mut insert = self.db.prepare_cached("INSERT INTO batch_task (batch, seq) VALUES (?1, ?2)")?;
+            for (batch, seq) in rest.batches {
+                insert.execute((batch.as_bytes(), seq))?;
+            }
+        }
+        self.insert_recipients(&rest.recipients)?;
+        self.insert_all_ready(&rest.ready)
+    }
+
     /// Puts a task among the waiting of its lane.
     pub(crate) fn insert_ready(&mut self, lane: usize, prio: usize, ord: i64, seq: i64) -> Done<()> {
-        self.db
-            .prepare_cached("INSERT INTO ready (lane, prio, ord, seq) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((lane as i64 + 1, prio as i64, ord, seq))?;
-        self.mem.ready(lane, prio);
+        self.insert_all_ready(&[(lane, prio, ord, seq)])
+    }
+
+    fn insert_all_ready(&mut self, tasks: &[(usize, usize, i64, i64)]) -> Done<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let mut insert =
+            self.db.prepare_cached("INSERT INTO ready (lane, prio, ord, seq) VALUES (?1, ?2, ?3, ?4)")?;
+        for &(lane, prio, ord, seq) in tasks {
+            insert.execute((lane as i64 + 1, prio as i64, ord, seq))?;
+            self.mem.ready(lane, prio);
+        }
         self.effects.wake = true;
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Tx<'_> {
                 .execute((batch.as_bytes(), seq))?;
         }
         if let Some(recipient) = &task.recipient {
-            self.insert_recipient(recipient, seq)?;
+            self.insert_recipients(&[(recipient.as_str(), seq)])?;
         }
         self.place_imported(task, seq, lane, (ord, parked), (error, log))?;
         self.count(lane, None, Some(task.state));

@@ -38,8 +38,27 @@ impl Parts {
 }
 
 impl Tx<'_> {
-    /// Enters a task into the index.
-    pub(crate) fn insert_recipient(&mut self, recipient: &str, seq: i64) -> Done<()> {
+    /// Enters tasks into the index.
+    pub(crate) fn insert_recipients(&mut self, tasks: &[(&str, i64)]) -> Done<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let mut entries = Vec::with_capacity(tasks.len());
+        for (recipient, seq) in tasks {
+            entries.push((self.part_for(*seq)?, recipient_hash(recipient), *seq));
+        }
+        // In the order of the table, so that neighbours are written into the same page in turn.
+        entries.sort_unstable();
+        let mut insert =
+            self.db.prepare_cached("INSERT INTO recipient_entry (part, hash, seq) VALUES (?1, ?2, ?3)")?;
+        for entry in entries {
+            insert.execute(entry)?;
+        }
+        Ok(())
+    }
+
+    /// The part that a task is entered into.
+    fn part_for(&mut self, seq: i64) -> Done<i64> {
         let parts = &mut self.mem.recipients;
         // Only what is newer than all before it may begin a part: tasks that are imported come in any order.
         if parts.entered >= PART && seq > parts.newest {
@@ -55,10 +74,7 @@ impl Tx<'_> {
             parts.entered += 1;
             parts.newest = parts.newest.max(seq);
         }
-        self.db
-            .prepare_cached("INSERT INTO recipient_entry (part, hash, seq) VALUES (?1, ?2, ?3)")?
-            .execute((parts.all[place].0, recipient_hash(recipient), seq))?;
-        Ok(())
+        Ok(parts.all[place].0)
     }
 
     /// Takes a task out of the index.

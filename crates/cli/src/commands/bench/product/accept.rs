@@ -17,7 +17,7 @@ use crate::commands::bench::report::{Floor, Row, number, percentile};
 use crate::commands::bench::server::CONNECTIONS;
 
 /// Requests under way at once in a run of batches.
-const BATCHES_AT_ONCE: usize = 4;
+const BATCHES_AT_ONCE: usize = 8;
 /// Batches until the first recipients come again.
 const MAILING: usize = 100;
 
