@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The Python and TypeScript clients against a running server with a key: generated halves up to date, tests passed."""
+"""The Python and TypeScript clients against a running server with a key: generated halves up to date, tests passed. With
+`--redis` on Redis, by an API and a worker of their own."""
 
 import os
 import pathlib
@@ -8,8 +9,9 @@ import shutil
 import subprocess
 import sys
 
+from lib import stores
 from lib.checks import main
-from lib.server import BINARY, Posthaste, Scratch
+from lib.server import BINARY
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CLIENTS = ROOT / "clients"
@@ -45,18 +47,19 @@ def typescript(checks, env):
 def run(checks):
     env = dict(os.environ, POSTHASTE_BIN=str(BINARY))
     command(checks, "the generated halves are up to date", [str(CLIENTS / "generate.sh"), "check"], env=env)
-    with Scratch() as directory:
-        with Posthaste(directory, env={"POSTHASTE_API_KEYS": f"clients:send+read+admin:{SECRET}"}) as server:
-            server.start()
-            env |= {"POSTHASTE_URL": server.url, "POSTHASTE_KEY": SECRET}
-            python(checks, env)
-            if shutil.which("node") and shutil.which("npm"):
-                typescript(checks, env)
-            elif os.environ.get("REQUIRE_ALL") == "1":
-                checks.check("node and npm are there", False, "run make setup")
-            else:
-                checks.skip("the TypeScript client", "node or npm is not installed; run make setup")
-            server.terminate()
+    store = stores.store(checks, stores.parser().parse_args())
+    if store is None:
+        return
+    with store, store.server("clients", env={"POSTHASTE_API_KEYS": f"clients:send+read+admin:{SECRET}"}) as server:
+        server.start()
+        env |= {"POSTHASTE_URL": server.url, "POSTHASTE_KEY": SECRET}
+        python(checks, env)
+        if shutil.which("node") and shutil.which("npm"):
+            typescript(checks, env)
+        elif os.environ.get("REQUIRE_ALL") == "1":
+            checks.check("node and npm are there", False, "run make setup")
+        else:
+            checks.skip("the TypeScript client", "node or npm is not installed; run make setup")
 
 
 if __name__ == "__main__":
