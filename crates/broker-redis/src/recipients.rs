@@ -10,9 +10,9 @@ use posthaste_core::limits::RECIPIENT_INDEXED;
 /// Bytes of a recipient's hash: 48 bits, so that two recipients of a shard hardly ever share one. Those that do are told
 /// apart by their text.
 const HASH: usize = 6;
-/// Buckets of a shard. Of a million tasks, each holds some 2,000: 35 kB, read within a tenth of a millisecond.
+/// Buckets of a shard. Of a million tasks, each holds some 2,000: 35 kB.
 const BUCKETS: usize = 512;
-/// Bytes of the log from which on it is sorted: up to 4,096 tasks, eight for each bucket, in some 3 ms.
+/// Bytes of the log from which on it is sorted: up to 4,096 tasks, eight for each bucket.
 const LOG: usize = 48 * 1024;
 /// Entries of a bucket at most: 64 MiB. Only one recipient with millions of tasks comes that far.
 const BUCKET: usize = 64 * 1024 * 1024 / (HASH + 12);

@@ -89,6 +89,7 @@ impl Scripts {
         let recipients = RECIPIENTS.as_str();
         let lanes = include_str!("lua/lanes.lua");
         let ending = include_str!("lua/ending.lua");
+        let forget = include_str!("lua/forget.lua");
         let claim = include_str!("lua/claim.lua");
         let names = include_str!("lua/names.lua");
         let with = |name, oom, parts: &[&str]| {
@@ -116,7 +117,7 @@ impl Scripts {
             people: with(
                 "people",
                 Oom::Allow,
-                &[books, record, recipients, lanes, ending, include_str!("lua/people.lua")],
+                &[books, record, recipients, lanes, ending, forget, include_str!("lua/people.lua")],
             ),
             import: with(
                 "import",
@@ -126,7 +127,7 @@ impl Scripts {
             tick: with(
                 "tick",
                 Oom::Allow,
-                &[books, record, recipients, lanes, ending, claim, include_str!("lua/tick.lua")],
+                &[books, record, recipients, lanes, ending, forget, claim, include_str!("lua/tick.lua")],
             ),
             share: with("share", Oom::Allow, &[books, lanes, include_str!("lua/share.lua")]),
             steer: with("steer", Oom::Allow, &[books, lanes, names, include_str!("lua/steer.lua")]),

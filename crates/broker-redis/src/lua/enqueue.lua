@@ -56,7 +56,7 @@ local nt, na = 0, 0
 -- Tasks looked at so far.
 local seq = 0
 -- What only few requests need, defined when the first does.
-local refused, replay, add_special, told, remember, join_batch, pass_over
+local refused, replay, add_special, told, remember, pass_over
 -- What this call stores already, for requests in it that ask whether it exists.
 local fresh
 -- The batch of all tasks of a request, if they are of one, and the keys that it stored.
@@ -138,6 +138,12 @@ local function specials()
     return s
   end
 
+  -- Of `n` tasks the recipients are not noted with the others: they are not stored, or are found elsewhere.
+  function pass_over(first, n)
+    local k = #passed
+    passed[k + 1], passed[k + 2] = first, n
+  end
+
   function add_special(g, a, minted, absent, noted)
     local s = special(a)
     -- A repeat of a reserved request: what its first try stored stays, and what has been pruned since is not stored again.
@@ -177,8 +183,15 @@ local function specials()
       if ends > 0 then call('ZADD', P .. 'uz', ends, s.unique) end
       fresh_unique[s.unique] = key
     end
-    if s.batch ~= '' then join_batch(s.batch, key, given) end
-    if batch then join_batch(batch, key, given) end
+    -- A key that was made here tells when, and so a list is in order; what brings its key stands by its time.
+    local own = batch or s.batch
+    if own ~= '' and given then
+      call('ZADD', P .. 'b:' .. own, born_text, key)
+    elseif batch then
+      members[#members + 1] = key
+    elseif own ~= '' then
+      call('RPUSH', P .. 'bl:' .. own, key)
+    end
     fresh[key] = state
     if given and recipients ~= '' then
       local hash = sub(recipients, RECIPIENT_HASH * (seq - 1) + 1, RECIPIENT_HASH * seq)
@@ -213,30 +226,11 @@ local function specials()
   end
 end
 
--- A key that was made here tells when, and so a list is in order; what brings its key stands by its time.
-function join_batch(name, key, given)
-  if given then
-    call('ZADD', P .. 'b:' .. name, born_text, key)
-  elseif members then
-    members[#members + 1] = key
-  else
-    call('RPUSH', P .. 'bl:' .. name, key)
-  end
-end
-
--- Of the next `n` tasks, none is found by its recipient from here on: they are not stored, or elsewhere.
-function pass_over(first, n)
-  local k = #passed
-  passed[k + 1], passed[k + 2] = first, n
-end
-
 -- Moves what the log holds to buckets by hash, several entries by one call.
 local function sort_recipients()
   local log, pos, parts = call('GET', P .. 'tn'), 1, {}
   while pos < #log do
-    local n, high = unp('>I2c6', log, pos)
-    local low = pos + 8
-    local first = low + 6 * n
+    local n, high, low, first, after = of_log(log, pos)
     for i = 0, n - 1 do
       local hash = sub(log, first + RECIPIENT_HASH * i, first + RECIPIENT_HASH * (i + 1) - 1)
       if hash ~= NOBODY then
@@ -249,7 +243,7 @@ local function sort_recipients()
         part[#part + 1] = hash .. high .. sub(log, low + 6 * i, low + 6 * i + 5)
       end
     end
-    pos = first + RECIPIENT_HASH * n
+    pos = after
   end
   for bucket, part in pairs(parts) do
     if call('APPEND', bucket, concat(part)) > ENTRY * RECIPIENT_BUCKET then
@@ -272,7 +266,7 @@ local function note_recipients()
     left = left - n
   end
   if left == 0 then return end
-  text[#text + 1] = pos == 1 and recipients or sub(recipients, pos)
+  text[#text + 1] = sub(recipients, pos)
   local length = call('APPEND', P .. 'tn', pack('>I2', seq) .. high .. lows .. concat(text))
   if length >= RECIPIENT_LOG then sort_recipients() end
 end
@@ -309,9 +303,8 @@ local function serve(first, n, flags, group, idem, fingerprint)
     local a, g = ARGV[i], groups[group] or its_group()
     local key = high .. sub(lows, 6 * seq - 5, 6 * seq)
     if flags % 2 == 1 and byte(a) == 1 then
-      local before = na
       out[#out + 1] = add_special(g, a, key, flags >= 4, flags >= 8)
-      if na == before or all[na] ~= key then pass_over(seq, 1) end
+      if all[na] ~= key then pass_over(seq, 1) end
     else
       put(g, key, flags % 2 == 1 and sub(a, 2) or a)
       fresh[key] = QUEUED

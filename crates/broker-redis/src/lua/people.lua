@@ -66,13 +66,13 @@ end
 
 -- Wipes out for whom a task was, where that would stay until all that is as old has gone.
 local function unsay(recipient, key)
+  if #key ~= 12 then return end
   local hash = hash_of(recipient)
   local keys, places = logged(hash)
   for i = 1, #keys do
     if keys[i] == key then call('SETRANGE', P .. 'tn', places[i], NOBODY) end
   end
   local bucket = bucket_of(hash)
-  if #key ~= 12 then return end
   local i = entries_before(bucket, unp('>I6I6', key))
   if call('GETRANGE', bucket, ENTRY * i, ENTRY * (i + 1) - 1) == hash .. key then
     call('SETRANGE', bucket, ENTRY * i, NOBODY)

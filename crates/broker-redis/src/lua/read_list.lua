@@ -8,8 +8,11 @@ local C, CK = tonumber(ARGV[2]), ARGV[3]
 local limit, most, states = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local kind, queue, batch, bodies = ARGV[7], ARGV[8], ARGV[9], ARGV[10] == '1'
 local recipient, tenant, class = ARGV[11], ARGV[12], ARGV[13]
-local index, set
-if recipient ~= '' then index, set = hash_of(recipient) end
+local index, set, bucket
+if recipient ~= '' then
+  index, set = hash_of(recipient)
+  bucket = bucket_of(index)
+end
 -- Entries of a bucket that are read at once, and how often a call does so: some milliseconds.
 local WINDOW, windows = 1024, 64
 -- Down to where a bucket was read, if not to its end.
@@ -46,8 +49,8 @@ end
 if index then
   local oldest = call('ZRANGE', set, 0, 0, 'WITHSCORES')
   lacks(set, oldest[1], tonumber(oldest[2]))
-  local first = call('GETRANGE', bucket_of(index), RECIPIENT_HASH, ENTRY - 1)
-  lacks(bucket_of(index), first ~= '' and first, first ~= '' and minted_at(first))
+  local first = call('GETRANGE', bucket, RECIPIENT_HASH, ENTRY - 1)
+  if first == '' then lacks(bucket) else lacks(bucket, first, minted_at(first)) end
   -- The index was read to its end by an earlier call.
   if deep_c and C and (C < deep_c or C == deep_c and not less(deep_k, CK)) then index, deep_c = nil, nil end
 end
@@ -128,7 +131,6 @@ end
 -- What a recipient has in the log, in his bucket, and in a set of his own.
 local function from_index(want)
   from_zset(set, want)
-  local bucket = bucket_of(index)
   want = add(logged(index), want)
   local top = floor(call('STRLEN', bucket) / ENTRY)
   if C then

@@ -42,22 +42,27 @@ local function entries_before(bucket, high, low)
   return below
 end
 
+-- What one call wrote at `pos` of the log: how many tasks, the first half of their keys, and where the other halves begin, their
+-- hashes, and the next call.
+local function of_log(log, pos)
+  local n, high = unp('>I2c6', log, pos)
+  local lows = pos + 8
+  local hashes = lows + 6 * n
+  return n, high, lows, hashes, hashes + RECIPIENT_HASH * n
+end
+
 -- Keys of `hash` in the log of those not yet in buckets, oldest first, and where in it their hashes stand.
 local function logged(hash)
   local log = call('GET', P .. 'tn') or ''
-  local keys, places, pos, hashes, last = {}, {}, 1, nil, 0
+  local keys, places, after = {}, {}, 1
+  local high, lows, hashes, _
   local at = string.find(log, hash, 1, true)
   while at do
-    while last < at do
-      pos = last + 1
-      local n = unp('>I2', log, pos)
-      hashes = pos + 8 + 6 * n
-      last = hashes + RECIPIENT_HASH * n - 1
-    end
+    while after <= at do _, high, lows, hashes, after = of_log(log, after) end
     local off = at - hashes
     if off >= 0 and off % RECIPIENT_HASH == 0 then
-      local low = pos + 8 + off / RECIPIENT_HASH * 6
-      keys[#keys + 1], places[#places + 1] = sub(log, pos + 2, pos + 7) .. sub(log, low, low + 5), at - 1
+      local low = lows + off / RECIPIENT_HASH * 6
+      keys[#keys + 1], places[#places + 1] = high .. sub(log, low, low + 5), at - 1
     end
     at = string.find(log, hash, at + 1, true)
   end

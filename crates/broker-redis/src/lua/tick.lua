@@ -262,10 +262,10 @@ local function sweep_keys()
 end
 pruned = pruned + sweep_keys()
 
--- When the task of an entry of `all` was made.
-local function listed_at(e)
-  if #e > 16 then return unp('>I6', e, #e - 5) end
-  return minted_at(e)
+-- When the task of an entry of `all` was made, and its key.
+local function of_all(e)
+  if #e > 16 then return unp('>I6', e, #e - 5), sub(e, 1, -7) end
+  return minted_at(e), e
 end
 
 -- Buckets lose what is older than the list of all tasks: what lives of it is found in its recipient's own set.
@@ -280,7 +280,7 @@ end
 
 local function trim_buckets()
   local head = call('LINDEX', P .. 'all', 0)
-  local oldest = head and listed_at(head) or math.huge
+  local oldest = head and of_all(head) or math.huge
   for i = turn, turn + BUCKETS_AT_ONCE - 1 do
     local bucket = P .. 'tb:' .. i % RECIPIENT_BUCKETS
     local first = call('GETRANGE', bucket, RECIPIENT_HASH, RECIPIENT_HASH + 5)
@@ -307,12 +307,10 @@ local function trim_all()
   if not holes and call('HEXISTS', P .. 't', #head > 16 and sub(head, 1, -7) or head) == 1 then return end
   local heads = call('LRANGE', P .. 'all', 0, limit - 1)
   for i = 1, #heads do
-    local e = heads[i]
-    local key = #e > 16 and sub(e, 1, -7) or e
+    local made, key = of_all(heads[i])
     local rec = call('HGET', P .. 't', key)
     if rec then
       if not holes then break end
-      local made = listed_at(e)
       moved[#moved + 1], moved[#moved + 2] = made, key
       aside(move_recipient, key, rec, made)
     end

@@ -214,14 +214,21 @@ impl Tx<'_> {
     }
 
     fn insert_rest(&mut self, rest: Rest<'_>) -> Done<()> {
-        if !rest.batches.is_empty() {
-            let mut insert = self.db.prepare_cached("INSERT INTO batch_task (batch, seq) VALUES (?1, ?2)")?;
-            for (batch, seq) in rest.batches {
-                insert.execute((batch.as_bytes(), seq))?;
-            }
-        }
+        self.insert_batches(&rest.batches)?;
         self.insert_recipients(&rest.recipients)?;
         self.insert_all_ready(&rest.ready)
+    }
+
+    /// Enters tasks into the index of batches.
+    pub(crate) fn insert_batches(&self, tasks: &[(BatchId, i64)]) -> Done<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.db.prepare_cached("INSERT INTO batch_task (batch, seq) VALUES (?1, ?2)")?;
+        for (batch, seq) in tasks {
+            insert.execute((batch.as_bytes(), seq))?;
+        }
+        Ok(())
     }
 
     /// Puts a task among the waiting of its lane.

@@ -97,10 +97,8 @@ impl Tx<'_> {
                 .execute((task.id.as_bytes(), seq))?;
             self.mem.has_foreign = true;
         }
-        if let Some(batch) = &task.batch {
-            self.db
-                .prepare_cached("INSERT INTO batch_task (batch, seq) VALUES (?1, ?2)")?
-                .execute((batch.as_bytes(), seq))?;
+        if let Some(batch) = task.batch {
+            self.insert_batches(&[(batch, seq)])?;
         }
         if let Some(recipient) = &task.recipient {
             self.insert_recipients(&[(recipient.as_str(), seq)])?;
