@@ -13,7 +13,7 @@ use posthaste_core::{Failure, FailureClass};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::classes::{Answer, Enhanced, Phase, asked_pause, class_of};
+use super::classes::{Answer, Enhanced, Phase, asked_pause, row_of};
 use super::line_stream::LineStream;
 use crate::{EmailProvider, SmtpUrl, Transport};
 
@@ -91,10 +91,15 @@ impl Refusal {
 
     /// The failure of the attempt. `server` is `host:port`.
     pub(super) fn into_failure(self, server: &str) -> Failure {
-        let class = class_of(self.phase, self.answer);
+        let row = row_of(self.phase, self.answer, &self.text);
+        let class = row.class;
         let text = clean(&self.text);
         let phase = self.phase.as_str();
         let message = match (self.answer, self.phase) {
+            // What an operator has to mend is said in our words, too.
+            (Answer::Reply { code, .. }, _) if class == FailureClass::Misconfigured => {
+                format!("{server} answered {phase} with {code} {text} ({})", row.why)
+            }
             (Answer::Reply { code, .. }, _) => format!("{server} answered {phase} with {code} {text}"),
             (Answer::Lost, Phase::Connect) => format!("{server} could not be reached: {text}"),
             (Answer::Lost, Phase::Content) => {

@@ -7,6 +7,7 @@ mod files;
 mod line_stream;
 pub mod message;
 mod pool;
+pub mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
