@@ -72,7 +72,7 @@ if ((${#missing[@]})); then
     add_valkey
     # One by one when the whole set fails, so that one missing package does not cost the others.
     if ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+      apt-get install -o DPkg::Lock::Timeout=600 -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
       for package in "${missing[@]}"; do
         "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
           apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
@@ -117,15 +117,18 @@ if ! cargo nextest --version >/dev/null 2>&1; then
   mkdir -p "$bin"
   case $(uname -m) in x86_64) platform=linux ;; aarch64) platform=linux-arm ;; *) platform= ;; esac
   say "fetching cargo-nextest $nextest_version"
+  # Beside its place and then moved there: another clone may run it, or fetch it, at the same time.
+  fetched=$(mktemp -d "$bin/.nextest-XXXXXX")
   if [[ -n $platform ]] && command -v curl >/dev/null &&
     curl -fsSL --proto '=https' --max-time 60 "https://get.nexte.st/$nextest_version/$platform" 2>/dev/null |
-    tar -xz -C "$bin" 2>/dev/null; then
-    :
+    tar -xz -C "$fetched" 2>/dev/null; then
+    mv -f "$fetched"/cargo-nextest "$bin"/
   elif [[ ${SETUP_BUILD_NEXTEST:-} == 1 ]]; then
     cargo install --quiet --locked "cargo-nextest@$nextest_version" || say "cargo-nextest could not be built"
   else
     say "cargo-nextest could not be fetched; the tests will run by cargo test"
   fi
+  rm -rf "$fetched"
 fi
 
 # --- Python tools ------------------------------------------------------------------------------

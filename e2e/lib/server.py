@@ -1,5 +1,6 @@
 """Starts and ends the server under test: the built binary, `posthaste up`."""
 
+import fcntl
 import itertools
 import os
 import pathlib
@@ -23,16 +24,30 @@ _LOGS = itertools.count(1)
 # Below the ports that systems give to outgoing connections: one of those could be taken, between the look and the start of
 # a server, by any connection of a process beside it.
 _PORTS = range(11_000, 21_000)
-_GIVEN = set()
+# Locked files, one for each port that was given; the tests in Rust go by the same (crates/testkit/src/redis/ports.rs).
+_RESERVED = []
+_LOCKS = pathlib.Path(tempfile.gettempdir()) / f"posthaste-test-ports-{os.getuid()}"
 
 
 def free_port():
-    """A port that nobody has, nor the one 10,000 above it, which a Cluster node takes as well."""
+    """A port that nobody has, nor the one 10,000 above it, which a Cluster node takes as well. Until this process ends no
+    other test of ours on this machine takes it, also while a server on it is being started again."""
     for port in random.sample(_PORTS, 1_000):
-        if port not in _GIVEN and is_free(port) and is_free(port + 10_000):
-            _GIVEN.add(port)
+        if _reserve(port) and is_free(port) and is_free(port + 10_000):
             return port
     raise AssertionError(f"no port of {_PORTS} is free")
+
+
+def _reserve(port):
+    """Whether the port's file could be locked. A port that turns out to be taken stays locked: it is not looked at twice."""
+    try:
+        _LOCKS.mkdir(exist_ok=True)
+        lock = open(_LOCKS / str(port), "a")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    _RESERVED.append(lock)
+    return True
 
 
 def is_free(port):

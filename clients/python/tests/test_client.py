@@ -8,7 +8,8 @@ import httpx
 from posthaste_client import Posthaste, PosthasteError, TaskFailed, WaitTimeout
 from posthaste_client.raw.api.queues import list_queues
 
-URL = os.environ.get("POSTHASTE_URL", "http://127.0.0.1:8000")
+# Without a default: whoever develops may have a server of their own on port 8000.
+URL = os.environ["POSTHASTE_URL"]
 KEY = os.environ.get("POSTHASTE_KEY")
 
 

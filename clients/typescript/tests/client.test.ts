@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Posthaste, PosthasteError, TaskFailed, WaitTimeout } from "../src/index.js";
 
-const url = process.env.POSTHASTE_URL ?? "http://127.0.0.1:8000";
+// Without a default: whoever develops may have a server of their own on port 8000.
+const url = process.env.POSTHASTE_URL ?? assert.fail("POSTHASTE_URL names the server to be tested against");
 const key = process.env.POSTHASTE_KEY;
 const posthaste = new Posthaste(url, { key });
 

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod clock;
+pub mod closed;
 pub mod fault;
 pub mod http;
 pub mod otlp;
@@ -10,6 +11,7 @@ pub mod smtp;
 
 pub use build::{claimed, kind, queue, task, task_in_lane};
 pub use clock::frozen_clock;
+pub use closed::ClosedPort;
 pub use fault::{Fault, FaultStore, Method};
 pub use http::{HttpAction, HttpReply, HttpSink, SunkRequest};
 pub use redis::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, Wire, protected_redis};

@@ -256,7 +256,7 @@ fn explain(address: &ConnectionAddr, host: Option<&Host>, error: &RedisError) ->
 mod tests {
     use std::net::TcpListener;
 
-    use posthaste_testkit::{RedisOptions, RedisServer};
+    use posthaste_testkit::{ClosedPort, RedisOptions, RedisServer};
     use tokio::time::Instant;
 
     use super::*;
@@ -280,10 +280,8 @@ mod tests {
     async fn what_each_sentinel_said_is_told_in_the_order_of_the_url() {
         let server = RedisServer::start(&RedisOptions::default());
         let sentinel = server.sentinel();
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let closed = taken.local_addr().expect("it is bound").port();
-        drop(taken);
-        let hosts = format!("127.0.0.1:{},127.0.0.1:{closed}", sentinel.port());
+        let closed = ClosedPort::take();
+        let hosts = format!("127.0.0.1:{},{}", sentinel.port(), closed.addr());
         let url = RedisUrl::parse(&format!("redis+sentinel://{hosts}/other/0")).expect("a good URL");
         let why =
             dial(&url, &Target::Url, Purpose::Calls, |_| {}).await.expect_err("there is no such master");

@@ -9,7 +9,11 @@ use std::time::Duration;
 /// A start or stop that takes longer has hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The binary in `dir`, with nothing of the caller's environment that it reads.
+/// The system chooses one that nobody has.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// The binary in `dir`, with nothing of the caller's environment that it reads. Unless it is told where to listen it takes a
+/// free port: a server of the developer's may have the one of the defaults.
 pub(crate) fn posthaste(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
     for (name, _) in std::env::vars_os() {
@@ -21,6 +25,7 @@ pub(crate) fn posthaste(dir: &Path, args: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    command.envs([("POSTHASTE_ADDR", ANY_PORT), ("POSTHASTE_WORKER_ADDR", ANY_PORT)]);
     command.current_dir(dir).args(args).stdin(Stdio::null());
     command
 }
@@ -47,7 +52,7 @@ pub(crate) struct Up {
 impl Up {
     /// Starts one on a free port with its store in `dir`, and waits for its ready line.
     pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
-        Self::start_at(dir, "127.0.0.1:0", args)
+        Self::start_at(dir, ANY_PORT, args)
     }
 
     /// The same at an address of one's own.

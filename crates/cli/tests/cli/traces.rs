@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use posthaste_testkit::ClosedPort;
 use posthaste_testkit::otlp::{Collector, SeenSpan};
 use posthaste_testkit::redis::{RedisOptions, RedisServer};
 use posthaste_testkit::smtp::SmtpSink;
@@ -40,12 +41,6 @@ fn start(dir: &std::path::Path, args: &[&str], what: &str, env: &[(&str, &str)])
     let mut process = Process::start(dir, args, &env);
     let url = process.ready(what);
     (process, url)
-}
-
-/// A free port that nobody listens on any more.
-fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 fn line_with(log: &str, message: &str) -> serde_json::Value {
@@ -188,7 +183,8 @@ fn what_waits_is_sent_at_the_end_and_a_busy_collector_is_asked_again() {
 fn a_collector_that_is_away_or_refuses_hurts_nobody() {
     let (refusing, dir) = (Collector::start(), tempfile::tempdir().unwrap());
     refusing.answer_next(std::iter::repeat_n(400, 1000));
-    for endpoint in [nobody(), refusing.url()] {
+    let closed = ClosedPort::take();
+    for endpoint in [closed.url(), refusing.url()] {
         let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
         let (mut up, url) = start(dir.path(), &["up", "--addr", "127.0.0.1:0"], "Posthaste", &env);
         send(&url);

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use posthaste_testkit::ClosedPort;
+
 use super::support::{Up, posthaste, run, stderr, stdout};
 
 fn json(text: &str) -> serde_json::Value {
@@ -122,8 +124,7 @@ fn a_damaged_store_is_told() {
 #[test]
 fn doctor_says_what_it_found() {
     let dir = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let out = run(dir.path(), &["doctor", "--addr", &free]);
+    let out = run(dir.path(), &["doctor", "--addr", "127.0.0.1:0"]);
     assert_eq!(out.status.code(), Some(0), "{}", stdout(&out));
     assert!(stdout(&out).contains("is free"), "{}", stdout(&out));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "it leaves nothing behind");
@@ -133,8 +134,9 @@ fn doctor_says_what_it_found() {
     assert_eq!(out.status.code(), Some(0), "{}", stdout(&out));
     assert!(stdout(&out).contains("in use by the running server"), "{}", stdout(&out));
 
-    // Nobody listens there: the provider cannot be reached.
-    let smtp = format!("smtp://{free}");
+    // The provider cannot be reached.
+    let closed = ClosedPort::take();
+    let smtp = format!("smtp://{}", closed.addr());
     let out = run(dir.path(), &["doctor", "--addr", up.addr(), "--smtp-url", &smtp, "--json"]);
     assert_eq!(out.status.code(), Some(1), "{}", stdout(&out));
     let checks = json(&stdout(&out));

@@ -117,9 +117,8 @@ async fn the_time_that_a_server_asks_for_is_handed_on() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let closed = posthaste_testkit::ClosedPort::take();
+    let port = closed.port();
     for url in [
         format!("smtp+plain://127.0.0.1:{port}"),
         format!("smtp+starttls://127.0.0.1:{port}"),

@@ -4,6 +4,7 @@
 //! if that is killed: where `setpriv` is installed the kernel sees to it, without a line of unsafe code here.
 
 mod cluster;
+mod ports;
 mod process;
 mod protected;
 mod wire;
@@ -77,6 +78,8 @@ pub struct RedisServer {
     port: u16,
     arguments: Vec<String>,
     process: Mutex<Option<Process>>,
+    /// After the process: the port is given back when nobody listens on it any more.
+    _reserved: ports::Reserved,
     dir: tempfile::TempDir,
 }
 
@@ -115,8 +118,9 @@ impl RedisServer {
     }
 
     fn start_in(dir: tempfile::TempDir, arguments: Vec<String>) -> Self {
-        let (port, process) = process::start_on_a_free_port(dir.path(), &arguments);
-        Self { port, arguments, process: Mutex::new(Some(process)), dir }
+        let (reserved, process) = process::start_on_a_free_port(dir.path(), &arguments);
+        let (port, process) = (reserved.port, Mutex::new(Some(process)));
+        Self { port, arguments, process, _reserved: reserved, dir }
     }
 
     /// The URL of its database 0.

@@ -1,19 +1,15 @@
 //! One `redis-server` process.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Ports below those that systems give to outgoing connections, so that one is still free after a restart. A Cluster
-/// node takes the port 10,000 above its own as well.
-const FIRST_PORT: u16 = 11_000;
-const PORTS: u16 = 10_000;
+use super::ports::{Reserved, reserve};
+
 /// What a server, and what a sentinel, says when it is ready.
 const READY: [&str; 2] = ["Ready to accept connections", "Sentinel ID is"];
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -48,32 +44,17 @@ fn program() -> String {
 }
 
 /// Starts a server on a port that nobody has.
-pub(super) fn start_on_a_free_port(dir: &Path, arguments: &[String]) -> (u16, Process) {
+pub(super) fn start_on_a_free_port(dir: &Path, arguments: &[String]) -> (Reserved, Process) {
     let mut last = String::new();
     for _ in 0..50 {
-        let port = free_port();
-        // Somebody else may have taken the port since; then the next one.
-        match start(dir, port, arguments) {
-            Ok(process) => return (port, process),
+        let reserved = reserve();
+        // A program that is no test of ours may have taken the port since; then the next one.
+        match start(dir, reserved.port, arguments) {
+            Ok(process) => return (reserved, process),
             Err(NotUp(why)) => last = why,
         }
     }
     panic!("{} did not start on any of 50 ports; the last said: {last}", program());
-}
-
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Tests run in processes of their own, so each begins elsewhere.
-    let begin = (std::process::id().wrapping_mul(7_919) % u32::from(PORTS)) as u16;
-    for _ in 0..1_000 {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
-        let port = FIRST_PORT + (begin + step) % PORTS;
-        let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if free(port) && free(port + 10_000) {
-            return port;
-        }
-    }
-    panic!("no port from {FIRST_PORT} on is free");
 }
 
 /// Starts a server and waits until it says that it is ready. A file `redis.conf` in its directory is read first, and
