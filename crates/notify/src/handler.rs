@@ -197,9 +197,8 @@ impl NotifyHandler {
             category: None,
             created_at: Some(now()),
         };
-        let name = suppression::record_name(&n.recipient_key(), None);
         // What is remembered already stays: it knows who found out first.
-        match records.put_record(RecordKind::Suppression, &name, found.body(), Expect::Absent).await {
+        match suppression::put(records.as_ref(), &n.recipient_key(), &found, Expect::Absent).await {
             Ok(_) | Err(BrokerError::VersionConflict { .. }) => {}
             // The task fails all the same; the next message to this address will find out again.
             Err(e) => {

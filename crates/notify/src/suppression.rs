@@ -44,16 +44,40 @@ pub struct Suppression {
 /// Most categories that are remembered of one recipient; the oldest are forgotten, and still hold.
 const MAX_CATEGORIES: usize = 100;
 
-/// The name of a recipient's record, from its key `channel:address`: an e-mail address stands alone, as it always has;
-/// a category goes in front.
+/// Longest category, in bytes.
+pub const MAX_CATEGORY: usize = 128;
+
+/// Whether a text may be the category of messages.
+pub fn is_category(text: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    (1..=MAX_CATEGORY).contains(&text.len()) && text.bytes().all(fine)
+}
+
+/// The name of a recipient's record, from its key `channel:address`: a category goes in front of an address, and an e-mail
+/// address stands alone, unless it could be read as a category and another address; then it keeps its channel in front.
 pub fn record_name(recipient: &str, category: Option<&str>) -> String {
     let plain = recipient.strip_prefix("email:").unwrap_or(recipient);
-    let name = match category {
+    bounded(match category {
         Some(category) => format!("{category}/{plain}"),
+        None if reads_as_category(plain) => format!("email:{plain}"),
         None => plain.to_owned(),
-    };
-    let most = posthaste_core::limits::MAX_KEY_BYTES;
-    if name.len() <= most {
+    })
+}
+
+/// The name of a recipient's record in stores of earlier releases, where an address such as `news/ann@example.com` and the
+/// category `news` of `ann@example.com` had one name between them.
+fn shared_name(recipient: &str, category: Option<&str>) -> String {
+    let plain = recipient.strip_prefix("email:").unwrap_or(recipient);
+    bounded(category.map_or_else(|| plain.to_owned(), |category| format!("{category}/{plain}")))
+}
+
+fn reads_as_category(plain: &str) -> bool {
+    plain.split_once('/').is_some_and(|(category, _)| is_category(category))
+}
+
+/// Names that are too long are kept by their digest.
+fn bounded(name: String) -> String {
+    if name.len() <= posthaste_core::limits::MAX_KEY_BYTES {
         return name;
     }
     crate::digest::sha256_hex(name.as_bytes())
@@ -78,15 +102,36 @@ pub async fn find(
     recipient: &str,
     category: Option<&str>,
 ) -> Result<Option<Record>, BrokerError> {
-    let all = records.get_record(RecordKind::Suppression, &record_name(recipient, None)).await?;
-    // `news/ann@example.com` is an address, too: what Ann unsubscribed from says nothing about whoever has it.
-    let all = all.filter(|r| !r.body.parse::<Suppression>().is_ok_and(|s| s.category.is_some()));
-    match (all, category) {
-        (None, Some(_)) => {
-            records.get_record(RecordKind::Suppression, &record_name(recipient, category)).await
-        }
+    match (get(records, recipient, None).await?, category) {
+        (None, Some(_)) => get(records, recipient, category).await,
         (all, _) => Ok(all),
     }
+}
+
+/// The suppression of exactly this: of all messages, or of the category alone.
+///
+/// # Errors
+/// The store's.
+pub async fn get(
+    records: &dyn Records,
+    recipient: &str,
+    category: Option<&str>,
+) -> Result<Option<Record>, BrokerError> {
+    let name = record_name(recipient, category);
+    let found = records.get_record(RecordKind::Suppression, &name).await?;
+    // What stands there may be about somebody else: an earlier release gave both one name.
+    let found = found.filter(|r| is_about(r, category));
+    let shared = shared_name(recipient, category);
+    if found.is_some() || shared == name {
+        return Ok(found);
+    }
+    let found = records.get_record(RecordKind::Suppression, &shared).await?;
+    Ok(found.filter(|r| is_about(r, category)))
+}
+
+/// Whether a record is about messages of this category, or about all. One that cannot be read holds as it is found.
+fn is_about(record: &Record, category: Option<&str>) -> bool {
+    record.body.parse::<Suppression>().map_or(true, |s| s.category.as_deref() == category)
 }
 
 /// Stores a suppression of a recipient, `channel:address`; its record's name.
@@ -104,9 +149,38 @@ pub async fn put(
     if let Some(category) = category {
         remember_category(records, recipient, category).await?;
     }
+    move_address(records, recipient, category).await?;
     let name = record_name(recipient, category);
     records.put_record(RecordKind::Suppression, &name, suppression.body(), expect).await?;
     Ok(name)
+}
+
+/// Moves the record of an address from the name that an earlier release had it share with a category, if it is there.
+async fn move_address(
+    records: &dyn Records,
+    recipient: &str,
+    category: Option<&str>,
+) -> Result<(), BrokerError> {
+    let shared = shared_name(recipient, category);
+    let plain = recipient.strip_prefix("email:").unwrap_or(recipient);
+    let address = category.map_or_else(|| plain.to_owned(), |category| format!("{category}/{plain}"));
+    let own = record_name(&format!("email:{address}"), None);
+    if own == shared {
+        return Ok(());
+    }
+    let Some(record) = records.get_record(RecordKind::Suppression, &shared).await? else { return Ok(()) };
+    if !record.body.parse::<Suppression>().is_ok_and(|s| s.category.is_none()) {
+        return Ok(());
+    }
+    // Whoever changes either at the same moment has moved it, or knows better.
+    let ours = |done: Result<(), BrokerError>| match done {
+        Err(BrokerError::VersionConflict { .. }) => Ok(()),
+        other => other,
+    };
+    let put = records.put_record(RecordKind::Suppression, &own, record.body, Expect::Absent).await;
+    ours(put.map(drop))?;
+    let expect = Expect::Version(record.version);
+    ours(records.delete_record(RecordKind::Suppression, &shared, expect).await.map(drop))
 }
 
 /// Every suppression of a recipient: of all messages first, then of each category by its name.
@@ -118,19 +192,14 @@ pub async fn of_recipient(records: &dyn Records, recipient: &str) -> Result<Vec<
     let (mut categories, _) = categories(records, recipient).await?;
     categories.sort();
     for category in categories {
-        let name = record_name(recipient, Some(&category));
-        let record = records.get_record(RecordKind::Suppression, &name).await?;
-        // `news/ann@example.com` may be somebody's address.
-        found.extend(record.filter(|r| {
-            r.body.parse::<Suppression>().is_ok_and(|s| s.category.as_deref() == Some(category.as_str()))
-        }));
+        found.extend(get(records, recipient, Some(&category)).await?);
     }
     Ok(found)
 }
 
 /// The categories that a recipient was ever suppressed in, and how their record is to be found when it is put again.
 async fn categories(records: &dyn Records, recipient: &str) -> Result<(Vec<String>, Expect), BrokerError> {
-    let name = record_name(recipient, None);
+    let name = shared_name(recipient, None);
     let Some(record) = records.get_record(RecordKind::SuppressedCategories, &name).await? else {
         return Ok((Vec::new(), Expect::Absent));
     };
@@ -145,7 +214,7 @@ async fn remember_category(
     recipient: &str,
     category: &str,
 ) -> Result<(), BrokerError> {
-    let name = record_name(recipient, None);
+    let name = shared_name(recipient, None);
     loop {
         let (mut known, expect) = categories(records, recipient).await?;
         if known.iter().any(|c| c == category) {

@@ -4,6 +4,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use posthaste_core::{LaneKey, QueueName, Scope, TaskId};
+use posthaste_notify::suppression::is_category;
 
 use crate::ApiError;
 
@@ -78,10 +79,13 @@ pub(crate) struct RecipientPath {
 }
 
 impl RecipientPath {
-    /// The names under which a suppression of it may be kept: as the list names it, and as one that was put is kept.
-    pub(crate) fn suppression_names(&self) -> Vec<String> {
-        let put = posthaste_notify::suppression::record_name(&self.key, None);
-        if put == self.raw { vec![put] } else { vec![self.raw.clone(), put] }
+    /// The recipient and the category of messages that the path is about: `news/ann@example.com` is how the list names the
+    /// category of a recipient. An address that looks like it is meant with its channel in front.
+    pub(crate) fn category(&self) -> Option<(String, &str)> {
+        let (category, of) = self.raw.split_once('/')?;
+        let key = crate::routes::tasks::list::recipient(of).ok()?;
+        // Without a channel it is no recipient, but a part of something else with a slash in it.
+        (is_category(category) && key.contains(':')).then_some((key, category))
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::now;
+use crate::input::path::RecipientPath;
 use crate::input::simple::{PageOf, records};
 use crate::view::TaskView;
 use crate::{Api, ApiError, Caller, schema};
@@ -102,24 +103,46 @@ impl Api {
     }
 
     /// Why a recipient, named as the list names it or as it was put, is not written to.
-    pub(crate) async fn suppression(&self, names: &[String]) -> Result<SuppressionView, ApiError> {
-        for name in names {
-            let found = self.store().get_record(RecordKind::Suppression, name).await?;
-            if let Some(found) = found.as_ref().and_then(view) {
-                return Ok(found);
-            }
-        }
-        Err(none())
+    pub(crate) async fn suppression(&self, path: &RecipientPath) -> Result<SuppressionView, ApiError> {
+        let found = self.suppressed(path).await?;
+        found.as_ref().and_then(view).ok_or_else(none)
     }
 
-    /// Lists a recipient by hand.
+    async fn suppressed(&self, path: &RecipientPath) -> Result<Option<Record>, ApiError> {
+        let records = self.store().as_ref();
+        if let Some((recipient, category)) = path.category()
+            && let Some(found) = suppression::get(records, &recipient, Some(category)).await?
+        {
+            return Ok(Some(found));
+        }
+        if let Some(found) = suppression::get(records, &path.key, None).await? {
+            return Ok(Some(found));
+        }
+        // The list names what is too long by its digest.
+        Ok(records.get_record(RecordKind::Suppression, &path.raw).await?)
+    }
+
+    /// Lists a recipient by hand: the one of the path, or its category that the path names.
     pub(crate) async fn suppress(
         &self,
         caller: &Caller,
-        recipient: &str,
+        path: &RecipientPath,
         reason: Option<String>,
         category: Option<String>,
     ) -> Result<SuppressionView, ApiError> {
+        let (recipient, category) = match path.category() {
+            None => (path.key.clone(), category),
+            Some((recipient, named)) if category.as_deref().is_none_or(|c| c == named) => {
+                (recipient, Some(named.to_owned()))
+            }
+            Some((_, named)) => {
+                let problem = format!(
+                    "The path names the category {named}: leave this out, or say {} for an address like that",
+                    path.key
+                );
+                return Err(ApiError::field(["body", "category"], "value_error", problem));
+            }
+        };
         let body = Suppression {
             channel: recipient.split(':').next().unwrap_or("email").to_owned(),
             reason: reason.unwrap_or_else(|| "Listed by hand.".into()),
@@ -129,20 +152,20 @@ impl Api {
             category,
             created_at: Some(now()),
         };
-        let name = suppression::put(self.store().as_ref(), recipient, &body, Expect::Any).await?;
+        let name = suppression::put(self.store().as_ref(), &recipient, &body, Expect::Any).await?;
         self.audit(caller, "suppressions.put", "a recipient").await;
-        self.suppression(&[name]).await
+        let stored = self.store().get_record(RecordKind::Suppression, &name).await?;
+        stored.as_ref().and_then(view).ok_or_else(none)
     }
 
     /// Lets a recipient be written to again.
-    pub(crate) async fn release(&self, caller: &Caller, names: &[String]) -> Result<(), ApiError> {
-        for name in names {
-            if self.store().delete_record(RecordKind::Suppression, name, Expect::Any).await? {
-                self.audit(caller, "suppressions.delete", "a recipient").await;
-                return Ok(());
-            }
+    pub(crate) async fn release(&self, caller: &Caller, path: &RecipientPath) -> Result<(), ApiError> {
+        let record = self.suppressed(path).await?.ok_or_else(none)?;
+        if !self.store().delete_record(RecordKind::Suppression, &record.name, Expect::Any).await? {
+            return Err(none());
         }
-        Err(none())
+        self.audit(caller, "suppressions.delete", "a recipient").await;
+        Ok(())
     }
 
     /// Whether somebody got what was sent to them.

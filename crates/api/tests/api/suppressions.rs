@@ -1,8 +1,8 @@
 //! `/v1/suppressions`: who is not written to.
 
-use posthaste_core::Name;
+use posthaste_core::{Expect, Name, RecordKind};
 use posthaste_notify::{EmailProvider, NotifyConfig};
-use posthaste_testkit::smtp::SmtpSink;
+use posthaste_testkit::smtp::{Action, SmtpSink, Stage};
 use serde_json::{Value, json};
 
 use super::harness::{Server, json as body, locs, problem};
@@ -157,4 +157,117 @@ async fn suppressions_are_the_installations() {
         audit.contains("suppressions.put") && !audit.contains("ann@"),
         "addresses stay out of it: {audit}"
     );
+}
+
+/// What is known of somebody in a store of an earlier release: a bounce of an address, under a name that it shares with a
+/// category of somebody else.
+async fn bounced_before(s: &Server, address: &str) {
+    let body = json!({ "channel": "email", "reason": "No such user.", "source": "bounce" });
+    let kept = s.store.put_record(RecordKind::Suppression, address, body.into(), Expect::Any).await;
+    kept.expect("it is stored");
+}
+
+#[tokio::test]
+async fn an_address_that_looks_like_a_category_of_somebody_is_not_mixed_up_with_it() {
+    let s = Server::start().await;
+    let sink = SmtpSink::start().await;
+    let worker = s.work(through(&sink)).await;
+    for (category, of) in [("news", "ann@example.com"), ("a.b-c_d", "x/y@example.com"), ("7", "bo@x.test")] {
+        let looks_like = format!("{category}/{of}");
+        let state = async |to: &str, category: Option<&str>| {
+            let mut message = json!({ "to": to, "message": "x" });
+            if let Some(category) = category {
+                message["unsubscribe"] = category.into();
+            }
+            s.ended(&s.notification(message).await).await["state"].as_str().unwrap().to_owned()
+        };
+        let path = |name: &str| format!("{ALL}/{}", name.replace('/', "%2F"));
+        let named = path(&looks_like);
+        let address = path(&format!("email:{looks_like}"));
+
+        // The server said that there is no such address: its neighbour gets the news.
+        bounced_before(&s, &looks_like).await;
+        assert_eq!(state(of, Some(category)).await, "succeeded", "{looks_like}");
+        assert_eq!(state(&looks_like, None).await, "failed", "{looks_like}");
+        assert_eq!(s.got("GET", &named, Value::Null, 200).await["source"], "bounce");
+        assert_eq!(s.got("GET", &address, Value::Null, 200).await["source"], "bounce");
+
+        // Who unsubscribes from the category does not take the bounce away.
+        let put = s.got("PUT", &path(&format!("email:{of}")), json!({ "category": category }), 200).await;
+        assert_eq!((&put["recipient"], &put["category"]), (&json!(looks_like), &json!(category)));
+        assert_eq!(s.got("GET", &named, Value::Null, 200).await, put);
+        assert_eq!(s.got("GET", &address, Value::Null, 200).await["source"], "bounce");
+        assert_eq!(state(of, Some(category)).await, "failed");
+        assert_eq!(state(of, Some("orders")).await, "succeeded");
+        assert_eq!(state(&looks_like, None).await, "failed");
+
+        // Each goes by itself.
+        s.got("DELETE", &address, Value::Null, 204).await;
+        assert_eq!(state(&looks_like, None).await, "succeeded");
+        assert_eq!(s.got("GET", &named, Value::Null, 200).await, put);
+        s.got("PUT", &address, json!({ "reason": "By hand." }), 200).await;
+        s.got("DELETE", &named, Value::Null, 204).await;
+        assert_eq!(state(of, Some(category)).await, "succeeded");
+        assert_eq!(state(&looks_like, Some(category)).await, "failed");
+        s.got("DELETE", &address, Value::Null, 204).await;
+        problem(s.get(&address).await, 404, "not-found").await;
+    }
+    assert_eq!(s.got("GET", ALL, Value::Null, 200).await["data"], json!([]));
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_bounce_of_an_address_with_a_slash_is_its_own() {
+    let s = Server::start().await;
+    let sink = SmtpSink::start().await;
+    sink.then(Stage::Rcpt, Action::reply("550 5.1.1 no such user"));
+    let worker = s.work(through(&sink)).await;
+    let send = async |message: Value| s.ended(&s.notification(message).await).await;
+    let bounced = send(json!({ "to": "news/ann@example.com", "message": "x" })).await;
+    assert_eq!(bounced["error"]["class"], "suppress", "{bounced}");
+    let news = json!({ "to": "ann@example.com", "message": "x", "unsubscribe": "news" });
+    assert_eq!(send(news).await["state"], "succeeded");
+    let again = send(json!({ "to": "news/ann@example.com", "message": "x" })).await;
+    assert_eq!(again["error"]["class"], "suppress", "{again}");
+    assert_eq!(
+        s.got("GET", ALL, Value::Null, 200).await["data"][0]["recipient"],
+        "email:news/ann@example.com"
+    );
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn each_name_of_the_list_is_good_for_reading_writing_and_removing() {
+    let s = Server::start().await;
+    let long = "y".repeat(200);
+    for (path, body) in [
+        ("ann@example.com".to_owned(), json!({})),
+        ("ann@example.com".to_owned(), json!({ "category": "news" })),
+        ("email:news%2Fann@example.com".to_owned(), json!({})),
+        ("news%2Fbob@example.com".to_owned(), json!({})),
+        ("news%2Fslack:%23ops".to_owned(), json!({ "category": "news" })),
+        ("slack:%23a%2Fb".to_owned(), json!({ "category": "news" })),
+        (format!("slack:{long}"), json!({ "category": "a".repeat(128) })),
+    ] {
+        let put = s.got("PUT", &format!("{ALL}/{path}"), body.clone(), 200).await;
+        let name = put["recipient"].as_str().unwrap().replace('/', "%2F").replace('#', "%23");
+        let named = format!("{ALL}/{name}");
+        assert_eq!(s.got("GET", &named, Value::Null, 200).await, put, "{path} {body}");
+        if !name.contains(':') && !name.contains('@') {
+            // What is kept by its digest is read and removed by it.
+            s.got("DELETE", &named, Value::Null, 204).await;
+            continue;
+        }
+        let again = s.got("PUT", &named, json!({ "reason": "Once more." }), 200).await;
+        assert_eq!(again["recipient"], put["recipient"], "{path} {body}");
+        assert_eq!(again.get("category"), put.get("category"), "{path} {body}");
+        s.got("DELETE", &named, Value::Null, 204).await;
+        problem(s.get(&named).await, 404, "not-found").await;
+    }
+    let reply =
+        s.call("PUT", &format!("{ALL}/news%2Fann@example.com"), "", json!({ "category": "ads" })).await;
+    let told = problem(reply, 422, "invalid-request").await;
+    assert_eq!(locs(&told), ["body.category"]);
+    assert!(told["errors"][0]["msg"].as_str().unwrap().contains("news"), "{told}");
+    assert_eq!(s.got("GET", ALL, Value::Null, 200).await["data"], json!([]));
 }

@@ -32,13 +32,21 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Args)]
 struct Whom {
-    /// The recipient: an e-mail address, or channel:address
+    /// The recipient: an e-mail address, channel:address, or as `suppressions list` names it
     recipient: String,
+    /// Only messages of this category
+    #[arg(long)]
+    category: Option<String>,
 }
 
 impl Whom {
+    /// As the list names it: a category stands in front, with a slash.
     fn name(&self) -> String {
-        recipient_of(&self.recipient)
+        match &self.category {
+            Some(category) => format!("{category}/{}", recipient_of(&self.recipient)),
+            None if self.recipient.contains('/') => self.recipient.clone(),
+            None => recipient_of(&self.recipient),
+        }
     }
 
     fn path(&self) -> String {
@@ -64,9 +72,6 @@ enum Verb {
         /// Why
         #[arg(long)]
         reason: Option<String>,
-        /// Only messages of this category
-        #[arg(long)]
-        category: Option<String>,
     },
     /// Send a recipient messages again
     Remove {
@@ -98,12 +103,8 @@ async fn act(server: &Server, verb: Verb, out: Out) -> anyhow::Result<()> {
             listing::print(out, COLUMNS, &found, "nobody is suppressed")
         }
         Verb::Get(whom) => show(out, &server.get(&whom.path(), &[]).await?),
-        Verb::Add { whom, reason, category } => {
-            let mut body = body(reason.as_deref());
-            if let Some(category) = category {
-                body["category"] = category.into();
-            }
-            let answer = server.put(&whom.path(), &body).await?;
+        Verb::Add { whom, reason } => {
+            let answer = server.put(&whom.path(), &body(reason.as_deref())).await?;
             said(out, &answer, format!("{} gets nothing any more", whom.name()))
         }
         Verb::Remove { whom, sure } => {
@@ -138,7 +139,7 @@ async fn import(server: &Server, path: &Path, out: Out) -> anyhow::Result<()> {
         if recipient.is_empty() || recipient.starts_with('#') {
             continue;
         }
-        let whom = Whom { recipient: recipient.to_owned() };
+        let whom = Whom { recipient: recipient.to_owned(), category: None };
         match server.put(&whom.path(), &body(Some(reason).filter(|r| !r.is_empty()))).await {
             Ok(_) => added += 1,
             Err(e) if e.downcast_ref::<Refused>().is_some_and(|r| matches!(r.status, 404 | 422)) => {

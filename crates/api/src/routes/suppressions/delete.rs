@@ -14,7 +14,7 @@ use crate::{Api, ApiError, Caller};
 /// The recipient is written to again.
 #[utoipa::path(
     delete, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "delete_suppression",
-    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it, a category in front with a slash: `news/ann@example.com`.", min_length = 1, max_length = 255, example = "ann@example.com")),
     responses((status = 204, description = "Deleted."), Common, BadHead, OnOne)
 )]
 pub(crate) async fn handle(
@@ -24,6 +24,6 @@ pub(crate) async fn handle(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    api.release(&caller, &recipient.suppression_names()).await?;
+    api.release(&caller, &recipient).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -16,7 +16,7 @@ use crate::{Api, ApiError};
 /// Why a recipient is not written to; 404 when it is.
 #[utoipa::path(
     get, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "get_suppression",
-    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it, a category in front with a slash: `news/ann@example.com`.", min_length = 1, max_length = 255, example = "ann@example.com")),
     responses((status = 200, description = "The suppression.", body = SuppressionView), Common, BadHead, OnOne)
 )]
 pub(crate) async fn handle(
@@ -25,5 +25,5 @@ pub(crate) async fn handle(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    Ok(json_of(StatusCode::OK, &api.suppression(&recipient.suppression_names()).await?))
+    Ok(json_of(StatusCode::OK, &api.suppression(&recipient).await?))
 }

@@ -22,24 +22,26 @@ pub(crate) struct Body {
     /// Why, for people.
     #[schema(max_length = 500)]
     reason: Option<String>,
-    /// The category of messages that it is about; all messages if left out.
+    /// The category of messages that it is about; all messages if left out, unless the path names one.
     #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._-]+$")]
     category: Option<String>,
 }
 
 /// Put a suppression
 ///
-/// The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
+/// The recipient (an e-mail address, or `channel:recipient`) is not written to any more, or gets no messages of a category
+/// any more: named by the body, or by the path as the list names it, `news%2Fann@example.com`. An address that itself looks
+/// like that is named with its channel: `email:news%2Fann@example.com`.
 #[utoipa::path(
     put, path = "/v1/suppressions/{recipient}", tag = "suppressions", operation_id = "put_suppression",
-    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    params(("recipient" = String, Path, description = "The recipient: an e-mail address, `channel:address`, or as the list names it, a category in front with a slash: `news/ann@example.com`.", min_length = 1, max_length = 255, example = "ann@example.com")),
     request_body(content = Option<Body>, content_type = "application/json", description = "May be left out."),
     responses((status = 200, description = "Stored.", body = SuppressionView), Common, BadHead, WithBody)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
     caller: Caller,
-    RecipientPath { key, .. }: RecipientPath,
+    recipient: RecipientPath,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (reason, category) = simple::body(request, |o, errors| {
@@ -48,7 +50,7 @@ pub(crate) async fn handle(
         Some((reason, category))
     })
     .await?;
-    Ok(json_of(StatusCode::OK, &api.suppress(&caller, &key, reason, category).await?))
+    Ok(json_of(StatusCode::OK, &api.suppress(&caller, &recipient, reason, category).await?))
 }
 
 fn reason(v: &serde_json::Value) -> Result<String, Refusal> {
@@ -62,9 +64,7 @@ fn reason(v: &serde_json::Value) -> Result<String, Refusal> {
 
 fn category(v: &serde_json::Value) -> Result<String, Refusal> {
     let s = text(v)?;
-    let fine = (1..=128).contains(&s.len())
-        && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    if fine {
+    if posthaste_notify::suppression::is_category(s) {
         Ok(s.to_owned())
     } else {
         Err(("value_error", "A category is 1 to 128 letters, digits, dots, dashes and underscores".into()))
