@@ -31,7 +31,7 @@ NOT_A_SETTING = {"POSTHASTE_CONFIG": "./posthaste.toml"}
 def settings(binary):
     """Name in the environment -> default, of every setting."""
     done = subprocess.run([binary, "config", "--list", "--json"], capture_output=True, text=True, check=True)
-    return {s["env"]: s["default"] for s in json.loads(done.stdout)}
+    return {s["env"]: s["default"] for s in json.loads(done.stdout) if s["env"]}
 
 
 def documented(text):

@@ -55,7 +55,7 @@ def settings_of_page():
 def settings_of(binary):
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("POSTHASTE_", "REDIS_"))}
     done = subprocess.run([binary, "config", "--list", "--json"], capture_output=True, text=True, check=True, env=clean)
-    return {s["env"]: s["secret"] for s in json.loads(done.stdout)}
+    return {s["env"]: s["secret"] for s in json.loads(done.stdout) if s["env"]}
 
 
 def tests(tree):

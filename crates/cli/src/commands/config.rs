@@ -9,7 +9,7 @@ use crate::settings::flags::{Everything, ServerFlags};
 use crate::settings::store::Role;
 use crate::settings::table::SETTINGS;
 use crate::settings::typed::{LogConfig, ServerConfig};
-use crate::settings::{self};
+use crate::settings::{self, providers};
 
 /// Arguments of `posthaste config`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,8 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
         .providers
         .iter()
         .map(|(name, p)| {
+            // One whose variable is not set is shown as it is written, and refused below.
+            let p = p.resolved(name).unwrap_or_else(|_| p.clone());
             let url = p.values.get("url").and_then(|u| u.parse::<posthaste_notify::SmtpUrl>().ok());
             let shown = match url {
                 Some(url) if p.kind == "smtp" => url.to_string(),
@@ -78,6 +80,10 @@ fn list(out: Out) -> anyhow::Result<()> {
                 json!({"key": s.key, "env": s.env, "flag": s.shown_flag(), "default": s.default,
                        "unit": s.unit, "secret": s.secret, "doc": s.doc})
             })
+            .chain(providers::listed().map(|k| {
+                json!({"key": format!("providers.<name>.{}", k.key), "env": null, "flag": null, "type": k.kind,
+                       "secret": k.secret, "required": k.required, "doc": k.doc})
+            }))
             .collect();
         return out.value(&all);
     }
@@ -92,6 +98,13 @@ fn list(out: Out) -> anyhow::Result<()> {
             s.doc,
             s.unit
         ));
+    }
+    text.push_str(&format!("\n{}\n", providers::ABOUT));
+    for k in providers::listed() {
+        let marks = [k.required.then_some("required"), k.secret.then_some("secret")];
+        let marks: Vec<&str> = marks.into_iter().flatten().collect();
+        let marks = if marks.is_empty() { String::new() } else { format!("; {}", marks.join(", ")) };
+        text.push_str(&format!("providers.<name>.{}  (type {}{marks})\n    {}\n", k.key, k.kind, k.doc));
     }
     out.line(text.trim_end())
 }

@@ -14,6 +14,9 @@ use super::resolve::ProviderTable;
 /// A key of a type: its name, whether it is a secret, whether it must be there, what it is.
 type Key = (&'static str, bool, bool, &'static str);
 
+/// What a table without `type` is.
+pub(crate) const DEFAULT_TYPE: &str = "smtp";
+
 /// Every type with its keys.
 pub(crate) const TYPES: [(&str, &[Key]); 9] = [
     (
@@ -98,6 +101,49 @@ pub(crate) fn keys(kind: &str) -> Vec<String> {
     }
     all
 }
+
+/// The types that have a key which is not of all.
+pub(crate) fn types_with(key: &str) -> Vec<&'static str> {
+    TYPES.iter().map(|(kind, _)| *kind).filter(|kind| keys(kind).iter().any(|k| k == key)).collect()
+}
+
+/// A key that is set both by itself and by its file.
+pub(crate) fn twice(kind: &str, values: &BTreeMap<String, String>) -> Option<&'static str> {
+    let secrets = keys_of(kind).iter().filter(|(_, secret, ..)| *secret).map(|(key, ..)| *key);
+    secrets.into_iter().find(|key| values.contains_key(*key) && values.contains_key(&format!("{key}_file")))
+}
+
+/// A key as people read of it: its type, name, whether it is a secret and must be there, what it is.
+pub(crate) struct Listed {
+    /// The type.
+    pub(crate) kind: &'static str,
+    /// The name.
+    pub(crate) key: &'static str,
+    /// Whether it is a secret.
+    pub(crate) secret: bool,
+    /// Whether it must be there.
+    pub(crate) required: bool,
+    /// What it is.
+    pub(crate) doc: &'static str,
+}
+
+/// Every key of every type.
+pub(crate) fn listed() -> impl Iterator<Item = Listed> {
+    TYPES.iter().flat_map(|(kind, keys)| {
+        keys.iter().map(move |(key, secret, required, doc)| Listed {
+            kind,
+            key,
+            secret: *secret,
+            required: *required,
+            doc,
+        })
+    })
+}
+
+/// What holds for the keys of all providers, for people.
+pub(crate) const ABOUT: &str = "Each provider is a table [providers.<name>] of posthaste.toml; without `type` it is an \
+    SMTP server. In any value ${NAME} stands for a variable of the environment. Instead of a secret its file may be \
+    named: token_file, url_file, private_key_file. Only up, api, worker, config and doctor need variables and files to be there.";
 
 /// The value of a key: what a file holds, or a text in which `${NAME}` stands for a variable of the environment.
 ///
@@ -204,7 +250,7 @@ mod tests {
 
     fn table(kind: &'static str, pairs: &[(&str, &str)]) -> ProviderTable {
         let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        ProviderTable { kind, values }
+        ProviderTable { kind, values, from: "posthaste.toml".to_owned() }
     }
 
     #[test]

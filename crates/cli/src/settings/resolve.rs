@@ -43,13 +43,34 @@ pub(crate) struct Value {
     pub(crate) source: Source,
 }
 
-/// A `[providers.<name>]` table: its type and the other keys, as text.
+/// A `[providers.<name>]` table: its type and the other keys, as they are written.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ProviderTable {
     /// What it is: one of [`super::providers::TYPES`].
     pub(crate) kind: &'static str,
     /// Its keys; some of them are secrets.
     pub(crate) values: BTreeMap<String, String>,
+    /// The file that it is in.
+    pub(crate) from: String,
+}
+
+impl ProviderTable {
+    /// The same with what its values stand for: files read, variables filled in. Only a process that sends needs that.
+    ///
+    /// # Errors
+    /// The key whose file or variable is not there.
+    pub(crate) fn resolved(&self, name: &str) -> Result<Self, ConfigError> {
+        let value = |(key, value): (&String, &String)| {
+            super::providers::resolve(key, value).map_err(|problem| ConfigError::Value {
+                name: format!("providers.{name}.{key}"),
+                value: "…".into(),
+                from: self.from.clone(),
+                problem,
+            })
+        };
+        let values = self.values.iter().map(value).collect::<Result<_, _>>()?;
+        Ok(Self { kind: self.kind, values, from: self.from.clone() })
+    }
 }
 
 impl std::fmt::Debug for ProviderTable {
@@ -91,14 +112,14 @@ pub(crate) enum ConfigError {
         problem: String,
     },
     /// A key that does not exist.
-    #[error("{path}: unknown key `{key}`{}", did_you_mean(nearest))]
+    #[error("{path}: unknown key `{key}`; {}", hint.as_deref().unwrap_or(EVERY_KEY))]
     UnknownKey {
         /// The file.
         path: String,
         /// The key.
         key: String,
-        /// The nearest known one.
-        nearest: Option<String>,
+        /// What may have been meant.
+        hint: Option<String>,
     },
     /// A value of the wrong shape.
     #[error("{name} = {value:?} ({from}): {problem}")]
@@ -123,11 +144,10 @@ pub(crate) enum ConfigError {
     },
 }
 
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or_else(
-        || "; `posthaste config --list` shows every key".to_owned(),
-        |k| format!("; did you mean `{k}`?"),
-    )
+const EVERY_KEY: &str = "`posthaste config --list` shows every key";
+
+fn did_you_mean(key: impl std::fmt::Display) -> String {
+    format!("did you mean `{key}`?")
 }
 
 impl Settings {
@@ -208,7 +228,7 @@ fn read_file(
             return Err(ConfigError::UnknownKey {
                 path: shown,
                 key: key.clone(),
-                nearest: nearest(key, known).map(str::to_owned),
+                hint: nearest(key, known).map(did_you_mean),
             });
         };
         let text = plain(value).ok_or_else(|| ConfigError::Value {
@@ -246,27 +266,39 @@ fn read_providers(path: &str, value: &toml::Value) -> Result<BTreeMap<String, Pr
         let full = format!("providers.{name}");
         let table = provider.as_table().ok_or_else(|| wrong(full.clone(), "must be a table".into()))?;
         let text = |key: &str| table.get(key).and_then(toml::Value::as_str);
-        let kind = super::providers::kind(text("type").unwrap_or("smtp"))
+        let kind = super::providers::kind(text("type").unwrap_or(super::providers::DEFAULT_TYPE))
             .map_err(|problem| wrong(format!("{full}.type"), problem))?;
+        let known = super::providers::keys(kind);
         let mut values = BTreeMap::new();
         for (key, value) in table.iter().filter(|(key, _)| *key != "type") {
-            let known = super::providers::keys(kind);
             if !known.iter().any(|k| k == key) {
                 return Err(ConfigError::UnknownKey {
                     path: path.to_owned(),
                     key: format!("{full}.{key}"),
-                    nearest: nearest(key, known.iter().map(String::as_str)).map(|k| format!("{full}.{k}")),
+                    hint: Some(provider_hint(&full, kind, key, &known)),
                 });
             }
             let value = plain(value)
                 .ok_or_else(|| wrong(format!("{full}.{key}"), "must be text or a number".into()))?;
-            let (key, value) = super::providers::resolve(key, &value)
-                .map_err(|problem| wrong(format!("{full}.{key}"), problem))?;
-            values.insert(key, value);
+            values.insert(key.clone(), value);
         }
-        out.insert(name.clone(), ProviderTable { kind, values });
+        if let Some(key) = super::providers::twice(kind, &values) {
+            return Err(wrong(format!("{full}.{key}"), format!("is set by {key}_file, too; remove one")));
+        }
+        out.insert(name.clone(), ProviderTable { kind, values, from: path.to_owned() });
     }
     Ok(out)
+}
+
+/// What may have been meant by a key that a provider of this type does not have.
+fn provider_hint(full: &str, kind: &str, key: &str, known: &[String]) -> String {
+    if let Some(near) = nearest(key, known.iter().map(String::as_str)) {
+        return did_you_mean(format!("{full}.{near}"));
+    }
+    match super::providers::types_with(key).as_slice() {
+        [] => format!("a provider of type {kind} has {}", known.join(", ")),
+        types => format!("it is a key of type {}; this one is {kind}: set {full}.type", types.join(", ")),
+    }
 }
 
 /// A scalar as text; a list of scalars joined by commas.
@@ -339,6 +371,48 @@ mod tests {
         );
         let error = resolve(&file("zzz = 3")).expect_err("refused");
         assert!(error.to_string().contains("config --list"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_provider_names_the_nearest_or_what_there_is() {
+        for (table, says) in [
+            ("ca_fiel = 1", "did you mean `providers.a.ca_file`?"),
+            ("frm = 1", "did you mean `providers.a.from`?"),
+            ("password = 1", "a provider of type smtp has type, url, url_file, from, ca_file"),
+            (
+                "token = 1",
+                "it is a key of type slack, telegram, ntfy, gotify, twilio; this one is smtp: set providers.a.type",
+            ),
+            ("token_file = 1", "slack"),
+            ("type = \"slack\"\nchanel = 1", "did you mean `providers.a.channel`?"),
+            ("type = \"web_push\"\nprivat_key_file = 1", "did you mean `providers.a.private_key_file`?"),
+            ("type = \"twilio\"\nsid = 1", "a provider of type twilio has type, account, token"),
+        ] {
+            let error = resolve(&file(&format!("[providers.a]\n{table}"))).expect_err(table).to_string();
+            assert!(error.contains(says), "{table}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_a_provider_s_values_stand_for_is_asked_for_by_who_sends_alone() {
+        for (table, names) in [
+            (
+                "url = \"smtps://u:${POSTHASTE_NOT_SET_AT_ALL}@h\"",
+                ["providers.a.url", "POSTHASTE_NOT_SET_AT_ALL"],
+            ),
+            ("url_file = \"/nowhere/at/all\"", ["providers.a.url_file", "/nowhere/at/all"]),
+            (
+                "type = \"gotify\"\nurl = \"https://h\"\ntoken_file = \"/nowhere\"",
+                ["providers.a.token_file", "/nowhere"],
+            ),
+        ] {
+            let s = resolve(&file(&format!("[providers.a]\n{table}"))).expect(table);
+            let error = s.providers["a"].resolved("a").expect_err(table).to_string();
+            assert!(names.iter().all(|name| error.contains(name)), "{table}: {error}");
+        }
+        let twice = "[providers.a]\ntype = \"ntfy\"\ntoken = \"x\"\ntoken_file = \"/nowhere\"";
+        let error = resolve(&file(twice)).expect_err("refused").to_string();
+        assert!(error.contains("providers.a.token") && error.contains("token_file"), "{error}");
     }
 
     #[test]

@@ -186,7 +186,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_SIGNING_SECRET",
         "",
         "whsec_…",
-        "What signs http tasks, callbacks, webhooks to plain URLs and unsubscribe links. Unless set: one that is made at first use and kept in the store.",
+        "What signs http tasks, callbacks, webhooks to plain URLs and unsubscribe links. Unless set: one that is made at first use and kept in the store; `posthaste signing` shows and rotates it.",
     )
     .hidden(),
     process(
@@ -412,11 +412,12 @@ pub(crate) fn markdown() -> String {
          Flags come before the environment, the environment before `posthaste.toml`, the file before the defaults.\n\
          The file is `./posthaste.toml`, or the one that `--config` or `POSTHASTE_CONFIG` names. `posthaste config` prints\n\
          what is in force and where it came from, secrets masked.\n\n\
-         An unknown key in the file is an error that names the nearest known one. An unknown `POSTHASTE_…` variable is a\n\
+         An unknown key in the file, also of a provider, is an error that names the nearest known one. An unknown `POSTHASTE_…` variable is a\n\
          warning, because Kubernetes sets some of its own.\n\n\
          A duration is a number with `ms`, `s`, `m`, `h` or `d`: `90s`, `1h`.\n\n\
          `up`, `api` and `worker` take the flags of the settings that they use; variables and keys that another of them uses\n\
-         are read and left aside, so that all may share one environment and one file.\n\n\
+         are read and left aside, so that all may share one environment and one file. The verbs that talk to a server need\n\
+         none of its secrets: the variables and files that providers name are asked for by who sends with them.\n\n\
          | key | environment | flag | default | value | used by | what it does |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for s in SETTINGS {
@@ -429,18 +430,38 @@ pub(crate) fn markdown() -> String {
             s.doc.replace('|', "\\|").replace('<', "&lt;")
         );
     }
+    provider_keys(&mut out);
+    out
+}
+
+/// What the tables of providers hold.
+#[cfg(test)]
+fn provider_keys(out: &mut String) {
+    use std::fmt::Write;
     out.push_str(
-        "\n## Several e-mail providers\n\n\
-         `smtp_url` is the provider named `default`. More go into the file, each in a table of its own; a notification\n\
-         chooses one by its `provider` field, and each is a lane that is paused on its own.\n\n\
+        "\n## Providers\n\n\
+         `smtp_url` is the e-mail provider named `default`. More go into the file, and so does every provider of another channel,\n\
+         each in a table of its own. `type` says which it is; a table without one is an SMTP server. A notification chooses a\n\
+         provider by its `provider` field, and each is a lane that is paused on its own.\n\n\
          ```toml\n\
          [providers.marketing]\n\
-         url = \"smtps://user:password@smtp.example.com\"   # secret\n\
-         from = \"News <news@example.com>\"                 # email_from unless set\n\
-         ca_file = \"/etc/ssl/corp.pem\"                    # a certificate authority to trust beside the public ones\n\
-         ```\n",
+         url = \"smtps://user:${MARKETING_PASSWORD}@smtp.example.com\"\n\
+         from = \"News <news@example.com>\"\n\n\
+         [providers.ops]\n\
+         type = \"slack\"\n\
+         token_file = \"/run/secrets/slack_token\"\n\
+         channel = \"#ops\"\n\
+         ```\n\n\
+         In any value `${NAME}` stands for a variable of the environment. Instead of a secret its file may be named:\n\
+         `token_file` for `token`, `url_file` for `url`; the white space around what it holds is left out. A variable that is\n\
+         not set, or a file that cannot be read, is an error of the processes that send, and of `config` and `doctor`.\n\n\
+         | type | key | needed | what it is |\n| --- | --- | --- | --- |\n",
     );
-    out
+    for k in super::providers::listed() {
+        let (needed, secret) = (if k.required { "yes" } else { "" }, if k.secret { " Secret." } else { "" });
+        let doc = k.doc.replace('|', "\\|").replace('<', "&lt;");
+        let _ = writeln!(out, "| `{}` | `{}` | {needed} | {doc}.{secret} |", k.kind, k.key);
+    }
 }
 
 #[cfg(test)]

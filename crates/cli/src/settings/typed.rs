@@ -218,7 +218,7 @@ fn providers(s: &Settings) -> Result<Vec<EmailProvider>, ConfigError> {
         out.push(EmailProvider::new(name, url, from).map_err(|e| s.refuse("smtp_url", e.to_string()))?);
     }
     for (name, table) in s.providers.iter().filter(|(_, t)| t.kind == "smtp") {
-        out.push(provider(name, table, default_from.clone())?);
+        out.push(provider(name, &table.resolved(name)?, default_from.clone())?);
     }
     if s.providers.contains_key(DEFAULT_PROVIDER) && !s.text("smtp_url").is_empty() {
         return Err(s.refuse("smtp_url", "and [providers.default] name the same provider; remove one"));
@@ -229,13 +229,14 @@ fn providers(s: &Settings) -> Result<Vec<EmailProvider>, ConfigError> {
 fn services(s: &Settings) -> Result<BTreeMap<Name, Service>, ConfigError> {
     let mut out = BTreeMap::new();
     for (name, table) in s.providers.iter().filter(|(_, t)| t.kind != "smtp") {
-        let service =
-            super::providers::service(name, table).map_err(|(key, problem)| ConfigError::Value {
+        let service = super::providers::service(name, &table.resolved(name)?).map_err(|(key, problem)| {
+            ConfigError::Value {
                 name: format!("providers.{name}{key}"),
                 value: "…".into(),
                 from: "posthaste.toml".into(),
                 problem,
-            })?;
+            }
+        })?;
         out.insert(service.name.clone(), service);
     }
     Ok(out)

@@ -2,7 +2,9 @@
 
 use std::process::Stdio;
 
-use super::support::{posthaste, run, stderr, stdout};
+use posthaste_testkit::ClosedPort;
+
+use super::support::{Up, posthaste, run, stderr, stdout};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
@@ -54,7 +56,7 @@ fn a_configuration_that_cannot_be_used_is_2_and_says_why() {
     std::fs::write(dir.path().join("bad.toml"), "concurency = 3").unwrap();
     for (args, says) in [
         (&["up", "--config", "bad.toml"][..], "did you mean `concurrency`?"),
-        (&["up", "--addr", "0.0.0.0:8000"], "POSTHASTE_AUTH=off"),
+        (&["up", "--addr", "0.0.0.0:0"], "POSTHASTE_AUTH=off"),
         (&["up", "--concurrency", "many"], "must be a whole number from 1 to 10000"),
         (&["up", "--sandbox", "perhaps"], "recipient pattern"),
         (&["up", "--smtp-url", "http://u:hunter2@h"], "smtp"),
@@ -84,14 +86,57 @@ fn every_setting_is_listed() {
     let out = run(dir.path(), &["config", "--list", "--json"]);
     let v = json(&stdout(&out));
     assert!(v.as_array().unwrap().iter().any(|s| s["env"] == "POSTHASTE_ADDR" && s["flag"] == "--addr"));
+    let text = stdout(&run(dir.path(), &["config", "--list"]));
+    for (kind, key) in [("smtp", "ca_file"), ("slack", "token"), ("telegram", "chat"), ("twilio", "account")]
+    {
+        let named = format!("providers.<name>.{key}");
+        assert!(v.as_array().unwrap().iter().any(|s| s["key"] == named && s["type"] == kind), "{v}");
+        assert!(text.contains(&format!("{named}  (type {kind}")), "{text}");
+    }
+    assert!(
+        text.contains("without `type`") && text.contains("token_file") && text.contains("${NAME}"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_client_verb_does_not_need_the_secrets_of_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path(), &[]);
+    std::fs::write(
+        dir.path().join("posthaste.toml"),
+        "[providers.a]\nurl = \"smtps://u:${A_VARIABLE_THAT_IS_NOT_SET}@h.test\"\nfrom = \"a@h.test\"\n\
+         [providers.b]\ntype = \"telegram\"\ntoken_file = \"/nowhere/at/all\"\n",
+    )
+    .unwrap();
+    for verb in
+        [&["tasks", "list"][..], &["health"], &["send", "dev@example.com", "-m", "x"], &["queues", "list"]]
+    {
+        let out = run(dir.path(), &[verb, &["--server", &up.url]].concat());
+        assert_eq!(out.status.code(), Some(0), "{verb:?}: {}", stderr(&out));
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = dir.path().join("posthaste.toml");
+    for (verb, code) in [("up", 2), ("config", 2), ("doctor", 1)] {
+        let out = run(elsewhere.path(), &[verb, "--config", file.to_str().unwrap()]);
+        let told = format!("{}{}", stdout(&out), stderr(&out));
+        assert_eq!(out.status.code(), Some(code), "{verb}: {told}");
+        assert!(told.contains("A_VARIABLE_THAT_IS_NOT_SET"), "{verb}: {told}");
+        let set = posthaste(elsewhere.path(), &[verb, "--config", file.to_str().unwrap()])
+            .env("A_VARIABLE_THAT_IS_NOT_SET", "hunter2")
+            .output()
+            .unwrap();
+        let told = format!("{}{}", stdout(&set), stderr(&set));
+        assert_eq!(set.status.code(), Some(code), "{verb}: {told}");
+        assert!(told.contains("/nowhere/at/all") && !told.contains("hunter2"), "{verb}: {told}");
+    }
 }
 
 #[test]
 fn without_a_server_the_exit_code_is_3() {
     let dir = tempfile::tempdir().unwrap();
-    // Bound and not listening for long: the port is free again, and nobody answers on it.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = format!("http://127.0.0.1:{port}");
+    let closed = ClosedPort::take();
+    let server = closed.url();
     for args in [
         &["send", "dev@example.com", "--server", &server][..],
         &["tasks", "list", "--server", &server],

@@ -36,9 +36,18 @@ const HEAD: &str = "\
 # Channels over HTTP
 
 E-mail has [a page of its own](email.md). The other channels send one HTTP request per message. Which providers there
-are is told by `[providers.<name>]` in `posthaste.toml`; their keys are in [the settings](../CONFIGURATION.md). Without
-a `provider` a message takes the only one of its channel, or the one named `default`. Each provider, and each endpoint
-of webhooks, is a lane: paused alone, limited alone, never in the way of another.
+are is told by tables `[providers.<name>]` in `posthaste.toml`, whose `type` says which it is: `slack`, `discord`, `teams`,
+`telegram`, `ntfy`, `gotify`, `twilio` or `web_push` (without one, an SMTP server). The keys of each are in
+[the settings](../CONFIGURATION.md#providers). Without a `provider` a message takes the only one of its channel, or the
+one named `default`. Each provider, and each endpoint of webhooks, is a lane: paused alone, limited alone, never in the
+way of another.
+
+```toml
+[providers.ops]
+type = \"telegram\"
+token = \"${TELEGRAM_TOKEN}\"   # a variable of the environment; or token_file = \"/run/secrets/telegram\"
+chat = \"-100123456\"
+```
 
 ## What holds for all
 
