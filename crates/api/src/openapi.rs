@@ -12,8 +12,8 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use crate::routes::ACCESS;
 use crate::routes::{
     attachments, audit, batches, callbacks, endpoints, events, health, keys, lanes, meta, notifications,
-    notify, operations, providers, queues, recipients, sandbox, schedules, stats, suppressions, task_status,
-    tasks, templates, whoami, workers,
+    notify, operations, providers, queues, recipients, sandbox, schedules, signing, stats, suppressions,
+    task_status, tasks, templates, whoami, workers,
 };
 
 /// What the description calls the key.
@@ -70,6 +70,8 @@ const SCHEME: &str = "api_key";
         endpoints::enable::handle,
         endpoints::test::handle,
         endpoints::secret::handle,
+        signing::get::handle,
+        signing::rotate::handle,
         providers::list::handle,
         providers::get::handle,
         providers::pause::handle,
@@ -128,6 +130,7 @@ const SCHEME: &str = "api_key";
         (name = "templates", description = "What messages are made from."),
         (name = "attachments", description = "Files that go with e-mails."),
         (name = "endpoints", description = "Where customers want to be called."),
+        (name = "signing", description = "The secret that signs the calls of this installation."),
         (name = "providers", description = "The services that messages are sent through."),
         (name = "recipients", description = "What was sent to somebody."),
         (name = "suppressions", description = "Recipients that are not written to."),

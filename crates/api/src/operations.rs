@@ -10,6 +10,7 @@ pub(crate) mod repeat;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
 pub(crate) mod send;
+pub(crate) mod signing;
 pub(crate) mod stats;
 pub(crate) mod suppressions;
 pub(crate) mod templates;

@@ -17,8 +17,8 @@ use clap::{Parser, Subcommand};
 
 use commands::{
     api, audit, backup, batches, bench, completions, config, doctor, endpoints, health, import, keys, lanes,
-    migrate, openapi, providers, queues, recipients, restore, sandbox, schedules, send, stats, suppressions,
-    tasks, templates, up, whoami, worker, workers,
+    migrate, openapi, providers, queues, recipients, restore, sandbox, schedules, send, signing, stats,
+    suppressions, tasks, templates, up, whoami, worker, workers,
 };
 use output::Out;
 
@@ -32,7 +32,7 @@ const EXIT_CODES: &str = "Exit codes:
   1   failed
   2   wrong usage or configuration
   3   the server cannot be reached
-  4   a task ended without success (send --wait, tasks create --wait, tasks watch, batches watch)
+  4   a task ended without success (send --wait, tasks create --wait, tasks watch, batches watch, providers test)
   5   part was done and part refused (import, suppressions import)
   75  the data directory is locked or cannot be used now (up, restore, migrate)
   78  the store is not fit: version, eviction or number of shards of Redis, or it has moved (up, api, worker)";
@@ -79,6 +79,8 @@ enum Verb {
     Templates(templates::Args),
     /// List, register, test or delete webhook endpoints
     Endpoints(endpoints::Args),
+    /// Show or rotate the secret that signs calls
+    Signing(signing::Args),
     /// List, pause, resume or test providers
     Providers(providers::Args),
     /// List, add, remove or import recipients that get nothing
@@ -134,6 +136,7 @@ fn main() -> ExitCode {
         Verb::Schedules(args) => schedules::run(args, file, out),
         Verb::Templates(args) => templates::run(args, file, out),
         Verb::Endpoints(args) => endpoints::run(args, file, out),
+        Verb::Signing(args) => signing::run(args, file, out),
         Verb::Providers(args) => providers::run(args, file, out),
         Verb::Suppressions(args) => suppressions::run(args, file, out),
         Verb::Recipients(args) => recipients::run(args, file, out),

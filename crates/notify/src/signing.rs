@@ -11,12 +11,18 @@ use crate::sign::SigningSecret;
 
 /// The name of the setting that holds them.
 pub const SETTING: &str = "signing";
+/// The name of the setting that holds those which sign no more: links that were sent with them still work.
+const RETIRED: &str = "signing_retired";
 /// How long what was read is believed.
-const FRESH: Duration = Duration::from_secs(60);
+pub const FRESH: Duration = Duration::from_secs(60);
+/// The same where a secret that is not known yet is looked for: not by every request of who tries.
+pub const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long an old secret goes on signing after a new one was made, unless told otherwise.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// Most secrets that are kept at once.
 const MAX_SECRETS: usize = 4;
+/// Most retired ones: links of the oldest stop working.
+const MAX_RETIRED: usize = 64;
 
 /// A secret as it is kept.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +87,14 @@ impl Secrets {
 }
 
 /// What was read, and when.
-type Known = (Instant, Arc<[SigningSecret]>);
+#[derive(Clone)]
+struct Known {
+    at: Instant,
+    /// Those that sign, the newest first.
+    signing: Arc<[SigningSecret]>,
+    /// These and those that did.
+    ever: Arc<[SigningSecret]>,
+}
 
 /// The secrets of the installation, read from the store now and then; cheap to clone.
 #[derive(Clone)]
@@ -111,44 +124,120 @@ impl Signing {
         if let Some(fixed) = &self.fixed {
             return Ok([fixed.clone()].into());
         }
+        Ok(self.known(now, FRESH).await?.signing)
+    }
+
+    /// The secrets that a link of ours may be signed with: these, and those that signed before. What was read longer ago than
+    /// `fresh` is read again.
+    ///
+    /// # Errors
+    /// The store's, when nothing was read before.
+    pub async fn of_links(
+        &self,
+        now: Timestamp,
+        fresh: Duration,
+    ) -> Result<Arc<[SigningSecret]>, BrokerError> {
+        let kept = self.known(now, fresh).await?.ever;
+        // One that is configured does not undo the links that were sent before it was.
+        Ok(self.fixed.iter().chain(kept.iter()).cloned().collect())
+    }
+
+    async fn known(&self, now: Timestamp, fresh: Duration) -> Result<Known, BrokerError> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
-            Some((at, secrets)) if at.elapsed() < FRESH => Ok(secrets),
-            known => match self.load(now).await {
-                Ok(secrets) => {
-                    let secrets: Arc<[SigningSecret]> = secrets.active(now).into();
-                    *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some((Instant::now(), Arc::clone(&secrets)));
-                    Ok(secrets)
+            Some(known) if known.at.elapsed() < fresh => Ok(known),
+            known => match self.read(now).await {
+                Ok(read) => {
+                    *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
+                    Ok(read)
                 }
-                Err(e) => known.map(|(_, secrets)| secrets).ok_or(e),
+                Err(e) => known.ok_or(e),
             },
         }
     }
 
-    /// Replaces the secret; the old one signs for `overlap` more.
+    async fn read(&self, now: Timestamp) -> Result<Known, BrokerError> {
+        // Beside one that is configured none is made.
+        let kept = match &self.fixed {
+            Some(_) => self.stored(SETTING).await?.0,
+            None => self.load(now).await?.0,
+        };
+        let (retired, _) = self.stored(RETIRED).await?;
+        let all = kept.0.iter().chain(&retired.0).filter_map(|s| s.secret.parse().ok());
+        Ok(Known { at: Instant::now(), signing: kept.active(now).into(), ever: all.collect() })
+    }
+
+    /// What the store keeps, the newest first, made if there was none; nothing where a secret is configured.
     ///
     /// # Errors
     /// The store's.
-    pub async fn rotate(&self, now: Timestamp, overlap: Duration) -> Result<SigningSecret, BrokerError> {
-        let mut secrets = self.load(now).await?;
-        let new = secrets.rotate(now, overlap, None);
-        self.records.put_record(RecordKind::Setting, SETTING, body(&secrets), Expect::Any).await?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        Ok(new)
+    pub async fn kept(&self, now: Timestamp) -> Result<Option<Secrets>, BrokerError> {
+        if self.fixed.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(self.load(now).await?.0))
     }
 
-    async fn load(&self, now: Timestamp) -> Result<Secrets, BrokerError> {
+    /// Replaces the secret by a new one, or by the one that is given; the old ones sign for `overlap` more. What is kept
+    /// then; nothing where a secret is configured.
+    ///
+    /// # Errors
+    /// The store's; [`BrokerError::VersionConflict`] when somebody else rotates at the same moment.
+    pub async fn rotate(
+        &self,
+        now: Timestamp,
+        overlap: Duration,
+        given: Option<SigningSecret>,
+    ) -> Result<Option<Secrets>, BrokerError> {
+        if self.fixed.is_some() {
+            return Ok(None);
+        }
+        let (mut secrets, expect) = self.load(now).await?;
+        // First: a secret that is in neither would have signed links that work no more.
+        self.retire(&secrets).await?;
+        secrets.rotate(now, overlap, given);
+        self.records.put_record(RecordKind::Setting, SETTING, body(&secrets), expect).await?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(Some(secrets))
+    }
+
+    /// What a setting holds, and how it is to be found when it is put again.
+    async fn stored(&self, name: &str) -> Result<(Secrets, Expect), BrokerError> {
+        let Some(record) = self.records.get_record(RecordKind::Setting, name).await? else {
+            return Ok((Secrets::default(), Expect::Absent));
+        };
+        let secrets = record.body.parse();
+        let secrets = secrets.map_err(|_| BrokerError::Corrupt { what: "the signing secrets".into() })?;
+        Ok((secrets, Expect::Version(record.version)))
+    }
+
+    async fn retire(&self, secrets: &Secrets) -> Result<(), BrokerError> {
         loop {
-            if let Some(record) = self.records.get_record(RecordKind::Setting, SETTING).await? {
-                return record
-                    .body
-                    .parse()
-                    .map_err(|_| BrokerError::Corrupt { what: "the signing secrets".into() });
+            let (old, expect) = self.stored(RETIRED).await?;
+            let known: Vec<&str> = old.0.iter().map(|s| s.secret.as_str()).collect();
+            let more = secrets.0.iter().filter(|s| !known.contains(&s.secret.as_str()));
+            let mut all: Vec<KeptSecret> = more.cloned().collect();
+            all.extend(old.0.iter().cloned());
+            all.truncate(MAX_RETIRED);
+            let put = self.records.put_record(RecordKind::Setting, RETIRED, body(&Secrets(all)), expect);
+            match put.await {
+                // Somebody else rotates at the same moment.
+                Err(BrokerError::VersionConflict { .. }) => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// What is kept, and how it is to be found when it is put again; made if there was none.
+    async fn load(&self, now: Timestamp) -> Result<(Secrets, Expect), BrokerError> {
+        loop {
+            match self.stored(SETTING).await? {
+                (_, Expect::Absent) => {}
+                found => return Ok(found),
             }
             let fresh = Secrets::new(now);
             match self.records.put_record(RecordKind::Setting, SETTING, body(&fresh), Expect::Absent).await {
-                Ok(_) => return Ok(fresh),
+                Ok(version) => return Ok((fresh, Expect::Version(version))),
                 // Another process made one at the same moment: that one holds.
                 Err(BrokerError::VersionConflict { .. }) => {}
                 Err(e) => return Err(e),

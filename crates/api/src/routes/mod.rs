@@ -18,6 +18,7 @@ pub(crate) mod queues;
 pub(crate) mod recipients;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
+pub(crate) mod signing;
 pub(crate) mod stats;
 pub(crate) mod suppressions;
 pub(crate) mod task_status;
@@ -85,6 +86,8 @@ routes! {
     post "/v1/endpoints/{name}/enable" => endpoints::enable::handle, Send;
     post "/v1/endpoints/{name}/test" => endpoints::test::handle, Send;
     get "/v1/endpoints/{name}/secret" => endpoints::secret::handle, Send;
+    get "/v1/signing-secret" => signing::get::handle, Admin;
+    post "/v1/signing-secret/rotate" => signing::rotate::handle, Admin;
     get "/v1/providers" => providers::list::handle, ReadAll;
     get "/v1/providers/{name}" => providers::get::handle, ReadAll;
     post "/v1/providers/{name}/pause" => providers::pause::handle, Admin;

@@ -24,6 +24,7 @@ mod refusals;
 mod sandbox;
 mod schedules;
 mod serving;
+mod signing;
 mod stats;
 mod suppressions;
 mod tasks;

@@ -25,6 +25,7 @@ pub(crate) mod sandbox;
 pub(crate) mod schedules;
 pub(crate) mod send;
 mod serve;
+pub(crate) mod signing;
 pub(crate) mod stats;
 pub(crate) mod suppressions;
 pub(crate) mod tasks;

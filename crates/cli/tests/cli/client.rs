@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use posthaste_testkit::ClosedPort;
 use serde_json::Value;
 
 use super::support::{Up, posthaste, run, stderr, stdout};
@@ -15,7 +16,7 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn run(&self, args: &[&str]) -> std::process::Output {
+    pub(crate) fn run(&self, args: &[&str]) -> std::process::Output {
         run(self.dir, &[args, &["--server", &self.url]].concat())
     }
 
@@ -246,7 +247,8 @@ fn once_there_are_keys_the_verbs_send_one_and_say_how_to_give_it() {
 #[test]
 fn a_dry_import_checks_rows_and_says_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
-    let nowhere = ["--server", "http://127.0.0.1:9"];
+    let closed = ClosedPort::take();
+    let nowhere = ["--server", &closed.url()];
     let import = |args: &[&str]| run(dir.path(), &[&["import"], args, &nowhere, &["--dry-run"]].concat());
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     write("a.ndjson", "{\"to\":\"a@example.com\"}\n\n{\"to\":\"no\"}\nnot json\n{\"to\":\"b@example.com\"}");
@@ -288,8 +290,5 @@ fn a_dry_import_checks_rows_and_says_what_is_wrong() {
     let out = child.wait_with_output().unwrap();
     assert_eq!(stdout(&out), "2 rows: 2 may be enqueued, 0 would be refused\n");
     assert_eq!(import(&["nowhere.csv"]).status.code(), Some(1));
-    assert_eq!(
-        run(dir.path(), &["import", "a.ndjson", "--server", "http://127.0.0.1:9"]).status.code(),
-        Some(3)
-    );
+    assert_eq!(run(dir.path(), &["import", "a.ndjson", "--server", &closed.url()]).status.code(), Some(3));
 }

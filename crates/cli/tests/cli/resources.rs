@@ -1,9 +1,11 @@
 //! Verbs about what an installation keeps: schedules, templates, endpoints, suppressions, the sandbox.
 
+use posthaste_testkit::http::{HttpReply, HttpSink};
+use posthaste_testkit::smtp::{Action, SmtpSink, Stage};
 use serde_json::{Value, json};
 
 use super::client::Asked;
-use super::support::Up;
+use super::support::{Up, stderr, stdout};
 
 #[test]
 fn schedules_templates_and_endpoints_are_kept() {
@@ -89,6 +91,18 @@ fn schedules_templates_and_endpoints_are_kept() {
 }
 
 #[test]
+fn the_signing_secret_is_shown_and_rotated() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path(), &[]);
+    let p = Asked { dir: dir.path(), url: up.url.clone() };
+    let old = p.json(&["signing", "secret"]);
+    assert!(p.text(&["signing", "secret"]).contains(old["secret"].as_str().unwrap()));
+    let new = p.json(&["signing", "rotate", "--overlap", "1h", "--yes"]);
+    assert!(new["secret"] != old["secret"] && new["secrets"] == 2, "{new}");
+    assert_eq!(p.json(&["signing", "secret"]), new);
+}
+
+#[test]
 fn recipients_are_suppressed_shown_and_erased() {
     let dir = tempfile::tempdir().unwrap();
     let up = Up::start(dir.path(), &[]);
@@ -99,6 +113,15 @@ fn recipients_are_suppressed_shown_and_erased() {
     std::fs::write(dir.path().join("list"), "# ours\na@example.com, bounced\nb@example.com\n").unwrap();
     assert_eq!(p.json(&["suppressions", "import", "list"]), json!({"added": 2, "refused": 0}));
     p.text(&["suppressions", "remove", "no@example.com", "--yes"]);
+    // Of a category, by the option or as the list names it; an address that looks like one stays an address.
+    p.text(&["suppressions", "add", "no@example.com", "--category", "news"]);
+    assert!(p.text(&["suppressions", "list"]).contains("news/no@example.com"));
+    assert_eq!(p.json(&["suppressions", "get", "no@example.com", "--category", "news"])["category"], "news");
+    assert_eq!(p.json(&["suppressions", "get", "news/no@example.com"])["category"], "news");
+    p.text(&["suppressions", "remove", "news/no@example.com", "--yes"]);
+    let put = p.json(&["suppressions", "add", "email:news/no@example.com"]);
+    assert!(put.get("category").is_none(), "{put}");
+    p.text(&["suppressions", "remove", "email:news/no@example.com", "--yes"]);
     assert_eq!(p.json(&["suppressions", "list"]).as_array().map(Vec::len), Some(2));
 
     p.text(&["send", "ann@example.com", "-m", "Hello", "--wait"]);
@@ -106,6 +129,55 @@ fn recipients_are_suppressed_shown_and_erased() {
     assert!(p.json(&["recipients", "get", "ann@example.com"]).is_object());
     p.text(&["recipients", "erase", "ann@example.com", "--yes"]);
     assert_eq!(p.json(&["tasks", "list", "--recipient", "email:ann@example.com"]), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_of_a_provider_waits_for_the_answer_and_fails_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mail, chat) = (SmtpSink::start().await, HttpSink::start().await);
+    std::fs::write(
+        dir.path().join("posthaste.toml"),
+        format!(
+            "email_from = \"ops@example.com\"\nallow_cidrs = \"127.0.0.0/8\"\n\
+             [providers.mail]\nurl = \"smtp+plain://{}\"\n\
+             [providers.chat]\ntype = \"discord\"\nurl = \"{}\"\n\
+             [providers.team]\ntype = \"teams\"\nurl = \"{}\"\n",
+            mail.authority(),
+            chat.url("/discord"),
+            chat.url("/teams"),
+        ),
+    )
+    .unwrap();
+    let up = Up::start(dir.path(), &[]);
+    let p = Asked { dir: dir.path(), url: up.url.clone() };
+    mail.then(Stage::FinalDot, Action::reply("250 2.0.0 queued as 4711"));
+    let took = p.text(&["providers", "test", "mail", "ada@example.com"]);
+    assert!(took.starts_with("mail: ") && took.contains("4711"), "{took}");
+    assert_eq!(mail.messages()[0].to, ["ada@example.com"]);
+    assert!(p.fails(&["providers", "test", "mail"], 2).contains("<TO>"));
+    p.text(&["providers", "test", "chat"]);
+
+    // Refused for good, to be tried again, and about the provider itself: each is told at once.
+    mail.then(Stage::Rcpt, Action::reply("550 5.7.1 not from you"));
+    assert!(p.fails(&["providers", "test", "mail", "ada@example.com"], 4).contains("the provider mail"));
+    for (answer, class) in [("451 4.3.0 try again", "transient"), ("550 5.7.26 unauthenticated", "")] {
+        mail.then(Stage::Rcpt, Action::reply(answer));
+        let out = p.run(&["providers", "test", "mail", "ada@example.com"]);
+        assert_eq!(out.status.code(), Some(4), "{answer}: {}", stderr(&out));
+        assert!(
+            stdout(&out).contains(answer.get(..3).unwrap()) && stdout(&out).contains(class),
+            "{}",
+            stdout(&out)
+        );
+    }
+    chat.always(HttpReply::status(401));
+    let out = p.run(&["providers", "test", "team", "--json"]);
+    assert_eq!(out.status.code(), Some(4), "{}", stderr(&out));
+    assert!(stderr(&out).contains("misconfigured"), "{}", stderr(&out));
+    // Nothing of it goes later.
+    let waiting = p.json(&["tasks", "list", "--state", "queued"]);
+    assert_eq!(waiting, json!([]));
+    assert!(p.fails(&["providers", "test", "nobody"], 1).contains("nobody"));
 }
 
 #[test]

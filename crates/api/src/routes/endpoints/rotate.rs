@@ -17,7 +17,7 @@ use crate::responses::{BadHead, Common, Conflicting, OnOne, WithBody};
 use crate::{Api, ApiError, Caller};
 
 /// Longest overlap, in milliseconds.
-const MAX_OVERLAP: u64 = 7 * 24 * 3600 * 1_000;
+pub(crate) const MAX_OVERLAP: u64 = 7 * 24 * 3600 * 1_000;
 
 /// How the secret is replaced.
 #[derive(ToSchema, serde::Deserialize)]

@@ -4,6 +4,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use posthaste_notify::signing::{AT_ONCE, FRESH};
 use posthaste_notify::unsubscribe;
 
 use crate::auth::now;
@@ -48,8 +49,13 @@ pub(crate) async fn act(State(api): State<Api>, Path(token): Path<String>) -> Re
 }
 
 async fn read(api: &Api, token: &str) -> Result<Option<unsubscribe::Request>, ApiError> {
-    let secrets = api.signing().secrets(now()).await?;
-    Ok(unsubscribe::open(&secrets, token))
+    let signing = api.signing();
+    let known = unsubscribe::open(&signing.of_links(now(), FRESH).await?, token);
+    if known.is_some() {
+        return Ok(known);
+    }
+    // It may be signed by a secret that was made since: another process has rotated it.
+    Ok(unsubscribe::open(&signing.of_links(now(), AT_ONCE).await?, token))
 }
 
 fn unknown() -> Response {

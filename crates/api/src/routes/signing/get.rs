@@ -1,0 +1,25 @@
+//! `GET /v1/signing-secret`.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use crate::detail::secret_json_of;
+use crate::input::query;
+use crate::operations::signing::SigningSecretView;
+use crate::responses::{BadHead, Common, OnOne};
+use crate::{Api, ApiError, Caller};
+
+/// Show the signing secret
+///
+/// The newest secret that tasks of kind `http`, callbacks and webhooks to plain URLs are signed with: whoever receives them
+/// checks their signatures with it. That it was shown is written to the audit log. 404 where it is set by
+/// `POSTHASTE_SIGNING_SECRET`: then it is read, and changed, there.
+#[utoipa::path(
+    get, path = "/v1/signing-secret", tag = "signing", operation_id = "get_signing_secret",
+    responses((status = 200, description = "The secret.", body = SigningSecretView), Common, BadHead, OnOne)
+)]
+pub(crate) async fn handle(State(api): State<Api>, caller: Caller, uri: Uri) -> Result<Response, ApiError> {
+    query::none(&uri)?;
+    Ok(secret_json_of(StatusCode::OK, &api.signing_secret(&caller).await?))
+}
