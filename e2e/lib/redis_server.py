@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 from .server import free_port, wait_until
 
@@ -121,11 +122,18 @@ class RedisServer:
 
     def start(self, timeout=30):
         """Starts it and waits until it answers; returns its time then."""
+        return self.start_as(*self._listens(), *self.options, timeout=timeout)
+
+    def _listens(self):
+        return ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--daemonize", "no"]
+
+    def start_as(self, *arguments, timeout=30):
+        """As `start`, with other arguments; one that is a file comes first and is told where to listen."""
+        if arguments[0].startswith("/"):
+            arguments = [arguments[0], *self._listens(), *arguments[1:]]
         with open(os.path.join(self.directory, "redis.log"), "ab") as log:
-            self.process = subprocess.Popen(
-                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory,
-                 "--daemonize", "no", *self.options],
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(["redis-server", *arguments], cwd=self.directory,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self.answers(timeout)
 
     def answers(self, timeout=30):
@@ -135,7 +143,8 @@ class RedisServer:
                 raise AssertionError(f"redis-server ended with {self.process.returncode}: {self.log()[-500:]}")
             probe = Redis(self.port, timeout=2)
             try:
-                return probe("PING") == b"PONG" and probe.now_ms()
+                # A sentinel does not tell the time.
+                return probe("PING") == b"PONG" and (probe("ROLE")[0] == b"sentinel" or probe.now_ms())
             except (OSError, RedisError):
                 return None
             finally:
@@ -169,13 +178,118 @@ class RedisServer:
             self.kill9()
 
 
-class RedisCluster:
-    """Masters without replicas that share the slots evenly."""
+class Sentinels:
+    """A master with a replica, and sentinels that decide which of the two is which."""
 
-    def __init__(self, directory, masters=3):
+    NAME = "mymaster"
+
+    def __init__(self, directory, count=3, fsync=None):
+        options = ["--repl-diskless-sync-delay", "0"]
+        self.nodes = [RedisServer(directory, fsync, options) for _ in range(2)]
+        self.sentinels = [RedisServer(directory) for _ in range(count)]
+
+    @property
+    def url(self):
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{self.NAME}/0"
+
+    def __enter__(self):
+        try:
+            self._form()
+        except BaseException:
+            # Without it nobody would end those that have started.
+            self.__exit__()
+            raise
+        return self
+
+    def _form(self):
+        master, replica = self.nodes
+        replica.options += ["--replicaof", f"127.0.0.1 {master.port}"]
+        master.start()
+        replica.start()
+        quorum = len(self.sentinels) // 2 + 1
+        for sentinel in self.sentinels:
+            path = os.path.join(sentinel.directory, "sentinel.conf")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"sentinel monitor {self.NAME} 127.0.0.1 {master.port} {quorum}\n"
+                           f"sentinel down-after-milliseconds {self.NAME} 1000\n"
+                           f"sentinel failover-timeout {self.NAME} 10000\n")
+            sentinel.start_as(path, "--sentinel")
+        wait_until("the sentinels know everybody", lambda: all(map(self._knows_all, self.sentinels)), 30)
+        self.settled()
+
+    def _knows_all(self, sentinel):
+        told = self._told(sentinel)
+        return (told["num-slaves"], told["num-other-sentinels"]) == ("1", str(len(self.sentinels) - 1))
+
+    def _told(self, sentinel):
+        link = sentinel.client()
+        try:
+            answer = [part.decode() for part in link("SENTINEL", "MASTER", self.NAME)]
+        finally:
+            link.close()
+        return dict(zip(answer[::2], answer[1::2]))
+
+    def settled(self, timeout=40):
+        """Waits until every sentinel names the one master and the other server follows it; returns (master, replica)."""
+        def seen():
+            ports = {int(self._told(sentinel)["port"]) for sentinel in self.sentinels}
+            if len(ports) != 1 or any("failover" in self._told(s)["flags"] for s in self.sentinels):
+                return None
+            master = next(node for node in self.nodes if node.port in ports)
+            replica = next(node for node in self.nodes if node is not master)
+            links = master.client(), replica.client()
+            try:
+                good = links[0].info("slave0") and links[1].info("master_link_status") == "up" \
+                    and links[1].info("master_port") == master.port
+            finally:
+                for link in links:
+                    link.close()
+            return good and (master, replica)
+
+        return wait_until("one master is named and followed", seen, timeout)
+
+    def fail_over(self, leader=0):
+        """Asks a sentinel for a planned failover."""
+        def begun():
+            link = self.sentinels[leader].client()
+            try:
+                return link("SENTINEL", "FAILOVER", self.NAME) == b"OK"
+            except RedisError:
+                return None
+            finally:
+                link.close()
+
+        wait_until("the sentinel begins a failover", begun, 20)
+
+    def __exit__(self, *_):
+        for server in (*self.sentinels, *self.nodes):
+            server.__exit__()
+
+
+def promoted(server, timeout=30):
+    """Waits until a replica is a master; returns the time in milliseconds."""
+    def is_master():
+        link = server.client(timeout=2)
+        try:
+            return link("ROLE")[0] == b"master" and int(time.time() * 1000)
+        except (OSError, RedisError):
+            return None
+        finally:
+            link.close()
+
+    return wait_until("the replica is promoted", is_master, timeout, every=0.005)
+
+
+class RedisCluster:
+    """Masters that share the slots evenly, each with so many replicas: node `n` is followed by node `n + masters`."""
+
+    def __init__(self, directory, masters=3, replicas=0, fsync=None):
         options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000",
-                   "--cluster-announce-ip", "127.0.0.1", "--cluster-config-file", "nodes.conf"]
-        self.nodes = [RedisServer(directory, options=options) for _ in range(masters)]
+                   "--cluster-announce-ip", "127.0.0.1", "--cluster-config-file", "nodes.conf",
+                   "--repl-diskless-sync-delay", "0"]
+        self.nodes = [RedisServer(directory, fsync, options) for _ in range(masters)]
+        self.replicas = [RedisServer(directory, fsync, options) for _ in range(masters * replicas)]
 
     @property
     def url(self):
@@ -204,13 +318,32 @@ class RedisCluster:
                 link("CLUSTER", "MEET", "127.0.0.1", other.port)
             link.close()
         # A master that has just started calls its state good, and takes writes, after about two seconds.
-        wait_until("the Cluster forms", lambda: all(map(self._formed, self.nodes)), 30)
+        wait_until("the Cluster forms", lambda: all(self._formed(node, count) for node in self.nodes), 30)
+        self._follow()
 
-    def _formed(self, node):
+    def _follow(self):
+        """The replicas join, and have what their masters have."""
+        known = len(self.nodes) + len(self.replicas)
+        for node in self.replicas:
+            node.start()
+            link = node.client()
+            for other in self.nodes:
+                link("CLUSTER", "MEET", "127.0.0.1", other.port)
+            link.close()
+        everybody = [*self.nodes, *self.replicas]
+        wait_until("all know all", lambda: all(self._formed(node, known) for node in everybody), 30)
+        for n, node in enumerate(self.replicas):
+            master, link = self.nodes[n % len(self.nodes)].client(), node.client()
+            link("CLUSTER", "REPLICATE", master("CLUSTER", "MYID"))
+            wait_until("a replica has everything", lambda link=link: link.info("master_link_status") == "up", 30)
+            master.close()
+            link.close()
+
+    def _formed(self, node, known):
         link = node.client()
         text = link("CLUSTER", "INFO").decode()
         link.close()
-        return "cluster_state:ok" in text and f"cluster_known_nodes:{len(self.nodes)}" in text
+        return "cluster_state:ok" in text and f"cluster_known_nodes:{known}\r" in text
 
     def owner(self, slot):
         """The index of the node that has a slot."""
@@ -249,7 +382,7 @@ class RedisCluster:
         return moved
 
     def __exit__(self, *_):
-        for node in self.nodes:
+        for node in (*self.nodes, *self.replicas):
             node.__exit__()
 
 

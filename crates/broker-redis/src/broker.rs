@@ -132,7 +132,7 @@ impl Broker for RedisStore {
     async fn health(&self) -> Health {
         // Never set up means never reached: the probe says why.
         let _known = self.inner.found().await;
-        health::health(self.inner.shards()).await
+        health::health(self.inner.shards(), self.inner.allow_eviction).await
     }
 }
 

@@ -23,6 +23,7 @@ impl Inner {
         request: EnqueueRequest,
     ) -> Result<EnqueueReply, BrokerError> {
         let shards = self.found().await?;
+        self.keeps()?;
         for (i, t) in request.tasks.iter().enumerate() {
             if matches!(t.due, Due::After(d) if d > MAX_SCHEDULE_AHEAD) {
                 return Err(too_far(i, "delay_ms"));

@@ -8,8 +8,11 @@ use posthaste_core::BrokerError;
 use posthaste_core::broker::Health;
 
 use crate::link::{Oom, Script};
+use crate::memory::evicting;
+use crate::open::OpenError;
 use crate::reply;
 use crate::shards::Shards;
+use crate::store::Info;
 
 /// A small write that is refused as an enqueue would be.
 static PROBE: LazyLock<Script> = LazyLock::new(|| {
@@ -23,12 +26,15 @@ struct Servers {
     version: String,
     used: u64,
     problem: Option<String>,
+    /// The policy by which one of them may throw tasks away.
+    evicts: Option<String>,
 }
 
 impl Servers {
     /// Adds what one of them says.
-    fn add(&mut self, info: &str) {
-        let field = |name: &str| info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+    fn add(&mut self, info: &Info) {
+        let field = |name: &str| info.get(name);
+        self.evicts = self.evicts.take().or_else(|| evicting(info).map(str::to_owned));
         let number = |name: &str| field(name).and_then(|v| v.trim().parse::<u64>().ok()).unwrap_or(0);
         let valkey = field("valkey_version").or_else(|| field("server_name").filter(|n| *n == "valkey"));
         if self.store.is_none() {
@@ -55,7 +61,7 @@ async fn ask(shards: &Shards) -> Result<Servers, BrokerError> {
     for node in shards.link().masters().await? {
         let mut cmd = redis::cmd("INFO");
         cmd.arg("everything");
-        servers.add(&reply::text(node.command(&cmd).await?)?);
+        servers.add(&Info(reply::text(node.command(&cmd).await?)?));
     }
     Ok(servers)
 }
@@ -69,14 +75,16 @@ async fn probe(shards: &Shards) -> Result<(), BrokerError> {
     try_join_all(writes).await.map(drop)
 }
 
-/// Whether the store answers and takes writes.
-pub(crate) async fn health(shards: &Shards) -> Health {
+/// Whether the store answers and takes writes. A server that may throw tasks away takes none, unless that is allowed.
+pub(crate) async fn health(shards: &Shards, allow_eviction: bool) -> Health {
     let start = Instant::now();
     let written = probe(shards).await;
     let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
     let servers = ask(shards).await;
-    let problem = written.err().map(|e| e.to_string());
+    let written = written.err().map(|e| e.to_string());
     let servers = servers.unwrap_or_else(|e| Servers { problem: Some(e.to_string()), ..Servers::default() });
+    let evicts = servers.evicts.filter(|_| !allow_eviction);
+    let problem = written.or(evicts.map(|policy| OpenError::Eviction { policy }.to_string()));
     let writable = problem.is_none();
     Health {
         store: servers.store.unwrap_or("redis").into(),
@@ -96,13 +104,22 @@ mod tests {
     #[test]
     fn servers_are_told_apart_and_added_up() {
         let mut redis = Servers::default();
-        redis.add("# Server\r\nredis_version:7.0.15\r\nused_memory:100\r\nmaxmemory:0\r\nloading:0\r\n");
-        redis
-            .add("redis_version:7.0.14\r\nused_memory:50\r\nmaxmemory:50\r\nmaxmemory_policy:noeviction\r\n");
+        let info = |text: &str| Info(text.to_owned());
+        redis.add(&info(
+            "# Server\r\nredis_version:7.0.15\r\nused_memory:100\r\nmaxmemory:0\r\nloading:0\r\n",
+        ));
+        redis.add(&info(
+            "redis_version:7.0.14\r\nused_memory:50\r\nmaxmemory:50\r\nmaxmemory_policy:noeviction\r\n",
+        ));
         assert_eq!((redis.store, redis.version.as_str(), redis.used), (Some("redis"), "7.0.15", 150));
         assert!(redis.problem.is_some_and(|p| p.contains("maxmemory")));
         let mut valkey = Servers::default();
-        valkey.add("server_name:valkey\r\nredis_version:7.2.4\r\nvalkey_version:8.0.1\r\nused_memory:1\r\n");
+        valkey.add(&info(
+            "server_name:valkey\r\nredis_version:7.2.4\r\nvalkey_version:8.0.1\r\nused_memory:1\r\n",
+        ));
+        assert_eq!((valkey.evicts.clone(), valkey.problem.clone()), (None, None));
+        valkey.add(&info("maxmemory_policy:allkeys-random\r\n"));
+        assert_eq!(valkey.evicts.as_deref(), Some("allkeys-random"));
         assert_eq!((valkey.store, valkey.version.as_str()), (Some("valkey"), "8.0.1"));
     }
 }

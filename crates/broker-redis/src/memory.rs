@@ -1,4 +1,5 @@
-//! Watching the server's memory, so that finished tasks make room before new ones are refused.
+//! Watching the server's memory, so that finished tasks make room before new ones are refused, and so that nothing is
+//! accepted by a server that may throw it away.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,34 +13,114 @@ const FULL_PERCENT: u64 = 80;
 /// How long an answer holds while memory is plenty; while it is short, each tick asks.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
-/// What the server last said.
+/// What the servers last said.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<Option<(Instant, bool)>>);
+pub(crate) struct Memory(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    told: Option<(Instant, Told)>,
+    /// When somebody last set out to ask on behalf of those who enqueue.
+    asking: Option<Instant>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Told {
+    short: bool,
+    evicts: Option<String>,
+}
 
 impl Memory {
     /// Whether finished tasks must make room. A server that does not answer is not short of memory.
     pub(crate) async fn is_short(&self, shards: &Shards) -> bool {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, false)) = last
+        if let Some((at, Told { short: false, .. })) = &self.known().told
             && at.elapsed() < ASK_EVERY
         {
             return false;
         }
-        let short = ask(shards).await.unwrap_or(false);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), short));
-        short
+        self.look(shards).await;
+        self.known().told.as_ref().is_some_and(|(_, told)| told.short)
+    }
+
+    /// The policy by which a server may throw tasks away, as it was last told.
+    pub(crate) fn evicts(&self) -> Option<String> {
+        self.known().told.as_ref().and_then(|(_, told)| told.evicts.clone())
+    }
+
+    /// Whether it is time to ask again; who is told so has to.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut known = self.known();
+        let last = known.asking.max(known.told.as_ref().map(|(at, _)| *at));
+        let due = last.is_none_or(|at| at.elapsed() >= ASK_EVERY);
+        if due {
+            known.asking = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Asks every master. What a server that does not answer evicts is what it evicted before.
+    pub(crate) async fn look(&self, shards: &Shards) {
+        let told = ask(shards).await;
+        let mut known = self.known();
+        let before = known.told.take().map(|(_, told)| told).unwrap_or_default();
+        let told = told.unwrap_or_else(|| Told { short: false, evicts: before.evicts.clone() });
+        match (&before.evicts, &told.evicts) {
+            (None, Some(policy)) => tracing::error!(
+                policy,
+                "maxmemory-policy was changed: Redis would delete tasks when its memory is full; nothing is accepted until it \
+                 is noeviction again"
+            ),
+            (Some(_), None) => tracing::info!("Redis does not evict any more; tasks are accepted again"),
+            _ => {}
+        }
+        known.told = Some((Instant::now(), told));
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        // It is whole between any two statements, so a panic elsewhere does not spoil it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn ask(shards: &Shards) -> Option<bool> {
+async fn ask(shards: &Shards) -> Option<Told> {
+    let mut told = Told::default();
     for node in shards.link().masters().await.ok()? {
         let text = reply::text(node.command(redis::cmd("INFO").arg("memory")).await.ok()?).ok()?;
-        let info = Info(text);
-        let number = |field| info.get(field).and_then(|n| n.trim().parse::<u64>().ok());
-        let (used, most) = (number("used_memory")?, number("maxmemory")?);
-        if most > 0 && used / (most / 100).max(1) >= FULL_PERCENT {
-            return Some(true);
-        }
+        told.add(&Info(text));
     }
-    Some(false)
+    Some(told)
+}
+
+impl Told {
+    fn add(&mut self, info: &Info) {
+        let number = |field| info.get(field).and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
+        let (used, most) = (number("used_memory"), number("maxmemory"));
+        self.short |= most > 0 && used / (most / 100).max(1) >= FULL_PERCENT;
+        self.evicts = self.evicts.take().or_else(|| evicting(info).map(str::to_owned));
+    }
+}
+
+/// The policy of a server that may throw away keys of ours, which have no expiry.
+pub(crate) fn evicting(info: &Info) -> Option<&str> {
+    info.get("maxmemory_policy").map(str::trim).filter(|policy| policy.starts_with("allkeys"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_server_that_evicts_or_is_full_is_enough() {
+        let told = |texts: &[&str]| {
+            let mut told = Told::default();
+            texts.iter().for_each(|text| told.add(&Info((*text).to_owned())));
+            told
+        };
+        let (good, volatile) = ("maxmemory_policy:noeviction\r\n", "maxmemory_policy:volatile-lru\r\n");
+        assert_eq!(told(&[good, volatile, "maxmemory:0\r\nused_memory:9\r\n"]), Told::default());
+        let evicts = told(&[good, "maxmemory_policy:allkeys-lfu\r\n", good]);
+        assert_eq!(evicts.evicts.as_deref(), Some("allkeys-lfu"));
+        assert!(told(&["used_memory:800\r\nmaxmemory:1000\r\n", good]).short);
+        assert!(!told(&["used_memory:700\r\nmaxmemory:1000\r\n"]).short);
+    }
 }

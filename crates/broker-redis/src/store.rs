@@ -14,7 +14,7 @@ use crate::gate::Gate;
 use crate::held::HeldRecords;
 use crate::link::{Call, Link, Script};
 use crate::live::Live;
-use crate::memory::Memory;
+use crate::memory::{Memory, evicting};
 use crate::names::Names;
 use crate::open::{Durability, OpenError, RedisConfig};
 use crate::record::corrupt;
@@ -195,6 +195,21 @@ impl Inner {
             .await
     }
 
+    /// Refuses what a server would take that may throw it away: its policy can be changed while it runs.
+    pub(crate) fn keeps(self: &Arc<Self>) -> Result<(), BrokerError> {
+        if self.allow_eviction {
+            return Ok(());
+        }
+        if self.memory.is_due() {
+            let inner = Arc::clone(self);
+            let _asking_handle = tokio::spawn(async move { inner.memory.look(&inner.shards).await });
+        }
+        match self.memory.evicts() {
+            Some(policy) => Err(BrokerError::Unavailable { why: OpenError::Eviction { policy }.to_string() }),
+            None => Ok(()),
+        }
+    }
+
     /// The tasks of ids, in order.
     pub(crate) async fn get(&self, ids: &[TaskId]) -> Result<Vec<Option<Task>>, BrokerError> {
         crate::reads::get(self.found().await?, &self.names, ids).await
@@ -286,8 +301,7 @@ impl Inner {
             if major < 7 {
                 return Err(OpenError::Version { version });
             }
-            let policy = info.get("maxmemory_policy").unwrap_or("noeviction");
-            if policy.starts_with("allkeys") && !self.allow_eviction {
+            if let Some(policy) = evicting(&info).filter(|_| !self.allow_eviction) {
                 return Err(OpenError::Eviction { policy: policy.to_owned() });
             }
         }

@@ -217,6 +217,32 @@ async fn memory_reaches_its_end() {
     store.enqueue(large(3)).await.expect("there is room again");
 }
 
+/// As the server does at the start, and though its policy was another one then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eviction_is_noticed_when_it_is_switched_on() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let (store, _clock) = open(&server.url(), 1);
+    store.enqueue(tasks(1)).await.expect("enqueue");
+    for policy in ["allkeys-lru", "allkeys-random"] {
+        server.command(&["CONFIG", "SET", "maxmemory-policy", policy]);
+        let health = store.health().await;
+        assert!(!health.writable && health.problem.is_some_and(|p| p.contains(policy)));
+        let refused = soon("a refusal", async {
+            loop {
+                if let Err(error) = store.enqueue(tasks(1)).await {
+                    return error.to_string();
+                }
+            }
+        });
+        let why = refused.await;
+        assert!(why.contains(policy) && why.contains("noeviction"), "{why}");
+        assert!(!store.claim(claim(1)).await.expect("what is there is handed out").is_empty());
+        server.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
+        soon("an accepted task", async { while store.enqueue(tasks(1)).await.is_err() {} }).await;
+        assert!(store.health().await.writable);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_move_while_tasks_are_written() {
     let cluster = RedisCluster::start(3);

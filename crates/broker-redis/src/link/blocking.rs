@@ -5,6 +5,7 @@ use std::sync::Arc;
 use posthaste_core::BrokerError;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
+use tokio::sync::watch;
 
 use super::dial::{Purpose, dial};
 use super::error::{Verdict, verdict};
@@ -24,8 +25,16 @@ pub(crate) enum Unblocked {
 pub(crate) struct Blocking {
     link: Link,
     slot: u16,
-    connection: Option<(Arc<Peer>, MultiplexedConnection)>,
+    connection: Option<Line>,
     failures: u32,
+}
+
+/// A connection that stands.
+struct Line {
+    peer: Arc<Peer>,
+    connection: MultiplexedConnection,
+    /// Tells that another server has taken over: this one may keep what waits there waiting.
+    fence: watch::Receiver<u64>,
 }
 
 impl Blocking {
@@ -41,41 +50,48 @@ impl Blocking {
     /// # Errors
     /// What the server answered, other than that another server is meant.
     pub(crate) async fn command(&mut self, cmd: &Cmd) -> Result<Unblocked, BrokerError> {
-        let (peer, mut connection) = match self.connection.take() {
-            Some(connection) => connection,
+        let mut line = match self.connection.take() {
+            Some(line) => line,
             None => self.connect().await,
         };
-        match connection.send_packed_command(cmd).await {
-            Ok(Value::ServerError(error)) => match verdict(&error, peer.host()) {
+        let answer = tokio::select! {
+            // What has come is looked at after the news that it is worth nothing.
+            biased;
+            _ = line.fence.changed() => None,
+            answer = line.connection.send_packed_command(cmd) => Some(answer),
+        };
+        match answer {
+            Some(Ok(Value::ServerError(error))) => match verdict(&error, line.peer.host()) {
                 Verdict::Final(_) if error.code() == "UNBLOCKED" => {}
                 Verdict::Final(error) => {
-                    self.connection = Some((peer, connection));
+                    self.connection = Some(line);
                     return Err(error);
                 }
                 _ => {}
             },
-            Ok(value) => {
+            Some(Ok(value)) => {
                 self.failures = 0;
-                self.connection = Some((peer, connection));
+                self.connection = Some(line);
                 return Ok(Unblocked::Answer(plain(value)));
             }
-            Err(_) => {}
+            Some(Err(_)) | None => {}
         }
         // Lost, or the wrong server now. The old connection is dropped before the new one is made.
-        drop(connection);
+        drop(line);
         self.failures += 1;
         self.link.suspect();
         self.connection = Some(self.connect().await);
         Ok(Unblocked::Reconnected)
     }
 
-    async fn connect(&mut self) -> (Arc<Peer>, MultiplexedConnection) {
+    async fn connect(&mut self) -> Line {
         loop {
             tokio::time::sleep(pause(self.failures)).await;
-            if let Ok(peer) = self.link.owner(self.slot).await
-                && let Ok(connection) = dial(self.link.url(), peer.target(), Purpose::Waiting, |_| {}).await
-            {
-                return (peer, connection);
+            if let Ok(peer) = self.link.owner(self.slot).await {
+                let fence = peer.fence();
+                if let Ok(dialed) = dial(self.link.route(), peer.target(), Purpose::Waiting, |_| {}).await {
+                    return Line { peer, connection: dialed.connection, fence };
+                }
             }
             self.failures = self.failures.saturating_add(1);
         }

@@ -9,11 +9,11 @@ use redis::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::dial::{CONNECT_TIMEOUT, Target};
+use super::dial::{CONNECT_TIMEOUT, Route, Target};
 use super::error::{meaning, unavailable};
 use super::peer::Peer;
 use super::slot::SLOTS;
-use crate::url::{Host, RedisUrl};
+use crate::url::Host;
 
 /// Two looks at the map are at least so far apart.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ const NOBODY: u16 = u16::MAX;
 
 /// A Cluster and what is known of it.
 pub(super) struct Cluster {
-    url: Arc<RedisUrl>,
+    route: Arc<Route>,
     /// The nodes of the URL, only asked for the map.
     seeds: Vec<Arc<Peer>>,
     map: RwLock<Arc<Map>>,
@@ -38,11 +38,11 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(url: &Arc<RedisUrl>) -> Self {
-        let seeds =
-            url.hosts.iter().map(|host| Peer::new(url.clone(), Target::Server(host.clone()))).collect();
+    pub(super) fn new(route: &Arc<Route>) -> Self {
+        let seeds = route.url.hosts.iter();
+        let seeds = seeds.map(|host| Peer::new(route.clone(), Target::Server(host.clone()))).collect();
         let map = Map { version: 0, owners: vec![NOBODY; SLOTS], masters: Vec::new() };
-        Self { url: url.clone(), seeds, map: RwLock::new(Arc::new(map)), looking: Mutex::new(None) }
+        Self { route: route.clone(), seeds, map: RwLock::new(Arc::new(map)), looking: Mutex::new(None) }
     }
 
     /// The master of a slot, after a look at the map if it is not known.
@@ -77,7 +77,7 @@ impl Cluster {
     pub(super) fn moved(&self, slot: u16, host: &Host) -> Arc<Peer> {
         let mut guard = self.map.write().unwrap_or_else(PoisonError::into_inner);
         let mut map = Map::clone(&guard);
-        let index = map.index_of(host, &self.url);
+        let index = map.index_of(host, &self.route);
         if let Some(owner) = map.owners.get_mut(usize::from(slot)) {
             *owner = index;
         }
@@ -91,7 +91,7 @@ impl Cluster {
         let map = self.map();
         match map.masters.iter().find(|peer| peer.host() == host) {
             Some(peer) => peer.clone(),
-            None => Peer::new(self.url.clone(), Target::Server(host.clone())),
+            None => Peer::new(self.route.clone(), Target::Server(host.clone())),
         }
     }
 
@@ -147,7 +147,7 @@ impl Cluster {
         let mut guard = self.map.write().unwrap_or_else(PoisonError::into_inner);
         let mut map = Map { version: guard.version + 1, owners: vec![NOBODY; SLOTS], masters: Vec::new() };
         for (first, last, host) in ranges {
-            let index = map.adopt(&host, &guard, &self.url);
+            let index = map.adopt(&host, &guard, &self.route);
             map.owners[usize::from(first)..=usize::from(last)].fill(index);
         }
         *guard = Arc::new(map);
@@ -165,22 +165,22 @@ impl Map {
         self.masters.iter().find(|peer| peer.host() == host)
     }
 
-    fn index_of(&mut self, host: &Host, url: &Arc<RedisUrl>) -> u16 {
+    fn index_of(&mut self, host: &Host, route: &Arc<Route>) -> u16 {
         let index = self.masters.iter().position(|peer| peer.host() == host).unwrap_or_else(|| {
-            self.masters.push(Peer::new(url.clone(), Target::Server(host.clone())));
+            self.masters.push(Peer::new(route.clone(), Target::Server(host.clone())));
             self.masters.len() - 1
         });
         u16::try_from(index).unwrap_or(NOBODY)
     }
 
     /// As [`Map::index_of`], but keeps the connection that the map before had to the host.
-    fn adopt(&mut self, host: &Host, before: &Self, url: &Arc<RedisUrl>) -> u16 {
+    fn adopt(&mut self, host: &Host, before: &Self, route: &Arc<Route>) -> u16 {
         if self.find(host).is_none()
             && let Some(peer) = before.find(host)
         {
             self.masters.push(peer.clone());
         }
-        self.index_of(host, url)
+        self.index_of(host, route)
     }
 }
 
@@ -229,6 +229,7 @@ fn ranges_of(value: &Value, asked: &Host) -> Option<Vec<(u16, u16, Host)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::url::RedisUrl;
 
     fn row(first: i64, last: i64, host: &str, port: i64) -> Value {
         let node = Value::Array(vec![
@@ -240,7 +241,8 @@ mod tests {
     }
 
     fn cluster() -> Cluster {
-        Cluster::new(&Arc::new(RedisUrl::parse("redis+cluster://seed:1").expect("a good URL")))
+        let url = RedisUrl::parse("redis+cluster://seed:1").expect("a good URL");
+        Cluster::new(&Arc::new(Route::new(url)))
     }
 
     #[test]

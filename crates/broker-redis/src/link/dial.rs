@@ -4,23 +4,26 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, TlsCertificates, Value,
+    ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, TlsCertificates,
 };
+use tokio::time::timeout;
 
 use super::container::container_help;
 use super::error::sentence;
+use super::role::{ROLE, Role};
+use super::sentinel::{self, Sentinels};
 use crate::url::{Host, Login, Mode, RedisUrl};
 
 /// How long a connection may take, with name, TLS and greeting.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an ordinary call may take. After that the caller does not know what became of it.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may take that is asked only for its role.
+const MOMENT: Duration = Duration::from_millis(500);
 /// Calls that wait to be written. The crate's 50 would make callers queue before the connection does.
 const QUEUED_CALLS: usize = 4_096;
 /// Bytes that are gathered before they are written.
@@ -44,31 +47,83 @@ pub(super) enum Target {
     Url,
 }
 
+/// The URL, and what is learned of the sentinels behind it.
+pub(super) struct Route {
+    pub(super) url: RedisUrl,
+    pub(super) sentinels: Sentinels,
+}
+
+impl Route {
+    pub(super) fn new(url: RedisUrl) -> Self {
+        Self { url, sentinels: Sentinels::default() }
+    }
+
+    pub(super) fn has_sentinels(&self) -> bool {
+        matches!(self.url.mode, Mode::Sentinel { .. })
+    }
+}
+
+/// A connection, and to whom it is.
+pub(super) struct Dialed {
+    pub(super) connection: MultiplexedConnection,
+    /// The server; the sentinels may have named it.
+    pub(super) host: Host,
+    /// The epoch of the configuration in which the sentinels named it, else 0.
+    pub(super) epoch: u64,
+    /// What it said that it is, where that was asked.
+    pub(super) role: Role,
+}
+
 /// Makes a connection and completes its greeting. The text of an error says what to do.
 pub(super) async fn dial(
-    url: &RedisUrl,
+    route: &Route,
     target: &Target,
     purpose: Purpose,
     pushes: impl Fn(PushInfo) + Send + Sync + 'static,
-) -> Result<MultiplexedConnection, String> {
-    let host = match (target, &url.mode) {
-        (Target::Server(host), _) => Some(host.clone()),
-        (Target::Url, Mode::Sentinel { service }) => Some(master_of(url, service).await?),
-        (Target::Url, Mode::Unix { .. }) => None,
-        (Target::Url, Mode::Single | Mode::Cluster) => url.hosts.first().cloned(),
+) -> Result<Dialed, String> {
+    let url = &route.url;
+    let (host, epoch) = match (target, &url.mode) {
+        (Target::Server(host), _) => (Some(host.clone()), 0),
+        (Target::Url, Mode::Sentinel { .. }) => {
+            let view = sentinel::master(route).await?;
+            (Some(view.master), view.epoch)
+        }
+        (Target::Url, Mode::Unix { .. }) => (None, 0),
+        (Target::Url, Mode::Single | Mode::Cluster) => (url.hosts.first().cloned(), 0),
     };
     let address = address_of(url, host.as_ref());
-    let config = config_of(purpose).set_push_sender(move |info: PushInfo| {
-        pushes(info);
-        Ok::<(), redis::aio::SendError>(())
-    });
+    let config = with_pushes(config_of(purpose), pushes);
     let mut connection = open(url, &address, &settings_of(&url.login, url.db), &config)
         .await
         .map_err(|error| explain(&address, host.as_ref(), &error))?;
-    if matches!(url.mode, Mode::Sentinel { .. }) {
-        expect_master(&mut connection, &address).await?;
+    let role = match target {
+        Target::Server(_) => Role::Untold,
+        Target::Url => ask_role(&mut connection, &address).await?,
+    };
+    // During a failover a sentinel may still name the old master, which is, or will be, a replica. A user without the
+    // permission for ROLE still works; a replica will answer READONLY.
+    if role == Role::Other && route.has_sentinels() {
+        return Err(format!("Redis at {address} is not the master: a failover goes on"));
     }
-    Ok(connection)
+    let host = host.unwrap_or(Host { name: "unix".to_owned(), port: 0 });
+    Ok(Dialed { connection, host, epoch, role })
+}
+
+async fn ask_role(connection: &mut MultiplexedConnection, address: &ConnectionAddr) -> Result<Role, String> {
+    match connection.send_packed_command(&ROLE).await {
+        Ok(value) => Ok(Role::read(&value)),
+        Err(error) => Err(explain(address, None, &error)),
+    }
+}
+
+fn with_pushes(
+    config: AsyncConnectionConfig,
+    pushes: impl Fn(PushInfo) + Send + Sync + 'static,
+) -> AsyncConnectionConfig {
+    config.set_push_sender(move |info: PushInfo| {
+        pushes(info);
+        Ok::<(), redis::aio::SendError>(())
+    })
 }
 
 fn address_of(url: &RedisUrl, host: Option<&Host>) -> ConnectionAddr {
@@ -161,67 +216,28 @@ async fn certificates(path: &Path) -> Result<TlsCertificates, RedisError> {
     Ok(TlsCertificates { client_tls: None, root_cert: Some(root_cert) })
 }
 
-/// Asks the sentinels which server is the master now: all at once, since one whose machine is gone takes the whole
-/// [`CONNECT_TIMEOUT`]. The first that knows is believed.
-async fn master_of(url: &RedisUrl, service: &str) -> Result<Host, String> {
-    let mut asked = url
-        .hosts
-        .iter()
-        .enumerate()
-        .map(async |(index, sentinel)| ask_sentinel(url, sentinel, service).await.map_err(|why| (index, why)))
-        .collect::<FuturesUnordered<_>>();
-    let mut problems = Vec::new();
-    while let Some(answer) = asked.next().await {
-        match answer {
-            Ok(host) => return Ok(host),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    // In the order of the URL, so that the same trouble has the same text, which is logged once.
-    problems.sort();
-    Err(problems.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "))
-}
-
-async fn ask_sentinel(url: &RedisUrl, sentinel: &Host, service: &str) -> Result<Host, String> {
+/// A connection to a sentinel, to ask or to listen. The text of an error says what to do.
+pub(super) async fn open_sentinel(
+    url: &RedisUrl,
+    sentinel: &Host,
+    pushes: impl Fn(PushInfo) + Send + Sync + 'static,
+) -> Result<MultiplexedConnection, String> {
     let address = tcp_of(url.tls, sentinel);
-    let config = config_of(Purpose::Calls).set_response_timeout(Some(CONNECT_TIMEOUT));
-    let mut connection = open(url, &address, &settings_of(&url.sentinel_login, 0), &config)
+    let config = with_pushes(config_of(Purpose::Calls).set_response_timeout(Some(CONNECT_TIMEOUT)), pushes);
+    open(url, &address, &settings_of(&url.sentinel_login, 0), &config)
         .await
-        .map_err(|error| explain(&address, Some(sentinel), &error))?;
-    let mut command = redis::cmd("SENTINEL");
-    command.arg("get-master-addr-by-name").arg(service);
-    match connection.send_packed_command(&command).await {
-        Ok(Value::Array(parts)) => match parts.as_slice() {
-            [Value::BulkString(name), Value::BulkString(port)] => std::str::from_utf8(port)
-                .ok()
-                .and_then(|port| port.parse().ok())
-                .map(|port| Host { name: String::from_utf8_lossy(name).into_owned(), port })
-                .ok_or_else(|| format!("the sentinel at {sentinel} named no port of its master")),
-            _ => Err(format!("the sentinel at {sentinel} gave no address of its master")),
-        },
-        Ok(Value::Nil) => Err(format!(
-            "the sentinel at {sentinel} knows no master {service:?}; the path of REDIS_URL names it, as in /mymaster/0"
-        )),
-        Ok(Value::ServerError(error)) => Err(format!("the sentinel at {sentinel}: {}", sentence(&error))),
-        Ok(_) => Err(format!("the sentinel at {sentinel} gave an answer that is none")),
-        Err(error) => Err(explain(&address, Some(sentinel), &error)),
-    }
+        .map_err(|error| explain(&address, Some(sentinel), &error))
 }
 
-/// During a failover a sentinel may still name the old master, which is, or will be, a replica.
-async fn expect_master(
-    connection: &mut MultiplexedConnection,
-    address: &ConnectionAddr,
-) -> Result<(), String> {
-    match connection.send_packed_command(&redis::cmd("ROLE")).await {
-        Ok(Value::Array(parts)) if matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master") => {
-            Ok(())
-        }
-        Ok(Value::Array(_)) => Err(format!("Redis at {address} is not the master: a failover goes on")),
-        // A user without the permission for ROLE still works; a replica will answer READONLY.
-        Ok(_) => Ok(()),
-        Err(error) => Err(explain(address, None, &error)),
-    }
+/// What a server says that it is, within a moment.
+pub(super) async fn role_at(route: &Route, host: &Host) -> Role {
+    let address = tcp_of(route.url.tls, host);
+    let asked = async {
+        let settings = settings_of(&route.url.login, route.url.db);
+        let mut connection = open(&route.url, &address, &settings, &config_of(Purpose::Calls)).await.ok()?;
+        connection.send_packed_command(&ROLE).await.ok()
+    };
+    timeout(MOMENT, asked).await.ok().flatten().map_or(Role::Untold, |value| Role::read(&value))
 }
 
 /// Why a connection could not be made, and what to do about it.
@@ -271,7 +287,7 @@ mod tests {
         let hosts = format!("127.0.0.1:{silent},127.0.0.1:{}", sentinel.port());
         let url = RedisUrl::parse(&format!("redis+sentinel://{hosts}/mymaster/0")).expect("a good URL");
         let began = Instant::now();
-        let connected = dial(&url, &Target::Url, Purpose::Calls, |_| {}).await;
+        let connected = dial(&Route::new(url), &Target::Url, Purpose::Calls, |_| {}).await;
         assert!(connected.is_ok(), "{:?}", connected.err());
         assert!(began.elapsed() < CONNECT_TIMEOUT, "it waited for the silent one");
     }
@@ -283,8 +299,10 @@ mod tests {
         let closed = ClosedPort::take();
         let hosts = format!("127.0.0.1:{},{}", sentinel.port(), closed.addr());
         let url = RedisUrl::parse(&format!("redis+sentinel://{hosts}/other/0")).expect("a good URL");
-        let why =
-            dial(&url, &Target::Url, Purpose::Calls, |_| {}).await.expect_err("there is no such master");
+        let why = dial(&Route::new(url), &Target::Url, Purpose::Calls, |_| {})
+            .await
+            .err()
+            .expect("there is no such master");
         let (unknown, refused) = (why.find("knows no master"), why.find("refused the connection"));
         assert!(unknown.is_some() && unknown < refused, "{why}");
     }

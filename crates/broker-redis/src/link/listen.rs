@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::Link;
@@ -39,6 +39,8 @@ pub(crate) struct Listener {
 struct Subscription {
     /// Held so that the connection stays open.
     _connection: MultiplexedConnection,
+    /// Tells that another server has taken over: this one may tell nothing more, and stay connected.
+    fence: watch::Receiver<u64>,
     rx: mpsc::Receiver<PushInfo>,
     overrun: Arc<AtomicBool>,
 }
@@ -57,7 +59,12 @@ impl Listener {
                 self.subscribe().await;
                 return Some(Heard::Subscribed);
             };
-            match subscription.rx.recv().await {
+            let push = tokio::select! {
+                push = subscription.rx.recv() => push,
+                // The sender ends with the peer; then the connection is the wrong one as well.
+                _ = subscription.fence.changed() => None,
+            };
+            match push {
                 Some(PushInfo { kind: PushKind::SMessage, data }) => {
                     self.failures = 0;
                     // After an overrun messages are missing, so those behind the gap are not given out.
@@ -99,11 +106,13 @@ impl Listener {
                 lost.store(true, Ordering::Release);
             }
         };
-        let mut connection = dial(self.link.url(), peer.target(), Purpose::Waiting, pushes).await.ok()?;
+        let fence = peer.fence();
+        let mut connection =
+            dial(self.link.route(), peer.target(), Purpose::Waiting, pushes).await.ok()?.connection;
         let mut command = redis::cmd("SSUBSCRIBE");
         command.arg(&self.channel[..]);
         match timeout(CONNECT_TIMEOUT, connection.send_packed_command(&command)).await {
-            Ok(Ok(Value::Push { .. })) => Some(Subscription { _connection: connection, rx, overrun }),
+            Ok(Ok(Value::Push { .. })) => Some(Subscription { _connection: connection, fence, rx, overrun }),
             _ => None,
         }
     }

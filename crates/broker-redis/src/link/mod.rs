@@ -22,7 +22,9 @@ mod peer;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod real_servers;
+mod role;
 mod script;
+mod sentinel;
 mod slot;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -40,7 +42,7 @@ pub(crate) use script::{Call, Oom, Script};
 pub(crate) use slot::{crc16, slot_of};
 
 use cluster::Cluster;
-use dial::Target;
+use dial::{Route, Target};
 use error::{Verdict, meaning, meaning_in_a_cluster, verdict};
 use peer::Peer;
 
@@ -59,7 +61,7 @@ const MAX_RUNTIMES: usize = 64;
 /// The handle; a clone is the same way.
 #[derive(Clone)]
 pub(crate) struct Link {
-    url: Arc<RedisUrl>,
+    route: Arc<Route>,
     ways: Ways,
 }
 
@@ -73,11 +75,11 @@ enum Way {
 }
 
 impl Way {
-    fn new(url: &Arc<RedisUrl>) -> Self {
-        match url.mode {
-            Mode::Cluster => Self::Cluster(Cluster::new(url)),
+    fn new(route: &Arc<Route>) -> Self {
+        match route.url.mode {
+            Mode::Cluster => Self::Cluster(Cluster::new(route)),
             Mode::Single | Mode::Sentinel { .. } | Mode::Unix { .. } => {
-                Self::One(Peer::new(url.clone(), Target::Url))
+                Self::One(Peer::new(route.clone(), Target::Url))
             }
         }
     }
@@ -121,7 +123,7 @@ impl Node {
 impl Link {
     /// A way to what the URL names. Nothing is connected before the first call.
     pub(crate) fn new(url: &RedisUrl) -> Self {
-        Self { url: Arc::new(url.clone()), ways: Ways::default() }
+        Self { route: Arc::new(Route::new(url.clone())), ways: Ways::default() }
     }
 
     /// The connections of the runtime that asks.
@@ -141,14 +143,14 @@ impl Link {
         if ways.len() >= MAX_RUNTIMES {
             ways.remove(0);
         }
-        let way = Arc::new(Way::new(&self.url));
+        let way = Arc::new(Way::new(&self.route));
         ways.push((id, way.clone()));
         way
     }
 
     /// True if the slots of the keys are spread over several servers.
     pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self.url.mode, Mode::Cluster)
+        matches!(self.route.url.mode, Mode::Cluster)
     }
 
     /// Calls a script.
@@ -184,8 +186,8 @@ impl Link {
         Listener::new(self.clone(), channel)
     }
 
-    fn url(&self) -> &Arc<RedisUrl> {
-        &self.url
+    fn route(&self) -> &Route {
+        &self.route
     }
 
     async fn owner(&self, slot: u16) -> Result<Arc<Peer>, BrokerError> {
@@ -204,7 +206,7 @@ impl Link {
     async fn carry(&self, slot: u16, cmd: &Cmd, script: Option<&Script>) -> Result<Value, BrokerError> {
         let way = self.way();
         let peer = way.owner(slot).await?;
-        match peer.send(cmd).await {
+        match pass(&peer, cmd, script).await {
             Ok(Value::ServerError(error)) => {
                 Box::pin(self.insist(&way, slot, cmd, script, peer, error)).await
             }
@@ -233,12 +235,12 @@ impl Link {
                 (Verdict::NoScript, _) => {
                     let script = script.filter(|_| tries.load()).ok_or_else(|| meaning(&error))?;
                     load(&peer, script).await?;
-                    peer.send(cmd).await
+                    pass(&peer, cmd, Some(script)).await
                 }
                 (Verdict::Moved(slot, Some(host)), Way::Cluster(cluster)) if tries.redirect() => {
                     peer = cluster.moved(slot, &host);
                     way.suspect();
-                    peer.send(cmd).await
+                    pass(&peer, cmd, script).await
                 }
                 (Verdict::Ask(Some(host)), Way::Cluster(cluster)) if script.is_none() && tries.redirect() => {
                     cluster.node(&host).send_asking(cmd).await
@@ -249,7 +251,7 @@ impl Link {
                     }
                     way.suspect();
                     peer = way.owner(slot).await?;
-                    peer.send(cmd).await
+                    pass(&peer, cmd, script).await
                 }
                 (Verdict::ReadOnly, way) if tries.renew() => {
                     match way {
@@ -257,7 +259,7 @@ impl Link {
                         Way::Cluster(cluster) => cluster.look(cluster.version()).await?,
                     }
                     peer = way.owner(slot).await?;
-                    peer.send(cmd).await
+                    pass(&peer, cmd, script).await
                 }
                 (Verdict::Moved(..) | Verdict::Ask(_) | Verdict::ReadOnly, _) => {
                     return Err(self.meaning(&error));
@@ -310,6 +312,11 @@ impl Tries {
         tokio::time::sleep(self.pause).await;
         true
     }
+}
+
+/// Sends a call to a server; one that may write is believed only while that server is the master.
+async fn pass(peer: &Arc<Peer>, cmd: &Cmd, script: Option<&Script>) -> Result<Value, BrokerError> {
+    if script.is_some_and(Script::writes) { peer.send_write(cmd).await } else { peer.send(cmd).await }
 }
 
 async fn load(peer: &Arc<Peer>, script: &Script) -> Result<(), BrokerError> {

@@ -30,6 +30,7 @@ pub(crate) struct Script {
 
 struct Inner {
     name: &'static str,
+    writes: bool,
     text: String,
     sha1: String,
 }
@@ -44,11 +45,16 @@ impl Script {
         };
         let text = std::iter::once(first).chain(parts.iter().copied()).collect::<String>();
         let sha1 = redis::Script::new(&text).get_hash().to_owned();
-        Self { inner: Arc::new(Inner { name, text, sha1 }) }
+        Self { inner: Arc::new(Inner { name, writes: oom != Oom::Reads, text, sha1 }) }
     }
 
     pub(crate) fn name(&self) -> &'static str {
         self.inner.name
+    }
+
+    /// Whether it may change something.
+    pub(super) fn writes(&self) -> bool {
+        self.inner.writes
     }
 
     pub(crate) fn text(&self) -> &str {

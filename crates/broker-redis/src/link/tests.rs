@@ -288,6 +288,85 @@ async fn the_master_that_the_sentinel_names_is_followed() {
     );
 }
 
+/// A planned failover leaves the old master a master, in its own eyes, for some ten seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_accepted_in_the_course_of_a_planned_failover_is_at_the_new_master() {
+    let master = RedisServer::start(&RedisOptions::default());
+    let replica = master.replica();
+    let sentinel = master.sentinel();
+    let link = link_to(&format!("redis+sentinel://127.0.0.1:{}/mymaster/0", sentinel.port()));
+    let mut accepted = until_answered(&link).await;
+    let (mut asked, mut refused) = (false, None);
+    soon("a call to the new master", async {
+        loop {
+            // The sentinel learns of the replica from the master, and refuses to promote what it does not know.
+            asked = asked || !sentinel.command(&["SENTINEL", "FAILOVER", "mymaster"]).is_error();
+            match count(&link, 1).await {
+                Ok(_) => accepted += 1,
+                Err(error) => refused = Some(error.to_string()),
+            }
+            let known = replica.wire().try_command(&["SCRIPT", "EXISTS", counting().sha1()]);
+            if asked && known.is_ok_and(|known| known.rows()[0] == Reply::Number(1)) {
+                return;
+            }
+        }
+    })
+    .await;
+    let kept = replica.command(&["GET", "ph:{t:0}:m"]).text().parse::<i64>().expect("a number");
+    assert!(kept >= accepted, "{accepted} were accepted, the new master has {kept}");
+    assert!(refused.is_some_and(|why| why.contains("goes on")), "meanwhile nothing is accepted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_whose_replica_was_promoted_by_hand_accepts_nothing() {
+    let master = RedisServer::start(&RedisOptions::default());
+    let replica = master.replica();
+    let follows = |server: &RedisServer| {
+        let info = server.command(&["INFO", "replication"]).text();
+        info.contains("role:slave") && info.contains("master_link_status:up")
+    };
+    while !follows(&replica) {
+        tokio::task::yield_now().await;
+    }
+    let link = link_to(&master.url());
+    assert_eq!(count(&link, 1).await.expect("run"), 1);
+    assert_eq!(replica.command(&["REPLICAOF", "NO", "ONE"]), Reply::Text("OK".to_owned()));
+    let refused = soon("a refusal", async {
+        loop {
+            if let Err(error) = count(&link, 1).await {
+                return error.to_string();
+            }
+        }
+    });
+    let why = refused.await;
+    assert!(why.contains(&format!("127.0.0.1:{} was a replica", replica.port())), "{why}");
+    // The old master is made a replica of the new one: it says so itself.
+    let port = replica.port().to_string();
+    master.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let why = count(&link, 1).await.expect_err("it takes no writes").to_string();
+    assert!(why.contains("replica"), "{why}");
+    // The other way round, and all is as it was.
+    master.command(&["REPLICAOF", "NO", "ONE"]);
+    let port = master.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]);
+    until_answered(&link).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_dies_costs_no_call() {
+    let master = RedisServer::start(&RedisOptions::default());
+    let replica = master.replica();
+    while !master.command(&["INFO", "replication"]).text().contains("state=online") {
+        tokio::task::yield_now().await;
+    }
+    let link = link_to(&master.url());
+    assert_eq!(count(&link, 1).await.expect("run"), 1);
+    replica.kill();
+    for round in 2..50 {
+        assert_eq!(count(&link, 1).await.expect("the master is the same"), round);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_takes_over_is_found() {
     let mut cluster = RedisCluster::start(3);

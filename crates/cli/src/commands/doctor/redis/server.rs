@@ -86,7 +86,7 @@ fn lone_node(info: &Info<'_>, redis: &RedisSettings) -> Option<Check> {
 
 fn replicas(info: &Info<'_>, redis: &RedisSettings) -> Option<Check> {
     if redis.durability != Durability::Replicated {
-        return None;
+        return lonely_master(info, redis);
     }
     Some(match info.number("connected_slaves") {
         0 => Check::fail(
@@ -95,6 +95,20 @@ fn replicas(info: &Info<'_>, redis: &RedisSettings) -> Option<Check> {
             "give it a replica, or set POSTHASTE_DURABILITY=acknowledged",
         ),
         n => Check::ok("redis replicas", format!("{n} connected")),
+    })
+}
+
+/// A master behind sentinels that accepts although no replica hears it. INFO tells of good replicas only where both
+/// settings are there.
+fn lonely_master(info: &Info<'_>, redis: &RedisSettings) -> Option<Check> {
+    let behind_sentinels = matches!(redis.url.mode(), Mode::Sentinel { .. });
+    let bounded = info.get("min_slaves_good_slaves").is_some();
+    (behind_sentinels && !bounded).then(|| {
+        Check::warn(
+            "redis replicas",
+            "min-replicas-to-write is not set: a master that is cut off from its replicas goes on accepting, and a failover loses that",
+            "set min-replicas-to-write 1 and min-replicas-max-lag 10 on every server, or POSTHASTE_DURABILITY=replicated",
+        )
     })
 }
 
@@ -220,6 +234,16 @@ mod tests {
         let found = worst(&GOOD.replace("noeviction", "allkeys-lru"), &allowed);
         assert_eq!(found, [("redis eviction".to_owned(), Status::Warn)]);
         assert_eq!(worst(&GOOD.replace("maxmemory:104857600", "maxmemory:0"), &settings()), []);
+    }
+
+    #[test]
+    fn a_master_behind_sentinels_needs_a_replica_that_hears_it() {
+        let url = RedisUrl::parse("redis+sentinel://h/mymaster/0").expect("valid");
+        let redis = RedisSettings { url, durability: Durability::Acknowledged, ..settings() };
+        assert_eq!(worst(GOOD, &redis), [("redis replicas".to_owned(), Status::Warn)]);
+        assert_eq!(worst(&format!("{GOOD}min_slaves_good_slaves:1\r\n"), &redis), []);
+        let replicated = RedisSettings { durability: Durability::Replicated, ..redis };
+        assert_eq!(worst(GOOD, &replicated), [], "there each write waits for a replica");
     }
 
     #[test]
