@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A message through a real SMTP server (aiosmtpd): headers, text and HTML parts as they should be."""
 
+import base64
 import email
 import email.policy
 import threading
@@ -11,6 +12,14 @@ from lib.checks import main
 from lib.server import Posthaste, Scratch, free_port, wait_until
 
 TEXT = "Grüße aus Köln,\n\nline two.\n.a line that starts with a dot\n" + "long " * 300
+# What header readers trip over: text that looks encoded, spaces that folding eats, names half in quotes.
+SUBJECTS = ("=?utf-8?B?SGVsbG8=?=", "=?utf-8?Q?A=0D=0ABcc:_x@example.com?= x", "Grüße  Jörg", "é  é  é", "a  b", "=?x", "x?=",
+            "tschüß 🎉 " * 30, "plain and long " * 30, "é" * 200, "\"quoted\" \\ and <bracketed>", "[=?] ünd =?=")
+# Python's reader itself puts a space between two encoded words of a name, and makes one space of two in one: none here needs that.
+NAMES = ('J. "Q" Public', "Söder, Shop", "=?utf-8?Q?x?=", "back\\slash", "two  spaces", "漢字" * 7, "(paren) ünd; so", "a.b",
+         "Müller & Cie. Gesellschaft mit beschränkter")
+FILES = ("Größe €.csv", "a'b%41*.txt", "long name " * 15 + ".pdf", "=?utf-8?Q?x?=.txt", "漢字.eml")
+CONTENTS = (b"a,b\n1,2\n.\r\nMAIL FROM:<x@example.com>\r\n", b"\r.\r\n.\n", bytes(range(256)), b"", b".")
 HTML = "<p>Grüße aus <b>Köln</b></p>"
 SUBJECT = "Grüße 🎉 " + "and a subject that must be folded " * 4
 
@@ -99,6 +108,8 @@ def scenarios(checks, client, mailbox):
     bare = content.replace(b"\r\n", b"")
     checks.check("line ends are CRLF only", b"\n" not in bare and b"\r" not in bare)
 
+    nasty(checks, client, mailbox)
+
     for field in ("subject", "to"):
         payload = {"channel": "email", "to": "dev@example.com", "subject": "x", "message": "y"}
         payload[field] = payload[field] + "\r\nBcc: victim@example.com"
@@ -112,6 +123,40 @@ def scenarios(checks, client, mailbox):
             checks.check(f"a line break in {field} injects no header", not injected, task["state"])
         else:
             checks.check(f"a line break in {field} is refused", 400 <= reply.status < 500, reply)
+
+
+def nasty(checks, client, mailbox):
+    """What is written is what Python's own reader finds, and no CR or LF stands alone."""
+    def sends(**fields):
+        def post():
+            reply = client.post("/v1/notifications", {"to": "dev@example.com", "message": "m", **fields})
+            if reply.status != 202:
+                raise AssertionError(f"{fields} was answered {reply!r}")
+            return reply.json()["id"]
+        _, envelope, message, _ = deliver(checks, client, mailbox, "nasty", post)
+        bare = envelope.content.replace(b"\r\n", b"")
+        checks.check(f"line ends of {fields!r:.60}", b"\n" not in bare and b"\r" not in bare)
+        return message
+
+    for subject in SUBJECTS:
+        checks.equal("subject", str(sends(subject=subject)["Subject"]), subject)
+    for name in NAMES:
+        quoted = '"' + name.strip().replace("\\", "\\\\").replace('"', '\\"') + '"'
+        message = sends(reply_to=f"{quoted} <shop@example.com>", headers={"X-Note": name.strip()},
+                        cc=[f"{quoted} <copy@example.com>"])
+        for header in ("Reply-To", "Cc"):
+            address = message[header].addresses[0]
+            checks.equal(f"name in {header}", address.display_name, name.strip())
+        checks.equal("a header of one's own", str(message["X-Note"]), name.strip())
+    for name in FILES:
+        message = sends(attachments=[{"filename": name, "content": base64.b64encode(content).decode()}
+                                     for content in CONTENTS])
+        files = list(message.iter_attachments())
+        checks.equal("names of files", [f.get_filename() for f in files], [name] * len(CONTENTS))
+        checks.equal("their bytes", [f.get_payload(decode=True) for f in files], list(CONTENTS))
+    for value, want in (('"Ünï list" <news.example.com>', "Ünï list <news.example.com>"),
+                        ('"a  b" <news.example.com>', '"a  b" <news.example.com>')):
+        checks.equal("List-Id", str(sends(headers={"List-Id": value})["List-Id"]), want)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,24 @@ pub fn check_content_type(text: &str) -> Result<(), String> {
     if text.len() > MAX_CONTENT_TYPE || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Err(wrong());
     }
-    text.parse::<lettre::message::header::ContentType>().map(drop).map_err(|_| wrong())
+    text.parse::<lettre::message::header::ContentType>().map_err(|_| wrong())?;
+    if kind_of(text).eq_ignore_ascii_case("multipart") {
+        return Err(
+            "A file cannot be multipart/…: it is no part of a message. Send it as application/octet-stream."
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+/// What stands before the slash of a content type.
+fn kind_of(content_type: &str) -> &str {
+    content_type.split('/').next().unwrap_or("").trim()
+}
+
+/// Whether a content type holds parts or messages of its own, which may not be in base64 (RFC 2045 §6.4).
+pub(crate) fn is_composite(content_type: &str) -> bool {
+    ["multipart", "message"].iter().any(|kind| kind_of(content_type).eq_ignore_ascii_case(kind))
 }
 
 /// What is known of an uploaded file.
@@ -329,7 +346,12 @@ mod tests {
             check_attachments(&[Attachment { content_type: Some("text/plain\r\nX: y".into()), ..one("a") }])
                 .is_err()
         );
-        assert!(check_attachments(&[Attachment { content_type: Some("pdf".into()), ..one("a") }]).is_err());
+        for bad in ["pdf", "multipart/mixed", "Multipart/Mixed; boundary=x", "multipart/x"] {
+            let file = Attachment { content_type: Some(bad.into()), ..one("a") };
+            assert!(check_attachments(&[file]).is_err(), "{bad}");
+        }
+        let eml = Attachment { content_type: Some("message/rfc822".into()), ..one("a.eml") };
+        assert!(check_attachments(&[eml]).is_ok());
         assert!(check_attachments(&vec![one("a"); MAX_ATTACHMENTS + 1]).is_err());
         assert_eq!(one("a.PDF").content_type(), "application/pdf");
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::address::is_control;
 use crate::attachment::{Attachment, check_attachments};
 use crate::channel::ChannelKind;
+use crate::channels::email::headers::own_problem;
 use crate::config::{DEFAULT_PROVIDER, MAX_PROVIDER_NAME, channel_lane};
 use crate::digest::sha256_hex;
 use crate::{AddressError, EmailAddress, Mailbox};
@@ -465,6 +466,9 @@ fn header_problem(headers: &BTreeMap<String, String>) -> Option<String> {
         if value.chars().any(is_control) {
             return Some(format!("The header {name} must not contain line breaks or control characters."));
         }
+        if let Some(problem) = own_problem(name, value) {
+            return Some(format!("The header {name} {problem}."));
+        }
         if value.len() > MAX_HEADER {
             return Some(format!("The header {name} must be at most {MAX_HEADER} bytes long."));
         }
@@ -497,6 +501,7 @@ mod tests {
             &[("X A", "1")],
             &[("", "1")],
             &[("X-A", "1"), ("x-a", "2")],
+            &[("List-Unsubscribe", "<https://example.com/ü>")],
         ] {
             let problems = with(bad).check().unwrap_err();
             assert_eq!(problems.iter().map(|p| p.field).collect::<Vec<_>>(), ["headers"], "{bad:?}");

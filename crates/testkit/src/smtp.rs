@@ -90,6 +90,8 @@ pub struct SinkOptions {
     pub implicit_tls: bool,
     /// Offers SMTPUTF8.
     pub smtputf8: bool,
+    /// Does not offer 8BITMIME.
+    pub seven_bit: bool,
 }
 
 /// A message that the sink took.

@@ -69,6 +69,7 @@ pub(crate) fn raw_source(id: TaskId, held: &HeldMessage) -> String {
             text: held.text.clone(),
             html: held.html.clone(),
             reply_to: held.reply_to.as_ref().and_then(|r| r.parse().ok()),
+            cc: held.cc.iter().filter_map(|m| m.parse().ok()).collect(),
             headers: held.headers.clone(),
             ..Parts::default()
         };
@@ -79,6 +80,7 @@ pub(crate) fn raw_source(id: TaskId, held: &HeldMessage) -> String {
             to: &to,
             parts: &parts,
             date: UNIX_EPOCH + Duration::from_millis(ms),
+            eight_bit: true,
         };
         build(draft).ok()
     })();

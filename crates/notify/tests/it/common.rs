@@ -103,3 +103,11 @@ pub(crate) async fn sent(handler: &NotifyHandler, n: &Notification) -> posthaste
         (other, marks) => panic!("not a marked success: {other:?}, {marks} marks"),
     }
 }
+
+/// Lines of a message end in CRLF, and nowhere is half of it (RFC 5321 §2.3.8).
+pub(crate) fn assert_no_bare_line_end(raw: &[u8]) {
+    let text = String::from_utf8_lossy(raw);
+    for line in text.split("\r\n") {
+        assert!(!line.contains(['\r', '\n']), "{line:?}");
+    }
+}

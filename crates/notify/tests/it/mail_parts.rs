@@ -13,7 +13,7 @@ use posthaste_core::{
 use posthaste_notify::attachment::{self, MAX_ATTACHMENT_BYTES, Upload};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::{Notification, NotifyConfig, NotifyHandler, unsubscribe};
-use posthaste_testkit::smtp::{Action, SmtpSink, Stage, SunkMessage};
+use posthaste_testkit::smtp::{Action, SinkOptions, SmtpSink, Stage, SunkMessage};
 use posthaste_testkit::{HttpAction, HttpReply, HttpSink};
 use posthaste_worker::{Context, Handler, Marker};
 use serde_json::{Value, json};
@@ -107,6 +107,111 @@ impl Rig {
 
     async fn failing(&self, attachment: Value) -> Failure {
         self.send(json!({"attachments": [attachment]}), None).await.unwrap_err()
+    }
+}
+
+/// Files that would end the message, or a line of it, on a server that reads line ends of its own.
+fn files_with_line_ends() -> Vec<Vec<u8>> {
+    let smuggled = "a,b\n1,2\n.\r\nMAIL FROM:<ceo@example.com>\r\nRCPT TO:<x@example.net>\r\nDATA\r\nSubject: pay\r\n\r\nplease\n.\r\n";
+    let all =
+        [smuggled, "a\nb\n", "a\rb\r", "a\r\nb", "\n.\n", "\r.\r", "\r\n.\r\n", ".", "\n\r", "plain", ""];
+    all.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+#[tokio::test]
+async fn a_file_of_any_line_ends_leaves_the_message_its_own() {
+    let rig = Rig::new().await;
+    for (n, bytes) in files_with_line_ends().into_iter().enumerate() {
+        let id = Uuid::from_u128(100 + n as u128);
+        let file = Upload {
+            bytes: &bytes,
+            filename: "table.csv",
+            content_type: Some("text/csv"),
+            tenant: None,
+            now: Timestamp::from_millis(0),
+        };
+        attachment::put(rig.store.as_ref(), id, file).await.unwrap();
+        rig.http.then_at("/table.csv", HttpReply { body: bytes.clone(), ..HttpReply::status(200) });
+        let all = json!({"attachments": [
+            {"filename": "table.csv", "content": STANDARD.encode(&bytes)},
+            {"filename": "table.csv", "id": id},
+            {"filename": "table.csv", "url": rig.http.url("/table.csv")},
+        ]});
+        let sunk = rig.send(all, None).await.unwrap();
+        assert_no_bare_line_end(&sunk.raw);
+        let mail = mailparse::parse_mail(&sunk.raw).unwrap();
+        for part in &mail.subparts[1..] {
+            assert_eq!(part.headers.get_first_value("Content-Transfer-Encoding").unwrap(), "base64");
+            assert_eq!(part.get_body_raw().unwrap(), bytes, "{:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+    assert_eq!(rig.smtp.messages().len(), files_with_line_ends().len(), "one message each");
+}
+
+#[tokio::test]
+async fn a_message_as_a_file_is_never_in_base64() {
+    let sink = SmtpSink::start_with(SinkOptions { seven_bit: true, ..SinkOptions::default() }).await;
+    let seven = NotifyHandler::new(config([provider("default", &sink)]));
+    let rig = Rig::new().await;
+    let head = "From: a@example.com\r\nSubject: x\r\n\r\n";
+    for (text, encoding, on_seven) in [
+        (format!("{head}Hello\n.\nlines\r"), "7bit", Some("7bit")),
+        (format!("{head}Grüße\n.\n"), "8bit", None),
+        (format!("{head}{}", "x".repeat(2_000)), "base64", None),
+    ] {
+        let eml =
+            json!({"filename": "a.eml", "content_type": "message/rfc822", "content": STANDARD.encode(&text)});
+        let fields = json!({"attachments": [eml]});
+        let check = |sunk: &SunkMessage, encoding: &str, what: &str| {
+            assert_no_bare_line_end(&sunk.raw);
+            let mail = mailparse::parse_mail(&sunk.raw).unwrap();
+            let file = &mail.subparts[1];
+            assert_eq!(
+                file.headers.get_first_value("Content-Transfer-Encoding").unwrap(),
+                encoding,
+                "{what}"
+            );
+            assert_eq!(
+                file.ctype.mimetype,
+                if encoding == "base64" { "application/octet-stream" } else { "message/rfc822" }
+            );
+            let crlf = text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
+            let wanted = if encoding == "base64" { &text } else { &crlf };
+            let got = String::from_utf8(file.get_body_raw().unwrap()).unwrap();
+            assert_eq!(got.trim_end(), wanted.trim_end(), "{what}");
+        };
+        let sunk = rig.send(fields.clone(), None).await.unwrap();
+        check(&sunk, encoding, "8BITMIME");
+        assert_eq!(sunk.mail_parameters, if encoding == "8bit" { "BODY=8BITMIME" } else { "" });
+        let n: Notification = serde_json::from_value(
+            json!({"channel": "email", "to": "dev@example.com", "attachments": fields["attachments"]}),
+        )
+        .unwrap();
+        sent(&seven, &n).await;
+        let sunk = sink.messages().pop().unwrap();
+        check(&sunk, on_seven.unwrap_or("base64"), "no 8BITMIME");
+        assert_eq!(sunk.mail_parameters, "");
+        assert!(sunk.raw.is_ascii());
+    }
+}
+
+#[tokio::test]
+async fn a_stored_file_of_many_parts_goes_as_a_file_of_no_kind() {
+    let rig = Rig::new().await;
+    // An older program took it.
+    let file = Upload {
+        bytes: b"--x\n\n--x--\n",
+        filename: "a",
+        content_type: Some("multipart/mixed; boundary=x"),
+        tenant: None,
+        now: Timestamp::from_millis(0),
+    };
+    attachment::put(rig.store.as_ref(), ID, file).await.unwrap();
+    let files = rig.files(json!([{"filename": "a", "id": ID}])).await;
+    assert_eq!(files[0].1, "application/octet-stream");
+    for bad in ["multipart/mixed", "Multipart/Alternative; boundary=x"] {
+        let failure = rig.failing(json!({"filename": "a", "content_type": bad, "content": "eA=="})).await;
+        assert_eq!(failure.class, C::Permanent, "{bad}");
     }
 }
 

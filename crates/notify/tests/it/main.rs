@@ -13,3 +13,4 @@ mod sandbox;
 mod tasks;
 mod tls;
 mod webhook;
+mod wire;

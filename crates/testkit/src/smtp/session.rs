@@ -104,7 +104,10 @@ impl Session {
 
     fn offers(&self) -> String {
         let o = &self.shared.options;
-        let mut lines = vec!["sink.localhost", "8BITMIME", "ENHANCEDSTATUSCODES"];
+        let mut lines = vec!["sink.localhost", "ENHANCEDSTATUSCODES"];
+        if !o.seven_bit {
+            lines.push("8BITMIME");
+        }
         if o.starttls && !self.encrypted {
             lines.push("STARTTLS");
         }

@@ -13,7 +13,7 @@ use posthaste_core::{Failure, FailureClass};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::classes::{Answer, Enhanced, Phase, asked_pause, row_of};
+use super::classes::{Answer, Enhanced, Phase, asked_pause, class_of};
 use super::line_stream::LineStream;
 use crate::{EmailProvider, SmtpUrl, Transport};
 
@@ -91,15 +91,10 @@ impl Refusal {
 
     /// The failure of the attempt. `server` is `host:port`.
     pub(super) fn into_failure(self, server: &str) -> Failure {
-        let row = row_of(self.phase, self.answer, &self.text);
-        let class = row.class;
+        let class = class_of(self.phase, self.answer);
         let text = clean(&self.text);
         let phase = self.phase.as_str();
         let message = match (self.answer, self.phase) {
-            // What an operator has to mend is said in our words, too.
-            (Answer::Reply { code, .. }, _) if class == FailureClass::Misconfigured => {
-                format!("{server} answered {phase} with {code} {text} ({})", row.why)
-            }
             (Answer::Reply { code, .. }, _) => format!("{server} answered {phase} with {code} {text}"),
             (Answer::Lost, Phase::Connect) => format!("{server} could not be reached: {text}"),
             (Answer::Lost, Phase::Content) => {
@@ -328,6 +323,11 @@ impl Connection {
         self.state != State::Unusable
     }
 
+    /// Whether the server takes lines that are not ASCII (RFC 6152).
+    pub(super) fn offers_eight_bit(&self) -> bool {
+        self.smtp.server_info().supports_feature(Extension::EightBitMime)
+    }
+
     pub(super) fn needs_reset(&self) -> bool {
         self.state == State::Dirty
     }
@@ -356,7 +356,7 @@ impl Connection {
         if utf8 {
             command.push_str(" SMTPUTF8");
         }
-        if envelope.eight_bit {
+        if envelope.eight_bit && self.offers_eight_bit() {
             command.push_str(" BODY=8BITMIME");
         }
         command.push_str("\r\n");
@@ -440,14 +440,19 @@ fn out_of_place(phase: Phase, response: &Response) -> Refusal {
 }
 
 /// The content as it goes over the wire: dots at the start of a line doubled (RFC 5321 §4.5.2), the
-/// last line ended, the final dot.
+/// last line ended, the final dot. A line starts behind any line end: some servers take a CR or LF alone for one, and
+/// what follows a dot there for commands.
 fn stuffed(message: &[u8]) -> String {
     let message = String::from_utf8_lossy(message);
     let mut out = String::with_capacity(message.len() + 64);
-    if message.starts_with('.') {
-        out.push('.');
+    let mut starts = true;
+    for piece in message.split_inclusive(['\r', '\n']) {
+        if starts && piece.starts_with('.') {
+            out.push('.');
+        }
+        out.push_str(piece);
+        starts = piece.ends_with(['\r', '\n']);
     }
-    out.push_str(&message.replace("\r\n.", "\r\n.."));
     if !out.ends_with("\r\n") {
         out.push_str("\r\n");
     }
@@ -464,6 +469,7 @@ mod tests {
         assert_eq!(stuffed(b".a\r\n.\r\nb.c\r\n"), "..a\r\n..\r\nb.c\r\n.\r\n");
         assert_eq!(stuffed(b"a"), "a\r\n.\r\n");
         assert_eq!(stuffed(b"a\r\n.\r\n"), "a\r\n..\r\n.\r\n");
+        assert_eq!(stuffed(b"a\n.\r\nb\r.\nc\n\r.x"), "a\n..\r\nb\r..\nc\n\r..x\r\n.\r\n");
     }
 
     #[test]

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use lettre::Address;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment, Mailbox as MimeMailbox, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, Date, HeaderName, HeaderValue, Headers};
+use lettre::message::{Attachment, Body, MultiPart, MultiPartKind, SinglePart};
 use posthaste_core::TaskId;
 
+use super::headers;
+pub use super::html_text::html_to_text;
 use crate::address::is_control;
+use crate::attachment::is_composite;
 use crate::held::text_to_html;
-use crate::{EmailAddress, Mailbox, Notification};
+use crate::{Mailbox, Notification};
 
 /// The subject of a message that has none.
 pub const DEFAULT_SUBJECT: &str = "Notification";
@@ -24,6 +26,9 @@ pub enum BuildError {
     /// A header would hold a line break, NUL or another control character.
     #[error("The {0} holds a line break or control character.")]
     Control(&'static str),
+    /// A CR or LF alone: some servers take it for the end of a line, and what follows for another message.
+    #[error("The message would hold a line end that is not CRLF.")]
+    BareLineEnd,
     /// The MIME library refused it.
     #[error("The message could not be built: {0}.")]
     Mime(String),
@@ -59,6 +64,56 @@ pub struct File {
     pub content_type: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
+}
+
+/// The content type of what nobody should look into.
+const OPAQUE: &str = "application/octet-stream";
+/// Longest line of a message without its CRLF (RFC 5322 §2.1.1).
+const MAX_LINE: usize = 998;
+
+/// How a file goes into a message.
+#[derive(Debug, PartialEq, Eq)]
+enum Form {
+    /// In base64.
+    Bytes,
+    /// In base64, as `application/octet-stream`.
+    Opaque,
+    /// As it is: lines that end in CRLF.
+    Lines {
+        /// The lines.
+        lines: Vec<u8>,
+        /// Whether all of them are ASCII.
+        ascii: bool,
+    },
+}
+
+impl File {
+    /// A message within a message is never in base64 (RFC 2046 §5.2.1; of all composite types: RFC 2045 §6.4): it goes as it
+    /// is where its lines may, else as a file that no program takes apart.
+    fn form(&self, eight_bit: bool) -> Form {
+        if !is_composite(&self.content_type) {
+            return Form::Bytes;
+        }
+        let essence = self.content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        // Other ones name what is elsewhere, or hold a part of something.
+        if !matches!(essence.as_str(), "message/rfc822" | "message/delivery-status" | "message/global") {
+            return Form::Opaque;
+        }
+        let ascii = self.bytes.is_ascii();
+        let Some(text) = std::str::from_utf8(&self.bytes).ok().filter(|_| ascii || eight_bit) else {
+            return Form::Opaque;
+        };
+        let lines = crlf(text);
+        if lines.contains('\0') || lines.split("\r\n").any(|l| l.len() > MAX_LINE) {
+            return Form::Opaque;
+        }
+        Form::Lines { lines: lines.into_bytes(), ascii }
+    }
+
+    /// Whether how it goes depends on the server.
+    pub(super) fn wants_eight_bit(&self) -> bool {
+        self.form(true) != self.form(false)
+    }
 }
 
 impl std::fmt::Debug for File {
@@ -116,29 +171,135 @@ pub struct Draft<'a> {
     /// The sender.
     pub from: &'a Mailbox,
     /// The recipient.
-    pub to: &'a EmailAddress,
+    pub to: &'a Mailbox,
     /// The parts.
     pub parts: &'a Parts,
     /// The `Date`.
     pub date: SystemTime,
+    /// Whether the server takes lines that are not ASCII (`8BITMIME`).
+    pub eight_bit: bool,
 }
 
-/// The message as it goes over the wire, before dots are stuffed; lines end in CRLF.
+/// The message as it goes over the wire, before dots are stuffed; lines end in CRLF, and nowhere is a CR or LF alone
+/// (RFC 5321 §2.3.8).
 ///
 /// # Errors
 /// [`BuildError`].
 pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
-    let Draft { task, from, to, parts, date } = draft;
-    // Addresses cannot hold control characters by type. The check is repeated for the rest, because
-    // this is the last place before the wire.
+    let Draft { parts, .. } = draft;
+    refuse_controls(&draft)?;
+    let html = parts.html.clone().unwrap_or_else(|| text_to_html(&parts.text));
+    let texts = MultiPart::alternative()
+        .singlepart(SinglePart::plain(crlf(&parts.text)))
+        .singlepart(SinglePart::html(crlf(&html)));
+    let body = with_files(texts, &parts.files, draft.eight_bit)?;
+    let mut message = heads(&draft)?.to_string().into_bytes();
+    message.extend(body.formatted());
+    if has_bare_line_end(&message) { Err(BuildError::BareLineEnd) } else { Ok(message) }
+}
+
+/// Every header but those of the body.
+fn heads(draft: &Draft<'_>) -> Result<Headers, BuildError> {
+    let Draft { task, from, to, parts, date, .. } = *draft;
+    let mut heads = Headers::new();
+    for (name, value) in &parts.headers {
+        let name = HeaderName::new_from_ascii(name.clone()).map_err(|e| BuildError::Mime(e.to_string()))?;
+        let encoded = headers::own(name.as_ref(), value);
+        heads.insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), encoded));
+    }
+    let mut put = |name: &'static str, value: String| {
+        let name = HeaderName::new_from_ascii_str(name);
+        heads.insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value));
+    };
+    if let Some(link) = &parts.unsubscribe {
+        for (name, value) in unsubscribe_headers(link) {
+            put(name, value);
+        }
+    }
+    put("From", headers::mailboxes("From", [from]));
+    put("To", headers::mailboxes("To", [to]));
+    if !parts.cc.is_empty() {
+        put("Cc", headers::mailboxes("Cc", &parts.cc));
+    }
+    if let Some(reply_to) = &parts.reply_to {
+        put("Reply-To", headers::mailboxes("Reply-To", [reply_to]));
+    }
+    put("Subject", headers::text("Subject", &parts.subject));
+    put("Message-ID", message_id(task, from));
+    // RFC 3834: no automatic replies, please.
+    put("Auto-Submitted", "auto-generated".into());
+    put("MIME-Version", "1.0".into());
+    heads.set(Date::new(date));
+    Ok(heads)
+}
+
+/// The texts alone, or with files behind them.
+fn with_files(texts: MultiPart, files: &[File], eight_bit: bool) -> Result<MultiPart, BuildError> {
+    if files.is_empty() {
+        return Ok(texts);
+    }
+    let sent: Vec<(&File, Form)> = files.iter().map(|file| (file, file.form(eight_bit))).collect();
+    let mut mixed = MultiPart::builder().kind(MultiPartKind::Mixed);
+    if sent.iter().any(|(_, form)| matches!(form, Form::Lines { ascii: false, .. })) {
+        // What holds an 8bit part says so itself (RFC 2045 §6.4).
+        mixed = mixed.header(ContentTransferEncoding::EightBit);
+    }
+    let mut mixed = mixed.multipart(texts);
+    for (file, form) in sent {
+        let (body, content_type) = match form {
+            Form::Lines { lines, ascii: true } => {
+                (Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit), &*file.content_type)
+            }
+            Form::Lines { lines, ascii: false } => {
+                (Body::dangerous_pre_encoded(lines, ContentTransferEncoding::EightBit), &*file.content_type)
+            }
+            Form::Bytes => (base64_body(file)?, &*file.content_type),
+            Form::Opaque => (base64_body(file)?, OPAQUE),
+        };
+        let content_type =
+            ContentType::parse(content_type).map_err(|e| BuildError::Mime(format!("a content type: {e}")))?;
+        mixed = mixed.singlepart(match headers::disposition(&file.name) {
+            Some(own) => SinglePart::builder().header(own).header(content_type).body(body),
+            None => Attachment::new(file.name.clone()).body(body, content_type),
+        });
+    }
+    Ok(mixed)
+}
+
+/// Base64 whatever the bytes are: as it is a file would bring its own line ends, and with them the end of the message.
+fn base64_body(file: &File) -> Result<Body, BuildError> {
+    Body::new_with_encoding(file.bytes.clone(), ContentTransferEncoding::Base64)
+        .map_err(|_| BuildError::Mime("a file has no base64".into()))
+}
+
+/// Whether a CR or an LF stands alone.
+fn has_bare_line_end(message: &[u8]) -> bool {
+    let mut before = 0;
+    for (i, &byte) in message.iter().enumerate() {
+        let bare = match byte {
+            b'\n' => before != b'\r',
+            b'\r' => message.get(i + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        if bare {
+            return true;
+        }
+        before = byte;
+    }
+    false
+}
+
+/// Addresses cannot hold control characters by type. The check is repeated for the rest, because this is the last place
+/// before the wire.
+fn refuse_controls(draft: &Draft<'_>) -> Result<(), BuildError> {
+    let Draft { from, to, parts, .. } = draft;
+    let name = |m: &Mailbox| m.name.clone().unwrap_or_default();
     refuse_control("subject", &parts.subject)?;
-    refuse_control("sender's name", from.name.as_deref().unwrap_or(""))?;
-    refuse_control(
-        "name to reply to",
-        parts.reply_to.as_ref().and_then(|r| r.name.as_deref()).unwrap_or(""),
-    )?;
+    refuse_control("sender's name", &name(from))?;
+    refuse_control("recipient's name", &name(to))?;
+    refuse_control("name to reply to", &parts.reply_to.as_ref().map(name).unwrap_or_default())?;
     for copy in &parts.cc {
-        refuse_control("name of a copy's recipient", copy.name.as_deref().unwrap_or(""))?;
+        refuse_control("name of a copy's recipient", &name(copy))?;
     }
     for value in parts.headers.values().chain(&parts.unsubscribe) {
         refuse_control("header", value)?;
@@ -146,131 +307,15 @@ pub fn build(draft: Draft<'_>) -> Result<Vec<u8>, BuildError> {
     for file in &parts.files {
         refuse_control("name of an attachment", &file.name)?;
     }
-    let html = parts.html.clone().unwrap_or_else(|| text_to_html(&parts.text));
-    // RFC 3834: no automatic replies, please.
-    let auto =
-        HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
-    let mut builder = Message::builder();
-    if let Some(reply_to) = &parts.reply_to {
-        builder = builder.reply_to(MimeMailbox::new(reply_to.name.clone(), mime_address(&reply_to.address)));
-    }
-    for (name, value) in &parts.headers {
-        let name = HeaderName::new_from_ascii(name.clone()).map_err(|e| BuildError::Mime(e.to_string()))?;
-        builder = builder.raw_header(HeaderValue::new(name, value.clone()));
-    }
-    for copy in &parts.cc {
-        builder = builder.cc(MimeMailbox::new(copy.name.clone(), mime_address(&copy.address)));
-    }
-    if let Some(link) = &parts.unsubscribe {
-        for (name, value) in unsubscribe_headers(link) {
-            builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
-        }
-    }
-    let texts = MultiPart::alternative()
-        .singlepart(SinglePart::plain(crlf(&parts.text)))
-        .singlepart(SinglePart::html(crlf(&html)));
-    let message = builder
-        .from(MimeMailbox::new(from.name.clone(), mime_address(&from.address)))
-        .to(MimeMailbox::new(None, mime_address(to)))
-        .subject(parts.subject.clone())
-        .message_id(Some(message_id(task, from)))
-        .date(date)
-        .raw_header(auto)
-        .multipart(with_files(texts, &parts.files)?)
-        .map_err(|e| BuildError::Mime(e.to_string()))?;
-    Ok(message.formatted())
-}
-
-/// The texts alone, or with files behind them.
-fn with_files(texts: MultiPart, files: &[File]) -> Result<MultiPart, BuildError> {
-    if files.is_empty() {
-        return Ok(texts);
-    }
-    let mut mixed = MultiPart::mixed().multipart(texts);
-    for file in files {
-        let content_type = ContentType::parse(&file.content_type)
-            .map_err(|e| BuildError::Mime(format!("a content type: {e}")))?;
-        mixed = mixed.singlepart(Attachment::new(file.name.clone()).body(file.bytes.clone(), content_type));
-    }
-    Ok(mixed)
+    Ok(())
 }
 
 fn refuse_control(what: &'static str, text: &str) -> Result<(), BuildError> {
     if text.chars().any(is_control) { Err(BuildError::Control(what)) } else { Ok(()) }
 }
 
-fn mime_address(address: &EmailAddress) -> Address {
-    let wire = address.to_wire();
-    let (local, domain) = wire.rsplit_once('@').expect("an address has an @");
-    // Our own parser is the stricter one.
-    Address::new_dangerous(local, domain)
-}
-
 fn crlf(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
-}
-
-/// The text of an HTML part for readers that show no HTML: tags dropped, blocks on lines of their
-/// own. Plain, not pretty: who wants it pretty sends a text too.
-pub fn html_to_text(html: &str) -> String {
-    let mut out = String::with_capacity(html.len() / 2);
-    let mut rest = html;
-    while let Some((before, tag_on)) = rest.split_once('<') {
-        push_text(&mut out, before);
-        if let Some(comment) = tag_on.strip_prefix("!--") {
-            rest = comment.split_once("-->").map_or("", |(_, r)| r);
-            continue;
-        }
-        let Some((tag, after)) = tag_on.split_once('>') else {
-            rest = "";
-            break;
-        };
-        let name: String =
-            tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
-        let name = name.to_ascii_lowercase();
-        rest = after;
-        match name.as_str() {
-            "script" | "style" | "head" | "title" if !tag.starts_with('/') => {
-                rest = after_closing(after, &name);
-            }
-            "br" | "p" | "div" | "li" | "tr" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "ul"
-            | "ol" => break_line(&mut out),
-            _ => {}
-        }
-    }
-    push_text(&mut out, rest);
-    out.trim().to_owned()
-}
-
-fn break_line(out: &mut String) {
-    if !out.is_empty() && !out.ends_with('\n') {
-        out.truncate(out.trim_end_matches(' ').len());
-        out.push('\n');
-    }
-}
-
-fn after_closing<'a>(text: &'a str, name: &str) -> &'a str {
-    let closing = format!("</{name}");
-    // Lower-casing ASCII keeps every byte in its place.
-    let Some(at) = text.to_ascii_lowercase().find(&closing) else { return "" };
-    text[at..].split_once('>').map_or("", |(_, r)| r)
-}
-
-fn push_text(out: &mut String, text: &str) {
-    let decoded = text
-        .replace("&nbsp;", " ")
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&#39;", "'")
-        .replace("&amp;", "&");
-    for c in decoded.chars() {
-        if !c.is_whitespace() {
-            out.push(c);
-        } else if !out.is_empty() && !out.ends_with([' ', '\n']) {
-            out.push(' ');
-        }
-    }
 }
 
 #[cfg(test)]
@@ -278,17 +323,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_loses_its_tags() {
-        let html = "<html><head><title>T</title><style>p{}</style></head><body><h1>Hi &amp; bye</h1>\
-                    <p>One\n two<br>three</p><!-- no --><SCRIPT>x()</SCRIPT><ul><li>a<li>b</ul></body>";
-        assert_eq!(html_to_text(html), "Hi & bye\nOne two\nthree\na\nb");
-        assert_eq!(html_to_text("a < b"), "a");
-        assert_eq!(html_to_text("&amp;lt;"), "&lt;");
-    }
-
-    #[test]
     fn empty_parts_are_filled() {
-        let to: EmailAddress = "dev@example.com".parse().unwrap();
+        let to: crate::EmailAddress = "dev@example.com".parse().unwrap();
         let n = Notification { subject: Some("  ".into()), ..Notification::to(to.clone()) };
         assert_eq!(
             Parts::of(&n),
@@ -300,14 +336,19 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_a_header() {
-        let to: EmailAddress = "dev@example.com".parse().unwrap();
         let from: Mailbox = "post@example.com".parse().unwrap();
         let evil_name = Mailbox { name: Some("A\r\nBcc: x@example.com".into()), ..from.clone() };
         let good = Parts { subject: "Hi".into(), text: "x".into(), ..Parts::default() };
         let evil = Parts { subject: "Hi\nBcc: x@example.com".into(), ..good.clone() };
         let task = "0198f7a0-0000-7000-8000-000000000001".parse().unwrap();
-        let date = SystemTime::UNIX_EPOCH;
-        let draft = Draft { task, from: &from, to: &to, parts: &good, date };
+        let draft = Draft {
+            task,
+            from: &from,
+            to: &from,
+            parts: &good,
+            date: SystemTime::UNIX_EPOCH,
+            eight_bit: false,
+        };
         assert!(build(draft).is_ok());
         assert_eq!(build(Draft { parts: &evil, ..draft }), Err(BuildError::Control("subject")));
         let evil = Parts { headers: [("X-A".into(), "1\nBcc: x@example.com".into())].into(), ..good.clone() };
@@ -315,5 +356,45 @@ mod tests {
         let evil = Parts { reply_to: Some(evil_name.clone()), ..good.clone() };
         assert_eq!(build(Draft { parts: &evil, ..draft }), Err(BuildError::Control("name to reply to")));
         assert_eq!(build(Draft { from: &evil_name, ..draft }), Err(BuildError::Control("sender's name")));
+        assert_eq!(build(Draft { to: &evil_name, ..draft }), Err(BuildError::Control("recipient's name")));
+    }
+
+    #[test]
+    fn a_line_end_alone_is_found_wherever_it_stands() {
+        for bare in ["a\nb\r\n", "a\rb\r\n", "\n", "a\r", "a\r\n\n", "a\r\r\n", "\r\n\r"] {
+            assert!(has_bare_line_end(bare.as_bytes()), "{bare:?}");
+        }
+        for good in ["", "a", "a\r\n", "\r\n\r\nb"] {
+            assert!(!has_bare_line_end(good.as_bytes()), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_in_a_message_goes_as_lines_or_opaque() {
+        let file = |content_type: &str, bytes: &[u8]| File {
+            name: "a.eml".into(),
+            content_type: content_type.into(),
+            bytes: bytes.to_vec(),
+        };
+        let lines = |text: &str, ascii| Form::Lines { lines: text.as_bytes().to_vec(), ascii };
+        let long = [b"a".repeat(999), b"\r\n".to_vec()].concat();
+        for (content_type, bytes, with, without) in [
+            (
+                "message/rfc822",
+                &b"A: b\n\nc\rd"[..],
+                lines("A: b\r\n\r\nc\r\nd", true),
+                lines("A: b\r\n\r\nc\r\nd", true),
+            ),
+            ("Message/RFC822; x=y", "ü\n".as_bytes(), lines("ü\r\n", false), Form::Opaque),
+            ("message/rfc822", &[0xfc, b'\n'], Form::Opaque, Form::Opaque),
+            ("message/rfc822", b"a\0b", Form::Opaque, Form::Opaque),
+            ("message/rfc822", &long, Form::Opaque, Form::Opaque),
+            ("message/external-body", b"a", Form::Opaque, Form::Opaque),
+            ("multipart/mixed", b"a", Form::Opaque, Form::Opaque),
+            ("text/csv", b"a\nb", Form::Bytes, Form::Bytes),
+        ] {
+            let file = file(content_type, bytes);
+            assert_eq!((file.form(true), file.form(false)), (with, without), "{content_type} {bytes:?}");
+        }
     }
 }

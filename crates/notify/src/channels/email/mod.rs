@@ -4,10 +4,11 @@
 pub mod classes;
 mod connection;
 mod files;
+pub(crate) mod headers;
+mod html_text;
 mod line_stream;
 pub mod message;
 mod pool;
-pub mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use posthaste_worker::Context;
 
 pub use self::connection::SmtpTimeouts;
 use self::connection::{Budget, Envelope};
-use self::message::{Draft, Parts, build};
+use self::message::{Draft, File, Parts, build};
 use self::pool::Pool;
 use super::{Channel, Means, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
@@ -102,8 +103,16 @@ impl Channel for EmailChannel {
         parts.files = self.files(message, attempt, budget).await?;
         let signing = self.means.stored.as_ref().map(|(_, signing)| signing);
         parts.unsubscribe = unsubscribe_link(message, self.public_url.as_deref(), signing).await?;
-        let draft = Draft { task: task.lease.task, from, to, parts: &parts, date: SystemTime::now() };
-        let content = build(draft).map_err(|e| permanent(e.to_string()))?;
+        let recipient = Mailbox { name: None, address: to.clone() };
+        let draft = Draft {
+            task: task.lease.task,
+            from,
+            to: &recipient,
+            parts: &parts,
+            date: SystemTime::now(),
+            eight_bit: true,
+        };
+        let mut content = build(draft).map_err(|e| permanent(e.to_string()))?;
         let envelope = Envelope {
             from: from.address.to_wire(),
             to: to.to_wire(),
@@ -118,6 +127,9 @@ impl Channel for EmailChannel {
             () = attempt.cancellation().cancelled() => return Err(cancelled()),
             lent = pool.open(&envelope, budget) => lent.map_err(|r| r.into_failure(&server.name()))?,
         };
+        if !lent.connection().offers_eight_bit() && parts.files.iter().any(File::wants_eight_bit) {
+            content = build(Draft { eight_bit: false, ..draft }).map_err(|e| permanent(e.to_string()))?;
+        }
         attempt.mark().await.map_err(|e| mark_error(&e))?;
         // From here on it is finished, whatever the cancellation says: half a message helps nobody.
         let sent = lent.connection().data(&content, &server.timeouts).await;
@@ -138,7 +150,7 @@ impl EmailChannel {
         message: &Notification,
         attempt: &Context,
         budget: Budget,
-    ) -> Result<Vec<message::File>, Failure> {
+    ) -> Result<Vec<File>, Failure> {
         let tenant = attempt.task().tenant.as_ref().map(|t| t.as_str());
         let slow = "An attachment could not be fetched in the time of an attempt.";
         tokio::select! {
