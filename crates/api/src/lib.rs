@@ -37,3 +37,6 @@ pub use operations::{Api, EnqueueAnswer, MAX_WAIT};
 pub use posthaste_core::broker::{Bodies, Enqueued, ListFilter, ListRequest};
 pub use serve::serve;
 pub use view::{AttemptView, TaskErrorView, TaskPage, TaskView};
+
+/// Every route of the API and what it asks of its caller.
+pub const ROUTES: &[AccessRow] = routes::ACCESS;

@@ -14,6 +14,7 @@ pub(crate) mod signing;
 pub(crate) mod stats;
 pub(crate) mod suppressions;
 pub(crate) mod templates;
+pub(crate) mod tenants;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,7 @@ use posthaste_core::broker::{
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
     BrokerError, Delivery, IdempotencyKey, NewTask, PauseReason, QueueName, RecordKind, Scope, State, Store,
-    Subscription, Task, TaskId, Timestamp,
+    Subscription, Task, TaskId, Tenant, Timestamp,
 };
 use posthaste_notify::callback::Callback;
 use posthaste_notify::signing::Signing;
@@ -176,6 +177,7 @@ impl Api {
     /// [`ApiError::Unavailable`], [`ApiError::Full`].
     pub async fn notify(&self, caller: &Caller, notification: Notification) -> Result<Enqueued, ApiError> {
         check_notification(&notification)?;
+        self.check_message(caller, &notification, &["body"]).await?;
         let reply = self.enqueue_many(caller, vec![notification.into_task()], None).await?;
         reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))
     }
@@ -207,6 +209,7 @@ impl Api {
         callback_url: Option<String>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<EnqueueAnswer, ApiError> {
+        self::tenants::check_envelope(caller, &task)?;
         let Some(url) = callback_url else { return self.enqueue(caller, task, idempotency).await };
         if task.unique.is_some() {
             // Of a duplicate it is about the holder of the key, which is known once this is stored.
@@ -263,15 +266,20 @@ impl Api {
     }
 
     /// The task, if there is one that `caller` may see.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`] for a tenant where it is the installation's, [`ApiError::Unavailable`].
     pub(crate) async fn find(&self, caller: &Caller, id: TaskId) -> Result<Option<Task>, ApiError> {
         let found = self.inner.store.get(&[id]).await?.into_iter().next().flatten();
-        Ok(found.filter(|t| caller.may_see(t.tenant.as_ref())))
+        let Some(task) = found else { return Ok(None) };
+        let own = caller.finds(task.tenant.as_ref().map(Tenant::as_str))?;
+        Ok(own.then_some(task))
     }
 
     /// Refuses what `caller` may not see, as if it were not there. Costs nothing without a tenant.
     ///
     /// # Errors
-    /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
+    /// [`ApiError::NotFound`]; [`ApiError::Forbidden`] for what is the installation's, [`ApiError::Unavailable`].
     pub async fn check_reach(&self, caller: &Caller, id: TaskId) -> Result<(), ApiError> {
         if caller.tenant().is_none() || self.find(caller, id).await?.is_some() {
             return Ok(());

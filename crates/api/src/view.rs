@@ -6,6 +6,7 @@ use posthaste_core::{
     Attempt, AttemptOutcome, BatchId, EndReason, FailureClass, Json, Kind, LaneKey, LaneLimits, Pause,
     Priority, QueueName, RetryPolicy, State, Task, TaskEnd, TaskId, Tenant, Timestamp, WorkerId,
 };
+use posthaste_notify::lanes;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -198,7 +199,7 @@ impl TaskView {
             id: task.id,
             kind: task.kind,
             queue: task.queue,
-            lane: task.lane,
+            lane: task.lane.map(lanes::shown),
             tenant: task.tenant,
             priority: task.priority,
             state: task.state,
@@ -457,7 +458,7 @@ impl From<LaneInfo> for LaneView {
     fn from(l: LaneInfo) -> Self {
         Self {
             queue: l.queue,
-            lane: l.lane,
+            lane: l.lane.map(lanes::shown),
             paused: l.paused.map(Into::into),
             limits: l.limits.into(),
             running: l.running,

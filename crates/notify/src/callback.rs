@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
-    BatchId, Failure, FailureClass, Json, Kind, NewTask, Outcome, RetryPolicy, State, Store, TaskId,
+    BatchId, Failure, FailureClass, Json, Kind, NewTask, Outcome, RetryPolicy, State, Store, Task, TaskId,
     Timestamp,
 };
 use posthaste_worker::{Context, Handler};
@@ -122,7 +122,9 @@ impl CallbackHandler {
         let mut at = cx.task().created_at;
         let mut whole = false;
         let mut counts = [0u64; State::ALL.len()];
-        let filter = ListFilter { batch: Some(id), ..ListFilter::default() };
+        // What is not of the callback's tenant is not there.
+        let tenant = cx.task().tenant.clone();
+        let filter = ListFilter { batch: Some(id), tenant, ..ListFilter::default() };
         let mut request = ListRequest { filter, limit: MAX_PAGE, ..ListRequest::default() };
         for _ in 0..MAX_PAGES {
             let page = self.store.list(request.clone()).await.map_err(|e| store_error(&e))?;
@@ -166,7 +168,8 @@ impl CallbackHandler {
     async fn task(&self, cx: &Context, id: TaskId) -> Result<Option<News>, Failure> {
         let event = "task.finished";
         let found = self.store.get(&[id]).await.map_err(|e| store_error(&e))?.into_iter().next().flatten();
-        let Some(task) = found else {
+        let own = |t: &Task| cx.task().tenant.is_none() || cx.task().tenant == t.tenant;
+        let Some(task) = found.filter(own) else {
             let gone =
                 News { event, at: cx.task().created_at, data: json!({"id": id, "state": Value::Null}) };
             return Ok((age(cx) >= ON_ITS_WAY).then_some(gone));
@@ -187,15 +190,17 @@ impl CallbackHandler {
 
     async fn tell(&self, cx: &Context, url: &str, news: &News) -> Result<Outcome, Failure> {
         let News { event, at, data } = news;
-        let url = self.http.guard().check_url(url);
+        let tenant = cx.task().tenant.as_ref();
+        let http = self.http.of(tenant);
+        let url = http.guard().check_url(url);
         let url = url.map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
-        let secrets = self.signing.secrets(now()).await.map_err(|e| store_error(&e))?;
+        let secrets = self.signing.of(tenant, now()).await.map_err(|e| store_error(&e))?;
         let body = webhook::body_of(event, data, *at);
         let headers = webhook::signed_headers(&secrets, &cx.task().lease.task.to_string(), &body);
         cx.mark().await.map_err(|e| mark_error(&e))?;
         let method = reqwest::Method::POST;
         let ask = Ask { method, url, headers, body, within: webhook::within(cx), read: Read::Glance };
-        let answer = self.http.ask(ask).await.map_err(|e| webhook::failure_without(&e))?;
+        let answer = http.ask(ask).await.map_err(|e| webhook::failure_without(&e))?;
         if !answer.is_success() {
             return Err(webhook::failure_of(&answer));
         }

@@ -66,19 +66,19 @@ impl NotifyHandler {
         let task = cx.task().lease.task;
         if self.config.sandbox.holds(notification.channel, &notification.to) {
             // As before a provider; nobody is asked, so nothing that is remembered is lifted.
-            self.refuse_suppressed(&notification, task).await?;
+            self.refuse_suppressed(&notification, cx).await?;
             if let Some(faults) = &self.faults
                 && let Some(failure) = faults.take(notification.channel).await.map_err(|e| store_error(&e))?
             {
                 return Err(failure);
             }
-            return self.hold(&notification, task).await;
+            return self.hold(&notification, cx).await;
         }
         let channel = self.channels.iter().find(|c| c.kind() == notification.channel).ok_or_else(|| {
             let why = format!("The channel {} needs a store for its secrets.", notification.channel);
             Failure::new(FailureClass::Misconfigured, why)
         })?;
-        let lifted = self.refuse_suppressed(&notification, task).await?;
+        let lifted = self.refuse_suppressed(&notification, cx).await?;
         let mut span = cx.span("send");
         span.set("posthaste.channel", || notification.channel.as_str());
         let sent = channel.send(&notification, cx).await;
@@ -98,7 +98,7 @@ impl NotifyHandler {
             }
             Err(failure) => {
                 if failure.class == FailureClass::Suppress {
-                    self.suppress(&notification, task, &failure).await;
+                    self.suppress(&notification, cx, &failure).await;
                 }
                 Err(failure)
             }
@@ -106,7 +106,8 @@ impl NotifyHandler {
     }
 
     /// Keeps the message instead of sending it. Nothing leaves, so no mark is taken.
-    async fn hold(&self, n: &Notification, task: TaskId) -> Result<Outcome, Failure> {
+    async fn hold(&self, n: &Notification, cx: &Context) -> Result<Outcome, Failure> {
+        let task = cx.task().lease.task;
         let email = n.channel == ChannelKind::Email;
         let from = self.config.provider(n.provider.as_ref()).map_or(&self.sandbox_from, |p| &p.from);
         let reason = match &self.config.sandbox {
@@ -120,7 +121,8 @@ impl NotifyHandler {
         // Without a public URL there is no link; to hold the message all the same is what a sandbox is for.
         if email
             && let Some(url) = self.config.public_url.as_deref()
-            && let Some(link) = unsubscribe_link(n, Some(url), self.signing.as_ref()).await?
+            && let Some(link) =
+                unsubscribe_link(n, Some(url), self.signing.as_ref(), cx.task().tenant.as_ref()).await?
         {
             parts.headers.extend(unsubscribe_headers(&link).map(|(name, value)| (name.to_owned(), value)));
         }
@@ -155,9 +157,11 @@ impl NotifyHandler {
 
     /// Refuses a recipient that is remembered. The very task that found out may ask the provider again:
     /// it runs again only because a person retried it. Answers the record that a success would lift.
-    async fn refuse_suppressed(&self, n: &Notification, task: TaskId) -> Result<Option<Record>, Failure> {
+    async fn refuse_suppressed(&self, n: &Notification, cx: &Context) -> Result<Option<Record>, Failure> {
         let Some(records) = &self.records else { return Ok(None) };
-        let found = suppression::find(records.as_ref(), &n.recipient_key(), n.unsubscribe.as_deref()).await;
+        let (task, tenant) = (cx.task().lease.task, cx.task().tenant.as_ref());
+        let (key, category) = (n.recipient_key(), n.unsubscribe.as_deref());
+        let found = suppression::holding(records.as_ref(), &key, category, tenant).await;
         let Some(record) = found.map_err(|e| store_error(&e))? else { return Ok(None) };
         let Ok(found) = record.body.parse::<Suppression>() else {
             return Err(Failure::new(FailureClass::Suppress, "The address is suppressed."));
@@ -165,7 +169,11 @@ impl NotifyHandler {
         if found.task == Some(task) {
             return Ok(Some(record));
         }
-        let reason = found.reason.trim_end_matches('.');
+        let reason = match (tenant, found.source) {
+            // What the operator wrote is for the operator.
+            (Some(_), Source::Manual) => "listed by the operator",
+            _ => found.reason.trim_end_matches('.'),
+        };
         let why = match (found.source, found.task) {
             (Source::Bounce, Some(by)) => {
                 format!(
@@ -186,8 +194,9 @@ impl NotifyHandler {
         }
     }
 
-    async fn suppress(&self, n: &Notification, task: TaskId, failure: &Failure) {
+    async fn suppress(&self, n: &Notification, cx: &Context, failure: &Failure) {
         let Some(records) = &self.records else { return };
+        let task = cx.task().lease.task;
         let found = Suppression {
             channel: n.channel.as_str().to_owned(),
             reason: failure.message.clone(),
@@ -197,8 +206,9 @@ impl NotifyHandler {
             category: None,
             created_at: Some(now()),
         };
+        let key = suppression::key_of(&n.recipient_key(), cx.task().tenant.as_ref());
         // What is remembered already stays: it knows who found out first.
-        match suppression::put(records.as_ref(), &n.recipient_key(), &found, Expect::Absent).await {
+        match suppression::put(records.as_ref(), &key, &found, Expect::Absent).await {
             Ok(_) | Err(BrokerError::VersionConflict { .. }) => {}
             // The task fails all the same; the next message to this address will find out again.
             Err(e) => {

@@ -159,10 +159,11 @@ impl HttpTaskHandler {
             .map_err(|e| permanent(format!("The payload is not a request: {e}.")))?;
         let method = task.method().ok_or_else(|| permanent("The method is not one that is sent.".into()))?;
         let own = task.header_map().map_err(permanent)?;
-        let url = self.http.guard().check_url(&task.url).map_err(|e| permanent(e.to_string()))?;
+        let http = self.http.of(cx.task().tenant.as_ref());
+        let url = http.guard().check_url(&task.url).map_err(|e| permanent(e.to_string()))?;
         let lease = cx.task().lease;
         let body = task.body.as_ref().map(|b| b.get().as_bytes().to_vec()).unwrap_or_default();
-        let secrets = self.signing.secrets(now()).await.map_err(|e| store_error(&e))?;
+        let secrets = self.signing.of(cx.task().tenant.as_ref(), now()).await.map_err(|e| store_error(&e))?;
         let mut headers = webhook::signed_headers(&secrets, &lease.task.to_string(), &body);
         headers.extend(own);
         let value = |text: String| HeaderValue::try_from(text).expect("ids and numbers are header values");
@@ -180,7 +181,7 @@ impl HttpTaskHandler {
             within: webhook::within(cx),
             read: Read::Whole(MAX_RESULT_BYTES),
         };
-        let answer = self.http.ask(ask).await.map_err(|e| webhook::failure_without(&e))?;
+        let answer = http.ask(ask).await.map_err(|e| webhook::failure_without(&e))?;
         match answer.status {
             202 => Ok(Outcome::Detached),
             200..=299 => Ok(Outcome::Success { result: result_of(&answer), kept: None }),

@@ -12,6 +12,15 @@ use crate::net::{Guard, HttpClient};
 use crate::signing::Signing;
 use crate::{NotifyConfig, NotifyHandler};
 
+/// Why a kind is not enqueued from outside; `None` where it is.
+///
+/// A callback tells a URL what became of any task that it names, so only we make one, together with what it is about.
+pub fn refusal(kind: &Kind) -> Option<&'static str> {
+    (kind.as_str() == crate::callback::KIND).then_some(
+        "The kind callback is made by the server alone: give the task or batch a callback_url instead",
+    )
+}
+
 /// The handlers of `notify`, `http` and `callback`.
 pub fn kinds(config: NotifyConfig, store: Arc<dyn Store>) -> Registry {
     let http = HttpClient::new(Guard::new(config.allow.clone()));

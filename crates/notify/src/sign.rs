@@ -69,6 +69,17 @@ impl SigningSecret {
         format!("v1,{}", STANDARD.encode(tag.as_ref()))
     }
 
+    /// The secret of a tenant: derived from this one, which it does not tell.
+    ///
+    /// # Panics
+    /// Never: a code has as many bytes as a secret may have.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: &str) -> Self {
+        let code = self.code(format!("tenant:{tenant}").as_bytes());
+        let text = format!("{PREFIX}{}", STANDARD.encode(code.as_ref()));
+        text.parse().expect("made as it is read")
+    }
+
     /// The bare code of some bytes, for our own links.
     pub(crate) fn code(&self, bytes: &[u8]) -> hmac::Tag {
         hmac::sign(&self.key, bytes)

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use posthaste_core::{BrokerError, Expect, Json, RecordKind, Records, Timestamp};
+use posthaste_core::{BrokerError, Expect, Json, RecordKind, Records, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::sign::SigningSecret;
@@ -154,6 +154,23 @@ impl Signing {
                 Err(e) => known.ok_or(e),
             },
         }
+    }
+
+    /// The secrets that sign what leaves for a task: those of the installation, or, with a tenant, what is derived from them
+    /// for that tenant alone: nobody who trusts the one is fooled by the other.
+    ///
+    /// # Errors
+    /// As [`Signing::secrets`].
+    pub async fn of(
+        &self,
+        tenant: Option<&Tenant>,
+        now: Timestamp,
+    ) -> Result<Arc<[SigningSecret]>, BrokerError> {
+        let secrets = self.secrets(now).await?;
+        Ok(match tenant {
+            None => secrets,
+            Some(tenant) => secrets.iter().map(|s| s.of_tenant(tenant.as_str())).collect(),
+        })
     }
 
     async fn read(&self, now: Timestamp) -> Result<Known, BrokerError> {

@@ -1,6 +1,6 @@
 //! Recipients that must not be written to: addresses that do not exist, people who unsubscribed, whom somebody listed.
 
-use posthaste_core::{BrokerError, Expect, Json, Record, RecordKind, Records, TaskId, Timestamp};
+use posthaste_core::{BrokerError, Expect, Json, Record, RecordKind, Records, TaskId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a suppression comes from.
@@ -229,4 +229,47 @@ async fn remember_category(
             other => return other.map(drop),
         }
     }
+}
+
+/// The key under which a tenant's messages to a recipient are remembered: no address and no channel begins like it.
+pub fn key_of(recipient: &str, tenant: Option<&Tenant>) -> String {
+    tenant.map_or_else(|| recipient.to_owned(), |tenant| format!("[{tenant}]{recipient}"))
+}
+
+/// What keeps a message of a tenant, or of the installation, from its recipient.
+///
+/// What became of one tenant's messages says nothing about another's, or the installation's. Whom the operator listed, and who
+/// unsubscribed from the installation's messages, is written to by nobody: of the links of earlier releases nobody knows
+/// whose they were.
+///
+/// # Errors
+/// The store's.
+pub async fn holding(
+    records: &dyn Records,
+    recipient: &str,
+    category: Option<&str>,
+    tenant: Option<&Tenant>,
+) -> Result<Option<Record>, BrokerError> {
+    if tenant.is_none() {
+        return find(records, recipient, category).await;
+    }
+    let own = key_of(recipient, tenant);
+    let (own, everybodys) =
+        tokio::try_join!(find(records, &own, category), of_everybody(records, recipient, category))?;
+    Ok(own.or(everybodys))
+}
+
+async fn of_everybody(
+    records: &dyn Records,
+    recipient: &str,
+    category: Option<&str>,
+) -> Result<Option<Record>, BrokerError> {
+    let all = get(records, recipient, None).await?.filter(holds_for_all);
+    let (None, Some(category)) = (&all, category) else { return Ok(all) };
+    Ok(get(records, recipient, Some(category)).await?.filter(holds_for_all))
+}
+
+/// Whether a suppression of the installation's holds for tenants' messages, too: what a provider said of one message does not.
+pub fn holds_for_all(record: &Record) -> bool {
+    record.body.parse::<Suppression>().map_or(true, |s| s.source != Source::Bounce)
 }

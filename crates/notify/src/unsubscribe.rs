@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use posthaste_core::{BrokerError, Expect, Records, Timestamp};
+use posthaste_core::{BrokerError, Expect, Records, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::sign::SigningSecret;
@@ -26,6 +26,9 @@ pub struct Request {
     /// The category.
     #[serde(rename = "c")]
     pub category: String,
+    /// Whose messages, if they are a tenant's.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
 }
 
 impl std::fmt::Debug for Request {
@@ -38,9 +41,15 @@ fn content(body: &str) -> Vec<u8> {
     [PURPOSE, body.as_bytes()].concat()
 }
 
-/// The token of a link.
+/// The token of a link in messages of the installation's.
 pub fn mint(secret: &SigningSecret, recipient: &str, category: &str) -> String {
-    let request = Request { recipient: recipient.to_owned(), category: category.to_owned() };
+    mint_for(secret, recipient, category, None)
+}
+
+/// The token of a link.
+pub fn mint_for(secret: &SigningSecret, recipient: &str, category: &str, tenant: Option<&Tenant>) -> String {
+    let (recipient, category) = (recipient.to_owned(), category.to_owned());
+    let request = Request { recipient, category, tenant: tenant.cloned() };
     let body = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&request).expect("texts are JSON"));
     let code = secret.code(&content(&body));
     format!("{body}.{}", URL_SAFE_NO_PAD.encode(&code.as_ref()[..CODE]))
@@ -79,7 +88,8 @@ pub async fn apply(records: &dyn Records, request: &Request, now: Timestamp) -> 
         category: Some(request.category.clone()),
         created_at: Some(now),
     };
-    match suppression::put(records, &request.recipient, &body, Expect::Absent).await {
+    let key = suppression::key_of(&request.recipient, request.tenant.as_ref());
+    match suppression::put(records, &key, &body, Expect::Absent).await {
         Ok(_) | Err(BrokerError::VersionConflict { .. }) => Ok(()),
         Err(e) => Err(e),
     }

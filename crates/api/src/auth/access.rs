@@ -18,8 +18,10 @@ pub enum Access {
     Signed,
     /// Any key.
     Any,
-    /// `send`.
+    /// `send`; a tenant's key changes its own.
     Send,
+    /// `send`, and no tenant: what is kept under names that all tenants share.
+    SendAll,
     /// `read`; a tenant's key sees its own.
     Read,
     /// `read`, and no tenant: what belongs to the installation as a whole.
@@ -38,7 +40,7 @@ impl Access {
     pub(crate) const fn scope(self) -> Option<KeyScope> {
         match self {
             Self::Open | Self::Signed | Self::Any => None,
-            Self::Send => Some(KeyScope::Send),
+            Self::Send | Self::SendAll => Some(KeyScope::Send),
             Self::Read | Self::ReadAll => Some(KeyScope::Read),
             Self::Admin => Some(KeyScope::Admin),
         }
@@ -52,9 +54,9 @@ impl Access {
         {
             return Err(ApiError::ForbiddenScope { needs });
         }
-        if self == Self::ReadAll && caller.tenant().is_some() {
+        if matches!(self, Self::ReadAll | Self::SendAll) && caller.tenant().is_some() {
             return Err(ApiError::Forbidden {
-                why: "this belongs to the installation as a whole; the key is bound to a tenant",
+                why: "this belongs to the installation as a whole, and the key is bound to a tenant: ask its operator",
             });
         }
         Ok(())

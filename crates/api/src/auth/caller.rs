@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use posthaste_core::{NewTask, Tenant};
+use posthaste_notify::lanes;
 
 use super::Scopes;
 use crate::ApiError;
@@ -122,6 +123,18 @@ impl Caller {
         self.tenant().is_none_or(|own| tenant == Some(own))
     }
 
+    /// Whether something of `tenant` is there for it: another tenant's is not, as if it had never been.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`] where it belongs to the installation, and the caller to a tenant.
+    pub(crate) fn finds(&self, tenant: Option<&str>) -> Result<bool, ApiError> {
+        match (self.tenant(), tenant) {
+            (None, _) => Ok(true),
+            (Some(_), None) => Err(installations()),
+            (Some(own), Some(tenant)) => Ok(own.as_str() == tenant),
+        }
+    }
+
     /// The tenant to filter a list by, of what was asked for.
     ///
     /// # Errors
@@ -140,19 +153,35 @@ impl Caller {
     /// # Errors
     /// [`ApiError::Forbidden`] when the task names another tenant.
     pub fn claim(&self, task: &mut NewTask) -> Result<(), ApiError> {
-        let Some(own) = self.tenant() else { return Ok(()) };
+        let Some(own) = self.tenant() else {
+            share(task);
+            return Ok(());
+        };
         if task.tenant.as_ref().is_some_and(|t| t != own) {
             return Err(other_tenant());
         }
         task.tenant = Some(own.clone());
-        if let Some(lane) = &mut task.lane {
+        if let Some(lane) = task.lane.take() {
             if lane.tenant.as_ref().is_some_and(|t| t.as_str() != own.as_str()) {
                 return Err(other_tenant());
             }
-            // A tenant's name is a name, so it is one as a lane's, too.
-            lane.tenant = posthaste_core::Name::new(own.as_str()).ok();
+            task.lane = Some(lanes::under(lane, own));
         }
         Ok(())
+    }
+}
+
+/// Gives a task with a tenant that tenant's share of a lane of ours. A lane that its caller named stays as it was named.
+fn share(task: &mut NewTask) {
+    let Some(tenant) = &task.tenant else { return };
+    task.lane = task.lane.take().map(|lane| {
+        if lanes::is_ours(&lane) && lane.tenant.is_none() { lanes::under(lane, tenant) } else { lane }
+    });
+}
+
+fn installations() -> ApiError {
+    ApiError::Forbidden {
+        why: "this is the installation's, and the key is bound to a tenant: ask its operator",
     }
 }
 
@@ -196,13 +225,20 @@ mod tests {
         let mut t = task(None, Some("smtp"));
         acme.claim(&mut t).expect("its own");
         assert_eq!(t.tenant.as_ref().map(Tenant::as_str), Some("acme"));
-        assert_eq!(t.lane.map(|l| l.to_string()).as_deref(), Some("smtp/acme"));
+        assert_eq!(t.lane.map(|l| l.to_string()).as_deref(), Some("x:@acme:smtp/acme"));
         assert!(acme.claim(&mut task(Some("acme"), Some("smtp/acme"))).is_ok());
         assert!(acme.claim(&mut task(Some("other"), None)).is_err());
         assert!(acme.claim(&mut task(None, Some("smtp/other"))).is_err());
         let mut free = task(Some("other"), None);
         Caller::local().claim(&mut free).expect("anybody's");
         assert_eq!(free.tenant.as_ref().map(Tenant::as_str), Some("other"));
+        for (lane, stored) in
+            [("email:default", "email:default/other"), ("smtp", "smtp"), ("x:email:a", "x:email:a")]
+        {
+            let mut free = task(Some("other"), Some(lane));
+            Caller::local().claim(&mut free).expect("anybody's");
+            assert_eq!(free.lane.map(|l| l.to_string()).as_deref(), Some(stored));
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LanePath {
         let lane: LaneKey = lane
             .parse()
             .map_err(|e| ApiError::field(["path", "lane"], "value_error", format!("A lane key {e}")))?;
-        Ok(Self(Scope::Lane(queue(&q)?, lane)))
+        Ok(Self(Scope::Lane(queue(&q)?, posthaste_notify::lanes::meant(lane))))
     }
 }
 

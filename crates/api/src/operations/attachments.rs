@@ -80,8 +80,8 @@ impl Api {
     /// What is known of a file.
     pub(crate) async fn uploaded(&self, caller: &Caller, id: Uuid) -> Result<AttachmentView, ApiError> {
         let found = attachment::find(self.store().as_ref(), id).await.map_err(failed)?;
-        let own = |s: &Stored| caller.tenant().is_none_or(|t| s.tenant.as_deref() == Some(t.as_str()));
-        found.filter(own).map(|s| view(id, s)).ok_or_else(|| none(id))
+        let found = found.ok_or_else(|| none(id))?;
+        if caller.finds(found.tenant.as_deref())? { Ok(view(id, found)) } else { Err(none(id)) }
     }
 
     /// Deletes a file; messages that were to carry it fail.

@@ -193,7 +193,7 @@ impl Api {
             self.store().get_record(RecordKind::Operation, &id.to_string()).await?.ok_or_else(none)?;
         let stored: Stored =
             record.body.parse().map_err(|_| super::fault("an operation has another shape")())?;
-        if !caller.may_see(stored.tenant.as_ref()) {
+        if !caller.finds(stored.tenant.as_ref().map(Tenant::as_str))? {
             return Err(none());
         }
         Ok((stored, record.version))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::broker::Enqueued;
-use posthaste_core::{BrokerError, Expect, Name, RecordKind, RecordOrder, Timestamp};
+use posthaste_core::{BrokerError, Expect, Name, Record, RecordKind, RecordOrder, Tenant, Timestamp};
 use posthaste_notify::endpoint::{self, Disabled, Endpoint};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::signing::Secrets;
@@ -118,13 +118,19 @@ impl Api {
         caller: &Caller,
         page: &PageOf,
     ) -> Result<(Vec<EndpointView>, Option<String>), ApiError> {
-        let (found, next) = records(self, RecordKind::Endpoint, RecordOrder::Ascending, page).await?;
+        let (found, next) = match caller.tenant() {
+            None => records(self, RecordKind::Endpoint, RecordOrder::Ascending, page).await?,
+            Some(tenant) => {
+                let own = |found: Vec<Record>| async {
+                    Ok(found.into_iter().filter(|r| is_of(r, tenant)).collect::<Vec<_>>())
+                };
+                self.own_records(RecordKind::Endpoint, RecordOrder::Ascending, page, own).await?
+            }
+        };
         let mut views = Vec::new();
         for record in &found {
             let (endpoint, _) = endpoint::read(record)?;
-            if own(caller, &endpoint) {
-                views.push(view(&record.name, &endpoint));
-            }
+            views.push(view(&record.name, &endpoint));
         }
         Ok((views, next))
     }
@@ -132,7 +138,8 @@ impl Api {
     /// An endpoint that `caller` may see, with its record's version.
     pub(crate) async fn endpoint(&self, caller: &Caller, name: &Name) -> Result<(Endpoint, u64), ApiError> {
         let found = endpoint::find(self.store().as_ref(), name.as_str()).await?;
-        found.filter(|(e, _)| own(caller, e)).ok_or_else(|| none(name))
+        let (found, version) = found.ok_or_else(|| none(name))?;
+        if caller.finds(found.tenant.as_deref())? { Ok((found, version)) } else { Err(none(name)) }
     }
 
     /// One endpoint.
@@ -153,6 +160,7 @@ impl Api {
         name: &str,
         change: Change,
         secret: Option<SigningSecret>,
+        tenant: Option<Tenant>,
     ) -> Result<SecretView, ApiError> {
         let url = change.url.unwrap_or_default();
         check(name, &url, change.description.as_deref())?;
@@ -165,7 +173,7 @@ impl Api {
             secrets,
             disabled: None,
             failing_since: None,
-            tenant: caller.tenant().map(|t| t.as_str().to_owned()),
+            tenant: tenant.map(|t| t.as_str().to_owned()),
             created_at: now,
         };
         let stored =
@@ -281,6 +289,6 @@ impl Api {
     }
 }
 
-fn own(caller: &Caller, endpoint: &Endpoint) -> bool {
-    caller.tenant().is_none_or(|t| endpoint.tenant.as_deref() == Some(t.as_str()))
+fn is_of(record: &Record, tenant: &Tenant) -> bool {
+    endpoint::read(record).is_ok_and(|(e, _)| e.tenant.as_deref() == Some(tenant.as_str()))
 }

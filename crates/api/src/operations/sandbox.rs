@@ -1,6 +1,6 @@
 //! The sandbox: messages that were held, and faults on order.
 
-use posthaste_core::{Expect, Json, RecordKind, RecordOrder, TaskId};
+use posthaste_core::{Expect, Json, Record, RecordKind, RecordOrder, TaskId};
 use posthaste_notify::HeldMessage;
 use posthaste_notify::faults::{Faults, SETTING};
 use serde::Serialize;
@@ -45,14 +45,19 @@ impl Api {
         caller: &Caller,
         page: &PageOf,
     ) -> Result<(Vec<HeldListed>, Option<String>), ApiError> {
-        let (found, next) = records(self, RecordKind::SandboxMessage, RecordOrder::Descending, page).await?;
-        let named: Vec<(TaskId, HeldMessage)> =
-            found.iter().filter_map(|r| Some((r.name.parse().ok()?, r.body.parse().ok()?))).collect();
-        let own = match caller.tenant() {
-            None => None,
-            Some(_) => Some(self.own_tasks(caller, named.iter().map(|(id, _)| *id)).await?),
+        let (kind, order) = (RecordKind::SandboxMessage, RecordOrder::Descending);
+        let (found, next) = if caller.tenant().is_none() {
+            records(self, kind, order, page).await?
+        } else {
+            let own = |found: Vec<Record>| async {
+                let ids = found.iter().filter_map(|r| r.name.parse().ok());
+                let own = self.own_tasks(caller, ids).await?;
+                let is_own = |r: &Record| r.name.parse().is_ok_and(|id| own.contains(&id));
+                Ok(found.into_iter().filter(is_own).collect::<Vec<_>>())
+            };
+            self.own_records(kind, order, page, own).await?
         };
-        let seen = named.into_iter().filter(|(id, _)| own.as_ref().is_none_or(|own| own.contains(id)));
+        let seen = found.iter().filter_map(|r| Some((r.name.parse().ok()?, r.body.parse().ok()?)));
         Ok((seen.map(|(task_id, message)| HeldListed { task_id, message }).collect(), next))
     }
 

@@ -9,7 +9,7 @@ use posthaste_core::{BatchId, Due, IdempotencyKey, NewTask, RecordKind, Timestam
 use posthaste_notify::attachment::{self, AttachmentError, KEPT, MAX_ATTACHMENT_BYTES};
 use posthaste_notify::callback::Callback;
 use posthaste_notify::template::{CompiledTemplate, Template, version_name};
-use posthaste_notify::{ChannelKind, Notification, endpoint};
+use posthaste_notify::{ChannelKind, Notification};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -109,17 +109,16 @@ impl Api {
         let named =
             |d: &&&Draft| d.message.channel == ChannelKind::Webhook && !d.message.to.as_str().contains("://");
         for name in drafts.iter().filter(named).map(|d| d.message.to.as_str()).collect::<BTreeSet<_>>() {
-            let found = endpoint::find(self.store().as_ref(), name).await?;
-            let own = found.is_some_and(|(e, _)| {
-                e.tenant.is_none() || caller.tenant().is_none_or(|t| e.tenant.as_deref() == Some(t.as_str()))
-            });
-            known.endpoints.insert(name.to_owned(), own);
+            known.endpoints.insert(name.to_owned(), self.sends_to(caller, name).await?);
+        }
+        for draft in drafts {
+            super::tenants::check_provider(caller, &draft.message)?;
         }
         let mut files: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
         for draft in drafts {
             for id in draft.message.attachments.iter().filter_map(|a| a.id) {
                 let until = files.entry(id).or_insert(Timestamp::from_millis(0));
-                *until = (*until).max(needed_until(draft));
+                *until = (*until).max(needed_until(&draft.envelope));
             }
         }
         for (id, until) in files {
@@ -129,7 +128,7 @@ impl Api {
     }
 
     /// The size of an attachment that `caller` may send, kept until `until`.
-    async fn claim_attachment(
+    pub(crate) async fn claim_attachment(
         &self,
         caller: &Caller,
         id: Uuid,
@@ -137,11 +136,10 @@ impl Api {
     ) -> Result<Option<u64>, ApiError> {
         let records = self.store().as_ref();
         let found = attachment::find(records, id).await.map_err(attachment_error)?;
-        let own = found.filter(|f| {
-            f.keep_until > now()
-                && caller.tenant().is_none_or(|t| f.tenant.as_deref().is_none_or(|o| o == t.as_str()))
-        });
-        let Some(found) = own else { return Ok(None) };
+        let Some(found) = found.filter(|f| f.keep_until > now()) else { return Ok(None) };
+        if !caller.finds(found.tenant.as_deref())? {
+            return Ok(None);
+        }
         let size = found.size;
         attachment::keep(records, id, found, until).await.map_err(attachment_error)?;
         Ok(Some(size))
@@ -185,6 +183,7 @@ impl Api {
         mut tasks: Vec<NewTask>,
     ) -> Result<StoredBatch, ApiError> {
         for task in &mut tasks {
+            super::tenants::check_envelope(caller, task)?;
             task.batch = Some(new.id);
         }
         let reply = self.enqueue_many(caller, tasks, new.idempotency.clone()).await?;
@@ -211,8 +210,8 @@ impl Api {
 }
 
 /// Until when a message may still be tried.
-fn needed_until(draft: &Draft) -> Timestamp {
-    let due = match draft.envelope.due {
+pub(crate) fn needed_until(envelope: &NewTask) -> Timestamp {
+    let due = match envelope.due {
         Due::Now => now(),
         Due::At(at) => at.max(now()),
         Due::After(delay) => now().plus(delay),
@@ -285,15 +284,10 @@ impl Draft {
             );
             return Err(vec![FieldError::new(["body"], "too_large", msg)]);
         }
-        let mut lane = task.lane;
-        if let (Some(lane), Some(tenant)) = (&mut lane, &self.envelope.tenant) {
-            // Tenants share each target fairly.
-            lane.tenant = posthaste_core::Name::new(tenant.as_str()).ok();
-        }
         Ok(NewTask {
             kind: task.kind,
             payload: task.payload,
-            lane,
+            lane: task.lane,
             recipient: task.recipient,
             policy: self.own_policy.unwrap_or(task.policy),
             ..self.envelope

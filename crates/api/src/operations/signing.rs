@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthaste_core::{BrokerError, Timestamp};
+use posthaste_core::{BrokerError, Tenant, Timestamp};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::signing::Secrets;
 use serde::Serialize;
@@ -28,11 +28,31 @@ pub(crate) struct SigningSecretView {
 }
 
 impl Api {
-    /// The newest secret; made if there was none.
-    pub(crate) async fn signing_secret(&self, caller: &Caller) -> Result<SigningSecretView, ApiError> {
+    /// The newest secret, or that of a tenant; made if there was none.
+    pub(crate) async fn signing_secret(
+        &self,
+        caller: &Caller,
+        tenant: Option<Tenant>,
+    ) -> Result<SigningSecretView, ApiError> {
+        if let Some(tenant) = tenant {
+            return self.tenants_secret(caller, &tenant).await;
+        }
         let kept = self.signing().kept(now()).await?.ok_or_else(configured)?;
         self.audit(caller, "signing.secret", "the signing secret").await;
         view(&kept)
+    }
+
+    /// What signs the calls of one tenant: it tells nothing of the secret that it is derived from, so it is shown also where
+    /// that one is configured.
+    async fn tenants_secret(&self, caller: &Caller, tenant: &Tenant) -> Result<SigningSecretView, ApiError> {
+        let now = now();
+        let created_at =
+            self.signing().kept(now).await?.and_then(|kept| kept.0.first().map(|s| s.created_at));
+        let secrets = self.signing().of(Some(tenant), now).await?;
+        let newest = secrets.first().ok_or_else(super::fault("an installation without a secret"))?;
+        self.audit(caller, "signing.secret", format!("the signing secret of {tenant}")).await;
+        let secret = newest.expose().to_owned();
+        Ok(SigningSecretView { secret, secrets: secrets.len(), created_at: created_at.unwrap_or(now) })
     }
 
     /// Makes a new secret, or takes the one that is given; the old ones sign for `overlap` more.

@@ -191,11 +191,35 @@ impl Api {
             Some(t) if t.state == State::Succeeded => Some(!self.was_held(t.id).await?),
             other => other.map(|_| false),
         };
-        let found = suppression::of_recipient(self.store().as_ref(), recipient).await?;
-        let suppressions = found.iter().filter_map(view).collect();
+        let suppressions = self.suppressions_of(caller, recipient).await?;
         let latest = own.into_iter().take(LATEST).map(|t| TaskView::new(t, None)).collect();
         let more = page.next_cursor.is_some();
         Ok(RecipientView { recipient: recipient.to_owned(), got_it, counts, more, latest, suppressions })
+    }
+
+    /// What keeps `caller` from writing to a recipient. A tenant is told what came of its own messages, and that the operator
+    /// listed somebody, but not why.
+    async fn suppressions_of(
+        &self,
+        caller: &Caller,
+        recipient: &str,
+    ) -> Result<Vec<SuppressionView>, ApiError> {
+        let records = self.store().as_ref();
+        let everybodys = suppression::of_recipient(records, recipient).await?;
+        let Some(tenant) = caller.tenant() else { return Ok(everybodys.iter().filter_map(view).collect()) };
+        let key = suppression::key_of(recipient, Some(tenant));
+        let own = suppression::of_recipient(records, &key).await?;
+        let bare = |name: &str| {
+            name.replacen(&format!("[{tenant}]email:"), "", 1).replacen(&format!("[{tenant}]"), "", 1)
+        };
+        let own = own.iter().filter_map(view).map(|s| SuppressionView { recipient: bare(&s.recipient), ..s });
+        let held = everybodys.iter().filter(|r| suppression::holds_for_all(r)).filter_map(view);
+        let held = held.map(|s| {
+            let reason =
+                if s.source == Source::Manual { "Listed by the operator.".to_owned() } else { s.reason };
+            SuppressionView { reason, code: None, task: None, ..s }
+        });
+        Ok(own.chain(held).collect())
     }
 
     /// Whether the sandbox held what a task was to send: its result says so, which a list does not have.

@@ -206,8 +206,11 @@ async fn an_endpoint_is_its_tenants_own() {
     )
     .await;
     s.needs(&keys, "read", &[("GET", ALL), ("GET", SHOP)]).await;
-    let new = json!({ "name": "shop", "url": "https://shop.example.com" });
-    let made = body(s.call("POST", ALL, &keys.acme, new).await).await;
+    let mut new = json!({ "name": "shop", "url": "https://shop.example.com" });
+    // Names are everybody's, so a tenant would learn which there are.
+    problem(s.call("POST", ALL, &keys.acme, new.clone()).await, 403, "forbidden").await;
+    new["tenant"] = json!("acme");
+    let made = body(s.call("POST", ALL, &keys.admin, new).await).await;
     assert_eq!(made["tenant"], "acme");
     for (method, tail) in [
         ("GET", ""),

@@ -157,4 +157,5 @@ async fn a_tenant_is_not_told_why_somebody_elses_recipient_is_suppressed() {
     let known = body(s.call("GET", ANN, &keys.acme, Value::Null).await).await;
     // That nothing will reach them is the tenant's business; the list itself is the installation's.
     assert_eq!(known["suppressions"].as_array().map(Vec::len), Some(1), "{known}");
+    assert_eq!(known["suppressions"][0]["reason"], "Listed by the operator.");
 }

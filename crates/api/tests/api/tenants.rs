@@ -37,7 +37,7 @@ async fn a_tenant_makes_its_own_tasks_whatever_it_says() {
     let t = Tenants::start().await;
     let id = t.task(&t.acme).await;
     let task = body(t.s.ask("GET", &format!("/v1/tasks/{id}"), &t.admin).await).await;
-    assert_eq!((&task["tenant"], &task["lane"]), (&json!("acme"), &json!("target/acme")));
+    assert_eq!((&task["tenant"], &task["lane"]), (&json!("acme"), &json!("x:target/acme")));
     for foreign in [
         json!({ "kind": "work", "payload": {}, "tenant": "other" }),
         json!({ "kind": "work", "payload": {}, "lane": "target/other" }),

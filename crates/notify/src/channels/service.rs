@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::limits::MAX_THROTTLE;
-use posthaste_core::{Failure, FailureClass, Name};
+use posthaste_core::{Failure, FailureClass, Name, Tenant};
 use posthaste_worker::Context;
 use serde_json::Value;
 
@@ -89,10 +89,12 @@ impl Request {
 pub(crate) async fn post(http: &HttpClient, cx: &Context, request: Request) -> Result<Answer, Failure> {
     let Request { url, headers, body } = request;
     // Before the mark: what must not be called is known to have been sent nothing.
+    let tenant = cx.task().tenant.as_ref();
+    let http = http.of(tenant);
     let url = http
         .guard()
         .check_url(&url)
-        .map_err(|e| Failure::new(FailureClass::Misconfigured, format!("The provider's URL: {e}")))?;
+        .map_err(|e| Failure::new(blocked(tenant), format!("The provider's URL: {e}")))?;
     cx.mark().await.map_err(|e| mark_error(&e))?;
     let ask = Ask {
         method: reqwest::Method::POST,
@@ -106,10 +108,16 @@ pub(crate) async fn post(http: &HttpClient, cx: &Context, request: Request) -> R
         let failure = webhook::failure_without(&e);
         // A provider's address is configuration: a blocked one is no fault of the message.
         if failure.class == FailureClass::Permanent {
-            return Failure { class: FailureClass::Misconfigured, ..failure };
+            return Failure { class: blocked(tenant), ..failure };
         }
         failure
     })
+}
+
+/// A provider's address is configuration, so a blocked one is no fault of the message; unless it is blocked to a tenant's
+/// tasks alone, which must not pause the provider for everybody.
+fn blocked(tenant: Option<&Tenant>) -> FailureClass {
+    if tenant.is_some() { FailureClass::Permanent } else { FailureClass::Misconfigured }
 }
 
 /// What an answer says, as its channel reads it.

@@ -161,7 +161,8 @@ impl Channel for WebPushChannel {
         let to: Subscription =
             message.to.as_str().parse().map_err(|e: WebPushError| permanent(e.to_string()))?;
         // The push service is the browser's choice, not ours: what must not be called is the message's fault.
-        let url = self.http.guard().check_url(&to.endpoint).map_err(|e| permanent(e.to_string()))?;
+        let http = self.http.of(cx.task().tenant.as_ref());
+        let url = http.guard().check_url(&to.endpoint).map_err(|e| permanent(e.to_string()))?;
         let mut content = json!({"id": cx.task().lease.task, "body": body_text(message)});
         if let Some(title) = &message.subject {
             content["title"] = title.clone().into();

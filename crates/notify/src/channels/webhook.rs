@@ -168,16 +168,20 @@ impl Channel for WebhookChannel {
         let to = message.to.as_str();
         let named = if to.contains("://") { None } else { Some(self.endpoint(to, cx).await?) };
         // Before the mark: what must not be called is known to have been sent nothing.
+        let tenant = cx.task().tenant.as_ref();
+        let http = self.http.of(tenant);
         let url = match &named {
-            Some(found) => found.url.clone(),
-            None => self.http.guard().check_url(to),
+            // What is kept is of the installation's guard; a tenant's own is the stricter one.
+            Some(found) if tenant.is_none() => found.url.clone(),
+            Some(found) => http.guard().check_url(&found.endpoint.url),
+            None => http.guard().check_url(to),
         };
         let url = url.map_err(|e| Failure::new(FailureClass::Permanent, e.to_string()))?;
         let own;
         let secrets = match &named {
             Some(found) => found.secrets.as_slice(),
             None => {
-                own = self.signing.secrets(now()).await.map_err(|e| store_error(&e))?;
+                own = self.signing.of(tenant, now()).await.map_err(|e| store_error(&e))?;
                 &own
             }
         };
@@ -190,7 +194,7 @@ impl Channel for WebhookChannel {
         cx.mark().await.map_err(|e| mark_error(&e))?;
         let method = reqwest::Method::POST;
         let answer =
-            self.http.ask(Ask { method, url, headers, body, within: within(cx), read: Read::Glance }).await;
+            http.ask(Ask { method, url, headers, body, within: within(cx), read: Read::Glance }).await;
         let (called, outcome) = match answer {
             Ok(answer) if answer.is_success() => (
                 Called::Well,

@@ -46,6 +46,12 @@ pub enum Blocked {
         /// What it is.
         what: &'static str,
     },
+    /// The like, for a task with a tenant: no setting allows it.
+    #[error("A task with a tenant calls public addresses alone, and this one is {what}.")]
+    Tenant {
+        /// What the address is.
+        what: &'static str,
+    },
 }
 
 /// Looks names up; a test may answer by itself.
@@ -73,6 +79,8 @@ impl Lookup for System {
 #[derive(Clone)]
 pub struct Guard {
     allow: Arc<[IpNet]>,
+    /// Whether it is for tasks with a tenant.
+    tenants: bool,
     lookup: Arc<dyn Lookup>,
 }
 
@@ -91,7 +99,7 @@ impl Default for Guard {
 impl Guard {
     /// Public addresses, and those within `allow`.
     pub fn new(allow: Vec<IpNet>) -> Self {
-        Self { allow: allow.into(), lookup: Arc::new(System) }
+        Self { allow: allow.into(), tenants: false, lookup: Arc::new(System) }
     }
 
     /// With another resolver.
@@ -100,12 +108,21 @@ impl Guard {
         Self { lookup, ..self }
     }
 
+    /// The guard of tasks with a tenant: what a self-hoster allows is allowed to its own tasks, and never to a customer's.
+    #[must_use]
+    pub fn of_tenants(&self) -> Self {
+        Self { allow: Arc::new([]), tenants: true, lookup: Arc::clone(&self.lookup) }
+    }
+
     /// Whether an address may be called.
     ///
     /// # Errors
-    /// [`Blocked::Address`].
+    /// [`Blocked::Address`], [`Blocked::Tenant`].
     pub fn check_ip(&self, ip: IpAddr) -> Result<(), Blocked> {
         let Some(what) = forbidden(ip) else { return Ok(()) };
+        if self.tenants {
+            return Err(Blocked::Tenant { what });
+        }
         // An IPv4 address is the same whichever way it is written.
         let plain = ip.to_canonical();
         if self.allow.iter().any(|net| net.contains(&ip) || net.contains(&plain)) {

@@ -8,6 +8,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use posthaste_core::Tenant;
 use posthaste_core::limits::MAX_THROTTLE;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response};
@@ -114,6 +115,8 @@ pub enum NoAnswer {
 pub struct HttpClient {
     client: reqwest::Client,
     guard: Guard,
+    /// For tasks with a tenant: with connections of its own, because one that is kept is not looked at again.
+    apart: Option<Arc<Self>>,
 }
 
 impl HttpClient {
@@ -122,6 +125,11 @@ impl HttpClient {
     /// # Panics
     /// Never: what it is built from is fixed.
     pub fn new(guard: Guard) -> Self {
+        let apart = Self::through(guard.of_tenants());
+        Self { apart: Some(Arc::new(apart)), ..Self::through(guard) }
+    }
+
+    fn through(guard: Guard) -> Self {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls())
             .dns_resolver(Arc::new(guard.clone()))
@@ -135,7 +143,15 @@ impl HttpClient {
             .user_agent(concat!("Posthaste/", env!("CARGO_PKG_VERSION")))
             .build()
             .expect("a client of fixed settings can be built");
-        Self { client, guard }
+        Self { client, guard, apart: None }
+    }
+
+    /// The client for a task: one with a tenant reaches nothing that only the installation's own tasks may reach.
+    pub fn of(&self, tenant: Option<&Tenant>) -> &Self {
+        match (&self.apart, tenant) {
+            (Some(apart), Some(_)) => apart,
+            _ => self,
+        }
     }
 
     /// Its guard.

@@ -11,6 +11,7 @@ mod message;
 mod net;
 mod sandbox;
 mod tasks;
+mod tenants;
 mod tls;
 mod webhook;
 mod wire;

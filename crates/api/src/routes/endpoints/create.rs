@@ -31,12 +31,15 @@ pub(crate) struct Body {
     /// A secret that its receiver has already; made if left out.
     #[schema(pattern = "^whsec_[A-Za-z0-9+/=]+$")]
     secret: Option<String>,
+    /// Whose it is: keys that are bound to this tenant send to it and look after it.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
+    tenant: Option<String>,
 }
 
 /// Register an endpoint
 ///
-/// The answer holds the secret that its calls are signed with (Standard Webhooks). An endpoint that a tenant's key
-/// registers is that tenant's.
+/// The answer holds the secret that its calls are signed with (Standard Webhooks). Names are shared by all tenants, so a key
+/// that is bound to one registers none: its operator does, with `tenant`.
 #[utoipa::path(
     post, path = "/v1/endpoints", tag = "endpoints", operation_id = "create_endpoint",
     request_body(content = Body, content_type = "application/json"),
@@ -50,16 +53,17 @@ pub(crate) async fn handle(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (name, change, secret) = simple::body(request, |o, errors| {
+    let (name, change, secret, tenant) = simple::body(request, |o, errors| {
         let string = |v: &serde_json::Value| text(v).map(str::to_owned);
         let name = o.required(errors, "name", string);
         let url = o.required(errors, "url", string);
         let description = o.optional(errors, "description", string);
         let secret: Option<SigningSecret> = o.optional(errors, "secret", parsed);
-        Some((name?, Change { url: Some(url?), description, disabled: None }, secret))
+        let tenant = o.optional(errors, "tenant", parsed);
+        Some((name?, Change { url: Some(url?), description, disabled: None }, secret, tenant))
     })
     .await?;
-    let made = api.create_endpoint(&caller, &name, change, secret).await?;
+    let made = api.create_endpoint(&caller, &name, change, secret, tenant).await?;
     let mut response = secret_json_of(StatusCode::CREATED, &made);
     let headers = response.headers_mut();
     let location = HeaderValue::try_from(format!("/v1/endpoints/{name}"));

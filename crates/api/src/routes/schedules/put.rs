@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use posthaste_core::limits::MAX_PAYLOAD_BYTES;
 use posthaste_core::{Json, Kind, NewTask, QueueName};
-use posthaste_notify::{Notification, http_task};
+use posthaste_notify::{Notification, http_task, kinds};
 use posthaste_worker::schedule::{MissedPolicy, Schedule};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -112,6 +112,10 @@ fn base(kind: &Kind, payload: &Value, errors: &mut Errors) -> Option<NewTask> {
     if stored.as_str().len() > MAX_PAYLOAD_BYTES {
         let msg = format!("The payload should be at most {MAX_PAYLOAD_BYTES} bytes of JSON");
         errors.push(FieldError::new(["body", "payload"], "too_large", msg));
+        return None;
+    }
+    if let Some(why) = kinds::refusal(kind) {
+        errors.push(FieldError::new(["body", "kind"], "value_error", why));
         return None;
     }
     if kind.as_str() == http_task::KIND {

@@ -83,9 +83,13 @@ pub(crate) async fn handle(
         key,
         fingerprint: fingerprint(&value, raw),
     });
-    let tasks = items.into_iter().map(read_one);
+    let tasks: Vec<_> = items.into_iter().map(read_one).collect();
+    if caller.tenant().is_some() {
+        let good: Vec<_> = tasks.iter().filter_map(|t| t.as_ref().ok()).cloned().collect();
+        api.check_payloads(&caller, &good).await?;
+    }
     let new = NewBatch::new(callback, idempotency);
-    Asked { field: "tasks", mode, new }.store(&api, &caller, tasks).await
+    Asked { field: "tasks", mode, new }.store(&api, &caller, tasks.into_iter()).await
 }
 
 /// The texts of the list.

@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use posthaste_core::limits::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_SCHEDULE_AHEAD, MAX_UNIQUE_HOLD};
 use posthaste_core::{Due, IdempotencyKey, Json, Kind, NewTask, Priority, RetryPolicy, Unique, UniqueHold};
-use posthaste_notify::Notification;
 use posthaste_notify::http_task::{self, HttpTask};
 use posthaste_notify::net::read_url;
+use posthaste_notify::{Notification, kinds, lanes};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -48,7 +48,8 @@ pub(crate) struct NewTaskBody {
     /// Where it waits; `default` if left out.
     #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:@-]+$")]
     queue: Option<String>,
-    /// Its lane, `target` or `target/tenant`.
+    /// Its lane, `target` or `target/tenant`. One that is named like a lane of ours (`email:default`, `http:example.com`) is kept
+    /// behind `x:`; that of a tenant's key is its own, shown as `x:target/tenant`.
     #[schema(
         min_length = 1,
         max_length = 255,
@@ -169,7 +170,15 @@ pub(crate) async fn handle(
         key,
         fingerprint: fingerprint(&value, payload),
     });
-    let answer = api.enqueue_told(&caller, task, callback_url, idempotency).await?;
+    let answer = match api.check_payloads(&caller, std::slice::from_ref(&task)).await {
+        Ok(()) => api.enqueue_told(&caller, task, callback_url, idempotency).await?,
+        Err(e) => {
+            let first = api.first_answer(idempotency.as_ref(), e).await?;
+            // Without a unique key the callback was stored with its task.
+            let callback_url = callback_url.filter(|_| task.unique.is_some());
+            api.task_again(&caller, &first, callback_url, idempotency).await?
+        }
+    };
     Ok(accepted(&answer))
 }
 
@@ -233,7 +242,7 @@ pub(crate) fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut 
         t.queue = queue;
     }
     if let Some(lane) = o.optional(errors, "lane", parsed) {
-        t.lane = Some(lane);
+        t.lane = Some(lanes::of_caller(lane));
     }
     t.tenant = o.optional(errors, "tenant", parsed);
     t.priority = o.optional(errors, "priority", word(&Priority::ALL, Priority::as_str)).unwrap_or_default();
@@ -302,7 +311,12 @@ fn read_payload(payload: Option<&RawValue>, errors: &mut Errors) -> Option<Json>
 
 /// A task of the kind with its payload and every default of the kind.
 fn base(kind: Option<Kind>, payload: Option<Json>, errors: &mut Errors) -> Option<NewTask> {
-    let (kind, payload) = (kind?, payload?);
+    let kind = kind?;
+    if let Some(why) = kinds::refusal(&kind) {
+        errors.push(FieldError::new(["body", "kind"], "value_error", why));
+        return None;
+    }
+    let payload = payload?;
     if kind.as_str() == http_task::KIND {
         return read_http(kind, payload, errors);
     }

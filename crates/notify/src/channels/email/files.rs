@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use posthaste_core::{Failure, FailureClass};
+use posthaste_core::{Failure, FailureClass, Tenant};
 
 use super::message::File;
 use crate::attachment::{Attachment, AttachmentError, MAX_ATTACHMENT_BYTES, load as load_stored};
 use crate::channels::{Means, webhook};
 use crate::net::header::HeaderMap;
-use crate::net::{Ask, Read};
+use crate::net::{Ask, HttpClient, Read};
 
 /// How long a file may take to be fetched.
 const FETCH: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const FETCH: Duration = Duration::from_secs(60);
 pub(super) async fn load(
     list: &[Attachment],
     means: &Means,
-    tenant: Option<&str>,
+    tenant: Option<&Tenant>,
 ) -> Result<Vec<File>, Failure> {
     let mut files = Vec::with_capacity(list.len());
     let mut left = MAX_ATTACHMENT_BYTES;
@@ -38,7 +38,7 @@ fn too_large() -> Failure {
     Failure::new(FailureClass::Permanent, why)
 }
 
-async fn one(a: &Attachment, means: &Means, tenant: Option<&str>, most: usize) -> Result<File, Failure> {
+async fn one(a: &Attachment, means: &Means, tenant: Option<&Tenant>, most: usize) -> Result<File, Failure> {
     let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
     let mut content_type = a.content_type().to_owned();
     let bytes = if let Some(content) = &a.content {
@@ -54,7 +54,7 @@ async fn one(a: &Attachment, means: &Means, tenant: Option<&str>, most: usize) -
             }
             e => permanent(e.to_string()),
         })?;
-        if stored.tenant.is_some() && stored.tenant.as_deref() != tenant {
+        if stored.tenant.is_some() && stored.tenant.as_deref() != tenant.map(Tenant::as_str) {
             return Err(permanent(AttachmentError::NotFound(id).to_string()));
         }
         if a.content_type.is_none() {
@@ -62,14 +62,14 @@ async fn one(a: &Attachment, means: &Means, tenant: Option<&str>, most: usize) -
         }
         bytes
     } else if let Some(url) = &a.url {
-        fetch(url, means, most).await?
+        fetch(url, means.http.of(tenant), most).await?
     } else {
         return Err(permanent("An attachment has no content.".into()));
     };
     Ok(File { name: a.filename.clone(), content_type, bytes })
 }
 
-async fn fetch(url: &str, means: &Means, most: usize) -> Result<Vec<u8>, Failure> {
+async fn fetch(url: &str, http: &HttpClient, most: usize) -> Result<Vec<u8>, Failure> {
     let ask = |url| Ask {
         method: reqwest::Method::GET,
         url,
@@ -78,8 +78,8 @@ async fn fetch(url: &str, means: &Means, most: usize) -> Result<Vec<u8>, Failure
         within: FETCH,
         read: Read::Whole(most),
     };
-    let answer = match means.http.guard().check_url(url) {
-        Ok(url) => means.http.ask(ask(url)).await,
+    let answer = match http.guard().check_url(url) {
+        Ok(url) => http.ask(ask(url)).await,
         Err(e) => Err(e.into()),
     };
     let answer = answer.map_err(|e| {

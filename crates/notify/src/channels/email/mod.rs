@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use posthaste_core::{Failure, FailureClass, Name};
+use posthaste_core::{Failure, FailureClass, Name, Tenant};
 use posthaste_worker::Context;
 
 pub use self::connection::SmtpTimeouts;
@@ -92,7 +92,11 @@ impl Channel for EmailChannel {
     }
 
     async fn send(&self, message: &Notification, attempt: &Context) -> Result<Receipt, Failure> {
-        let provider = self.provider(message.provider.as_ref())?;
+        let provider = self.provider(message.provider.as_ref()).map_err(|e| {
+            // Which providers there are is not a tenant's to know.
+            let why = "There is no such e-mail provider for this tenant: its operator adds one.";
+            if attempt.task().tenant.is_some() { Failure { message: why.into(), ..e } } else { e }
+        })?;
         let Provider { name, from, pool } = provider;
         let task = attempt.task();
         let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
@@ -102,7 +106,7 @@ impl Channel for EmailChannel {
         let mut parts = Parts::of(message);
         parts.files = self.files(message, attempt, budget).await?;
         let signing = self.means.stored.as_ref().map(|(_, signing)| signing);
-        parts.unsubscribe = unsubscribe_link(message, self.public_url.as_deref(), signing).await?;
+        parts.unsubscribe = unsubscribe_link(message, self.public_url.as_deref(), signing, task.tenant.as_ref()).await?;
         let recipient = Mailbox { name: None, address: to.clone() };
         let draft = Draft {
             task: task.lease.task,
@@ -151,7 +155,7 @@ impl EmailChannel {
         attempt: &Context,
         budget: Budget,
     ) -> Result<Vec<File>, Failure> {
-        let tenant = attempt.task().tenant.as_ref().map(|t| t.as_str());
+        let tenant = attempt.task().tenant.as_ref();
         let slow = "An attachment could not be fetched in the time of an attempt.";
         tokio::select! {
             biased;
@@ -167,6 +171,7 @@ pub(crate) async fn unsubscribe_link(
     message: &Notification,
     public_url: Option<&str>,
     signing: Option<&Signing>,
+    tenant: Option<&Tenant>,
 ) -> Result<Option<String>, Failure> {
     let Some(category) = &message.unsubscribe else { return Ok(None) };
     // Not misconfigured: that would pause the provider for everybody who needs no such link.
@@ -177,7 +182,7 @@ pub(crate) async fn unsubscribe_link(
     let signing = signing.ok_or_else(|| permanent("Links are signed by a store."))?;
     let secrets = signing.secrets(now()).await.map_err(|e| store_error(&e))?;
     let newest = secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
-    let token = unsubscribe::mint(newest, &message.recipient_key(), category);
+    let token = unsubscribe::mint_for(newest, &message.recipient_key(), category, tenant);
     Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
 }
 
