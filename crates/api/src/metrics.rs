@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use posthaste_core::{LaneKey, State};
+use posthaste_core::{LaneKey, QueueName, State};
 use posthaste_telemetry::{Counted, Histogram, TraceStats};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 use crate::Api;
 use crate::auth::now;
+use crate::view::QueueView;
 
 /// What a number means over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +225,10 @@ const ROUTES: &[&str] = &[
     "/sign-in",
     "other",
 ];
+/// So many queues are shown by name; all others are `other` together.
+const MAX_QUEUES: usize = 100;
+/// What stands for names beyond a bound.
+const BEYOND: &str = "other";
 /// So many paused targets are shown by name.
 const MAX_TARGETS: usize = 100;
 const OTHER: usize = ROUTES.len() - 1;
@@ -364,35 +369,36 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
     if health.problem.is_some() {
         return;
     }
-    let mut oldest: BTreeMap<String, f64> = BTreeMap::new();
-    for q in api.queues().await.unwrap_or_default() {
-        let queue = q.queue.as_str();
-        oldest.insert(queue.to_owned(), 0.0);
-        for state in State::ALL {
-            let sample = Sample::new("posthaste_tasks", q.counts.of(state) as f64);
+    let queues = shown(api.queues().await.unwrap_or_default());
+    let mut oldest: BTreeMap<&str, f64> = queues.keys().map(|queue| (queue.as_str(), 0.0)).collect();
+    for (queue, q) in &queues {
+        for (state, n) in State::ALL.into_iter().zip(q.tasks) {
+            let sample = Sample::new("posthaste_tasks", n as f64);
             out.push(sample.with("queue", queue).with("state", state.as_str()));
         }
         out.push(Sample::new("posthaste_tasks_held", q.held as f64).with("queue", queue));
-        let paused = f64::from(u8::from(q.paused.is_some()));
+        let paused = f64::from(u8::from(q.paused));
         out.push(Sample::new("posthaste_queue_paused", paused).with("queue", queue));
         out.push(Sample::new("posthaste_queue_workers", f64::from(q.workers)).with("queue", queue));
     }
+    // By the name of a queue, the name under which it is shown.
+    let label =
+        |queue: &QueueName| queues.get_key_value(queue.as_str()).map_or(BEYOND, |(name, _)| name.as_str());
     let mut paused = BTreeMap::new();
     let mut targets = BTreeMap::new();
     let now = now();
     for lane in api.lanes(None).await.unwrap_or_default() {
-        let age = oldest.entry(lane.queue.to_string()).or_default();
+        let age = oldest.entry(label(&lane.queue)).or_default();
         if let Some(since) = lane.waiting_since {
             *age = age.max(now.since(since).as_secs_f64());
         }
         if let Some(pause) = lane.paused {
             if let Some(key) = &lane.lane
-                && (targets.len() < MAX_TARGETS
-                    || targets.contains_key(&(lane.queue.to_string(), target(key))))
+                && (targets.len() < MAX_TARGETS || targets.contains_key(&(label(&lane.queue), target(key))))
             {
-                targets.insert((lane.queue.to_string(), target(key)), reason(pause.reason));
+                targets.insert((label(&lane.queue), target(key)), reason(pause.reason));
             }
-            *paused.entry((lane.queue.to_string(), reason(pause.reason))).or_insert(0_u32) += 1;
+            *paused.entry((label(&lane.queue), reason(pause.reason))).or_insert(0_u32) += 1;
         }
     }
     for (queue, age) in oldest {
@@ -406,6 +412,34 @@ async fn store_samples(api: &Api, out: &mut Vec<Sample>) {
         let sample = Sample::new("posthaste_target_paused", 1.0);
         out.push(sample.with("queue", queue).with("target", target).with("reason", reason));
     }
+}
+
+/// A queue as it is shown, or several together.
+#[derive(Default)]
+struct Shown {
+    tasks: [u64; State::ALL.len()],
+    held: u64,
+    paused: bool,
+    workers: u32,
+}
+
+/// The queues by the name under which each is shown: those that are served, and that hold most that is not final, by their own.
+fn shown(mut queues: Vec<QueueView>) -> BTreeMap<String, Shown> {
+    let open =
+        |q: &QueueView| State::ALL.iter().filter(|s| !s.is_final()).map(|s| q.counts.of(*s)).sum::<u64>();
+    queues.sort_by_key(|q| (q.workers == 0, std::cmp::Reverse(open(q))));
+    let mut all: BTreeMap<String, Shown> = BTreeMap::new();
+    for (place, q) in queues.into_iter().enumerate() {
+        let name = if place < MAX_QUEUES { q.queue.as_str() } else { BEYOND };
+        let known = all.entry(name.to_owned()).or_default();
+        for (n, state) in known.tasks.iter_mut().zip(State::ALL) {
+            *n += q.counts.of(state);
+        }
+        known.held += q.held;
+        known.paused |= q.paused.is_some();
+        known.workers = known.workers.max(q.workers);
+    }
+    all
 }
 
 fn reason(reason: posthaste_core::PauseReason) -> &'static str {
@@ -514,6 +548,7 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::StateCounts;
 
     #[test]
     fn metrics_page_is_up_to_date() {
@@ -543,6 +578,29 @@ mod tests {
             assert!(known, "docs/operate/alarms.md asks for {word}, which is no metric");
         }
         assert!(named > 20, "the page names metrics: {named}");
+    }
+
+    #[test]
+    fn however_many_queues_there_are_so_many_have_a_name() {
+        let queue = |n: usize, queued: u64, workers: u32| {
+            let mut counts = [0; State::ALL.len()];
+            counts[usize::from(State::Queued.code())] = queued;
+            let queue = QueueName::new(format!("q{n}")).expect("a name");
+            QueueView { queue, counts: StateCounts(counts), held: 1, workers, paused: None }
+        };
+        let mut queues: Vec<_> = (0..10_000).map(|n| queue(n, 1, 0)).collect();
+        queues.push(queue(10_000, 0, 3));
+        queues.push(queue(10_001, 7, 0));
+        let all = shown(queues);
+        assert_eq!(all.len(), MAX_QUEUES + 1);
+        let queued = |name: &str| all[name].tasks[usize::from(State::Queued.code())];
+        assert_eq!(
+            (all["q10000"].workers, queued("q10001")),
+            (3, 7),
+            "what is served and what is long has its name"
+        );
+        let sum: u64 = all.values().map(|q| q.tasks.iter().sum::<u64>()).sum();
+        assert_eq!((sum, queued(BEYOND)), (10_007, 10_007 - 7 - 98), "none is left out");
     }
 
     #[test]

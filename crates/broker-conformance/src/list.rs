@@ -93,6 +93,11 @@ macro_rules! with_cases {
                 a_bulkhead_bounds_each_target = "A claim takes at most so many of each target, and any number of default lanes.";
                 a_bulkhead_counts_what_the_worker_holds = "What the worker holds of a target already counts against its bulkhead.";
             }
+            names {
+                kinds_and_queues_of_a_tenant_are_bounded = "A tenant names so many kinds and queues; after a week without use they count no more.";
+                lanes_of_a_tenant_are_bounded = "A tenant names so many lanes; after a week without use they count no more.";
+                names_of_tenants_leave_the_installation_its_own = "However many names tenants bring, the installation has room for its own.";
+            }
             breaker {
                 throttled_pauses_until_the_latest_time = "A throttled target is paused for all workers until the latest time it asked for.";
                 throttled_without_a_time_pauses_a_minute = "A throttled target that names no time is paused for a minute.";

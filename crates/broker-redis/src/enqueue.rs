@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
 use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
-use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, NewTask, State};
+use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, NewTask, State, Tenant};
 use redis::Value;
 
 use crate::gate::{Ids, Waiting};
@@ -131,7 +131,7 @@ impl Inner {
     ) -> Result<Vec<Result<EnqueueReply, BrokerError>>, BrokerError> {
         // The second time, the shard's names were read anew; what changes them a third time is no accident.
         for _ in 0..3 {
-            let routes = self.routes_of(shard, group.iter().flat_map(|w| &w.tasks)).await?;
+            let routes = self.routes_of(shard, group.iter().flat_map(|w| &w.tasks), Naming::New).await?;
             let (call, lows) = self.pack(shard, group, &routes);
             let mut values = reply::list(self.run(shard, call).await?)?;
             if let [Value::BulkString(word)] = values.as_slice()
@@ -176,6 +176,7 @@ impl Inner {
         &self,
         shard: u16,
         tasks: impl Iterator<Item = &'t NewTask> + Clone,
+        naming: Naming,
     ) -> Result<Vec<Arc<Route>>, BrokerError> {
         let mut missing: Vec<&NewTask> = Vec::new();
         let mut found = Vec::new();
@@ -185,11 +186,16 @@ impl Inner {
                 && same.kind == t.kind
                 && same.queue == t.queue
                 && same.lane == t.lane
+                && same.tenant == t.tenant
             {
                 found.push(Arc::clone(route));
                 continue;
             }
-            match self.names.named(shard, &route_text(&t.queue, &t.kind, t.lane.as_ref())) {
+            let text = route_text(&t.queue, &t.kind, t.lane.as_ref());
+            let noted =
+                |tenant: &Tenant| naming == Naming::Stored || self.names.is_brought(shard, tenant, &text);
+            let route = self.names.named(shard, &text).filter(|_| t.tenant.as_ref().is_none_or(noted));
+            match route {
                 Some(route) => {
                     found.push(Arc::clone(&route));
                     last = Some((t, route));
@@ -201,7 +207,7 @@ impl Inner {
             return Ok(found);
         }
         for part in missing.chunks(250) {
-            self.intern(shard, part).await?;
+            self.intern(shard, part, naming).await?;
         }
         tasks
             .map(|t| {
@@ -211,13 +217,28 @@ impl Inner {
             .collect()
     }
 
-    async fn intern(&self, shard: u16, tasks: &[&NewTask]) -> Result<(), BrokerError> {
+    async fn intern(&self, shard: u16, tasks: &[&NewTask], naming: Naming) -> Result<(), BrokerError> {
         let mut call = self.call(&SCRIPTS.intern, shard);
         for t in tasks {
             let (target, tenant) = crate::names::lane_texts(t.lane.as_ref());
-            call.arg(t.queue.as_str()).arg(t.kind.as_str()).arg(target).arg(tenant);
+            let whose = match (&t.tenant, naming) {
+                (None, _) => "",
+                (Some(_), Naming::Stored) => "*",
+                (Some(tenant), Naming::New) => tenant.as_str(),
+            };
+            call.arg(t.queue.as_str()).arg(t.kind.as_str()).arg(target).arg(tenant).arg(whose);
         }
         let values = reply::list(self.run(shard, call).await?)?;
+        if let [Value::BulkString(word), field, Value::BulkString(_)] = values.as_slice()
+            && word == b"FULL"
+        {
+            let field = match reply::text(field.clone())?.as_str() {
+                "lane" => "lane",
+                "queue" => "queue",
+                _ => "kind",
+            };
+            return Err(posthaste_core::limits::too_many_brought(0, field));
+        }
         if let [Value::BulkString(word), field] = values.as_slice()
             && word == b"FULL"
         {
@@ -228,8 +249,21 @@ impl Inner {
             let number = u32::try_from(reply::int(n)?).map_err(|_| corrupt("a route's number"))?;
             self.names.learn(shard, number, &reply::text(text)?)?;
         }
+        if naming == Naming::New {
+            for t in tasks {
+                let Some(tenant) = &t.tenant else { continue };
+                self.names.bring(shard, tenant, &route_text(&t.queue, &t.kind, t.lane.as_ref()));
+            }
+        }
         Ok(())
     }
+}
+
+/// Whether tasks are new, so that what a tenant names is bounded, or were stored before, somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    New,
+    Stored,
 }
 
 /// Key of `idem`: no part can hold the separator.

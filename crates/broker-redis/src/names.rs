@@ -1,10 +1,11 @@
 //! Routes: what a record says instead of the names of its queue, kind and lane. A number means the
 //! same for as long as its shard's data lives, so it is read once and remembered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::SystemTime;
 
-use posthaste_core::{BrokerError, Kind, LaneKey, Name, QueueName};
+use posthaste_core::{BrokerError, Kind, LaneKey, Name, QueueName, Tenant};
 use redis::Value;
 
 use crate::record::corrupt;
@@ -89,6 +90,23 @@ struct Known {
 #[derive(Clone, Default)]
 pub(crate) struct Names {
     shards: Arc<RwLock<HashMap<u16, Known>>>,
+    /// What tenants used today, as the shards were told: they count it, and forget what is not used for a week.
+    brought: Arc<RwLock<Brought>>,
+}
+
+/// Of one day of this machine, by shard: tenant and route.
+#[derive(Default)]
+struct Brought {
+    day: u64,
+    used: HashSet<(u16, Box<str>)>,
+}
+
+fn today() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400
+}
+
+fn brought_text(tenant: &Tenant, text: &str) -> Box<str> {
+    format!("{tenant} {text}").into_boxed_str()
 }
 
 impl Names {
@@ -99,6 +117,22 @@ impl Names {
 
     fn known_mut(&self) -> RwLockWriteGuard<'_, HashMap<u16, Known>> {
         self.shards.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a shard was told today that a tenant uses a route.
+    pub(crate) fn is_brought(&self, shard: u16, tenant: &Tenant, text: &str) -> bool {
+        let brought = self.brought.read().unwrap_or_else(PoisonError::into_inner);
+        brought.day == today() && brought.used.contains(&(shard, brought_text(tenant, text)))
+    }
+
+    /// Remembers that a shard was told so.
+    pub(crate) fn bring(&self, shard: u16, tenant: &Tenant, text: &str) {
+        let mut brought = self.brought.write().unwrap_or_else(PoisonError::into_inner);
+        let day = today();
+        if brought.day != day || brought.used.len() >= MAX_KEPT {
+            *brought = Brought { day, used: HashSet::new() };
+        }
+        brought.used.insert((shard, brought_text(tenant, text)));
     }
 
     /// The route of a number, if it is known.
@@ -137,6 +171,8 @@ impl Names {
     /// Forgets a shard's routes: its data turned out to be another than it was.
     pub(crate) fn forget(&self, shard: u16) {
         self.known_mut().remove(&shard);
+        let mut brought = self.brought.write().unwrap_or_else(PoisonError::into_inner);
+        brought.used.retain(|(of, _)| *of != shard);
     }
 
     /// The routes of numbers; those not known are asked for, in one call.

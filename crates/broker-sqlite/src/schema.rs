@@ -11,6 +11,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_recipients.sql"),
     include_str!("migrations/0003_recipient_parts.sql"),
     include_str!("migrations/0004_idempotency.sql"),
+    include_str!("migrations/0005_brought.sql"),
 ];
 
 /// The newest format that this program knows.

@@ -37,8 +37,15 @@ pub const MAX_ATTEMPTS_KEPT: usize = 50;
 pub const MAX_KEY_BYTES: usize = 255;
 /// Longest name of a kind, queue, tenant or lane target, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
-/// Most distinct queues and kinds that a store interns.
+/// Most distinct queues and kinds that a store interns, apart from those that tenants alone use.
 pub const MAX_NAMES: usize = 10_000;
+/// Most distinct queues and kinds that the tasks of one tenant name within [`BROUGHT_KEPT`], beside what the installation may
+/// have.
+pub const MAX_TENANT_NAMES: usize = 1_000;
+/// Most distinct lanes that the tasks of one tenant name within [`BROUGHT_KEPT`].
+pub const MAX_TENANT_LANES: usize = 10_000;
+/// How long a name that a tenant brought counts after its last use, in whole days.
+pub const BROUGHT_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Most lanes that hold a setting, a pause or waiting work.
 pub const MAX_LANES: usize = 1_000_000;
 /// Lanes shown by one call.
@@ -136,4 +143,17 @@ impl Default for Retention {
             failed_count: 100_000,
         }
     }
+}
+
+/// What a tenant is answered that uses more names than it may: `field` is `kind`, `queue` or `lane` of the task at `index`.
+pub fn too_many_brought(index: usize, field: &'static str) -> crate::BrokerError {
+    let (most, what) = match field {
+        "lane" => (MAX_TENANT_LANES, "lanes"),
+        _ => (MAX_TENANT_NAMES, "kinds and queues"),
+    };
+    crate::BrokerError::invalid(
+        index,
+        field,
+        format!("a tenant uses at most {most} {what} in 7 days, and this would be one more; use fewer"),
+    )
 }

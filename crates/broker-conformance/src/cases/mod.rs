@@ -13,6 +13,7 @@ pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod mark;
 pub(crate) mod model;
+pub(crate) mod names;
 pub(crate) mod numbers;
 pub(crate) mod portable;
 pub(crate) mod records;

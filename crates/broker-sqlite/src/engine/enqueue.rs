@@ -110,8 +110,12 @@ impl Tx<'_> {
                 format!("must be at most {days} days ahead"),
             )));
         }
-        let kind = self.mem.kind_id(self.db, &p.task.kind)?;
-        let lane = self.mem.lane_ix(self.db, &p.task.queue, p.task.lane.as_ref())?;
+        let whose = p.task.tenant.as_ref();
+        if let Some(tenant) = whose {
+            self.mem.bring(self.db, tenant, index, &p.task, self.now)?;
+        }
+        let kind = self.mem.kind_id(self.db, &p.task.kind, whose)?;
+        let lane = self.mem.lane_ix(self.db, &p.task.queue, p.task.lane.as_ref(), whose)?;
         Ok((kind, lane))
     }
 

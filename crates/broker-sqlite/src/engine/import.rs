@@ -48,8 +48,10 @@ impl Tx<'_> {
             return Ok(false);
         }
         let task = &task.clone().at_rest(self.now);
-        let kind = self.mem.kind_id(self.db, &task.kind)?;
-        let lane = self.mem.lane_ix(self.db, &task.queue, task.lane.as_ref())?;
+        // Bounds are for what is brought anew: what was stored once is stored.
+        let whose = task.tenant.as_ref();
+        let kind = self.mem.kind_id(self.db, &task.kind, whose)?;
+        let lane = self.mem.lane_ix(self.db, &task.queue, task.lane.as_ref(), whose)?;
         let (seq, rand) = self.row_for(task)?;
         let foreign = rand < 0;
         let flags = flags_of(task, foreign);
@@ -242,7 +244,7 @@ impl Tx<'_> {
     }
 
     fn import_lane(&mut self, l: &PortableLane) -> Done<bool> {
-        let lane = self.mem.lane_ix(self.db, &l.queue, l.lane.as_ref())?;
+        let lane = self.mem.lane_ix(self.db, &l.queue, l.lane.as_ref(), None)?;
         let mut new = self.mem.lanes[lane].settings.clone();
         if new.limits == LaneLimits::default() || new.limits == unlimited() {
             new.limits = l.limits;
@@ -259,7 +261,7 @@ impl Tx<'_> {
     }
 
     fn import_queue(&mut self, q: &PortableQueue) -> Done<bool> {
-        let id = self.mem.queue_id(self.db, &q.queue)?;
+        let id = self.mem.queue_id(self.db, &q.queue, None)?;
         let Some(queue) = self.mem.queues.get_mut(&id).filter(|queue| queue.paused.is_none()) else {
             return Ok(false);
         };
@@ -273,7 +275,7 @@ impl Tx<'_> {
         if p.at.plus(SERIES_KEPT) <= self.now {
             return Ok(false);
         }
-        let queue = self.mem.queue_id(self.db, &p.queue)?;
+        let queue = self.mem.queue_id(self.db, &p.queue, None)?;
         let found: Option<i64> = self
             .db
             .prepare_cached("SELECT 1 FROM series WHERE at = ?1 AND queue = ?2")?

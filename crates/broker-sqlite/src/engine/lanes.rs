@@ -122,7 +122,7 @@ impl Tx<'_> {
         };
         match &request.scope {
             Scope::Queue(queue) => {
-                let id = self.mem.queue_id(self.db, queue)?;
+                let id = self.mem.queue_id(self.db, queue, None)?;
                 if let Some(q) = self.mem.queues.get_mut(&id)
                     && later(&q.paused)
                 {
@@ -132,7 +132,7 @@ impl Tx<'_> {
                 }
             }
             Scope::Lane(queue, key) => {
-                let lane = self.mem.lane_ix(self.db, queue, Some(key))?;
+                let lane = self.mem.lane_ix(self.db, queue, Some(key), None)?;
                 let mut s = self.mem.lanes[lane].settings.clone();
                 // Outcomes pause targets; a lane of one tenant is paused by people only.
                 let slot = if request.reason == PauseReason::Manual || key.tenant.is_some() {
@@ -185,8 +185,8 @@ impl Tx<'_> {
 
     pub(crate) fn set_limits(&mut self, scope: &Scope, limits: LaneLimits) -> Done<()> {
         let lane = match scope {
-            Scope::Queue(queue) => self.mem.lane_ix(self.db, queue, None)?,
-            Scope::Lane(queue, key) => self.mem.lane_ix(self.db, queue, Some(key))?,
+            Scope::Queue(queue) => self.mem.lane_ix(self.db, queue, None, None)?,
+            Scope::Lane(queue, key) => self.mem.lane_ix(self.db, queue, Some(key), None)?,
         };
         let l = &mut self.mem.lanes[lane];
         l.bucket.refit(&l.settings.limits, &limits, self.mono);

@@ -4,17 +4,18 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use posthaste_core::limits::{LEASE, MAX_DETACHED_LEASE, MAX_LANES, MAX_NAMES};
+use posthaste_core::limits::{LEASE, MAX_DETACHED_LEASE, MAX_LANES};
 use posthaste_core::task::stored::Ext;
 use posthaste_core::{
-    BrokerError, Kind, LaneKey, LaneLimits, LeaseToken, Name, Pause, QueueName, State, TaskId, Timestamp,
-    WorkerId,
+    BrokerError, Kind, LaneKey, LaneLimits, LeaseToken, Name, Pause, QueueName, State, TaskId, Tenant,
+    Timestamp, WorkerId,
 };
 use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::idempotency::Recent;
+use super::names::Names;
 use super::recipients::Parts;
 use super::series::Gathered;
 use super::{Done, Fail};
@@ -171,11 +172,11 @@ pub(crate) struct Mem {
     /// Places at the front of lanes; only falls.
     pub(crate) front: i64,
     pub(crate) epoch: u64,
-    kinds: FxHashMap<i64, Kind>,
-    kind_ids: FxHashMap<Kind, i64>,
+    pub(super) kinds: FxHashMap<i64, Kind>,
+    pub(super) kind_ids: FxHashMap<Kind, i64>,
     pub(crate) queues: FxHashMap<i64, Queue>,
     pub(crate) queue_ids: FxHashMap<QueueName, i64>,
-    names: usize,
+    pub(super) names: Names,
     pub(crate) lanes: Vec<Lane>,
     lane_ids: HashMap<(i64, String, String), usize>,
     /// The default lane of each queue, to spare the hot path a text key.
@@ -205,7 +206,7 @@ impl Mem {
             kind_ids: FxHashMap::default(),
             queues: FxHashMap::default(),
             queue_ids: FxHashMap::default(),
-            names: 0,
+            names: Names::load(db)?,
             lanes: Vec::new(),
             lane_ids: HashMap::new(),
             default_lanes: FxHashMap::default(),
@@ -233,7 +234,7 @@ impl Mem {
         while let Some(r) = rows.next()? {
             let id: i64 = r.get(0)?;
             let text: String = r.get(1)?;
-            self.names += 1;
+            self.names.found(id);
             let kind = Kind::new(&text).map_err(|e| Fail::Corrupt(e.to_string()))?;
             self.kinds.insert(id, kind.clone());
             self.kind_ids.insert(kind, id);
@@ -407,71 +408,15 @@ impl Mem {
         ix
     }
 
-    fn intern(&mut self, db: &Connection, text: &str) -> Done<i64> {
-        if self.names >= MAX_NAMES {
-            return Err(Fail::Caller(BrokerError::invalid(
-                0,
-                "kind",
-                format!("this store knows {MAX_NAMES} kinds and queues already; use fewer"),
-            )));
-        }
-        db.prepare_cached("INSERT INTO name (text) VALUES (?1)")?.execute([text])?;
-        self.names += 1;
-        let id = db.last_insert_rowid();
-        if let Ok(kind) = Kind::new(text) {
-            self.kinds.insert(id, kind.clone());
-            self.kind_ids.insert(kind, id);
-        }
-        Ok(id)
-    }
-
-    /// The number of a kind, made if it is new.
-    pub(crate) fn kind_id(&mut self, db: &Connection, kind: &Kind) -> Done<i64> {
-        match self.kind_ids.get(kind) {
-            Some(id) => Ok(*id),
-            None => self.intern(db, kind.as_str()),
-        }
-    }
-
-    /// The kind of a number.
-    pub(crate) fn kind(&self, id: i64) -> Option<&Kind> {
-        self.kinds.get(&id)
-    }
-
-    /// The number of a queue, made if it is new.
-    pub(crate) fn queue_id(&mut self, db: &Connection, name: &QueueName) -> Done<i64> {
-        if let Some(id) = self.queue_ids.get(name) {
-            return Ok(*id);
-        }
-        let as_kind = Kind::new(name.as_str()).map_err(|e| Fail::Corrupt(e.to_string()))?;
-        let id = match self.kind_ids.get(&as_kind) {
-            Some(id) => *id,
-            None => self.intern(db, name.as_str())?,
-        };
-        db.execute("INSERT INTO queue (id, counts) VALUES (?1, '[0,0,0,0,0,0,0,0,0]')", [id])?;
-        self.queue_ids.insert(name.clone(), id);
-        self.queues.insert(
-            id,
-            Queue {
-                name: name.clone(),
-                counts: [0; 9],
-                dirty: false,
-                paused: None,
-                turn: 0,
-                ring: Default::default(),
-            },
-        );
-        Ok(id)
-    }
-
     /// The lane of a key in a queue, made if it is new.
     pub(crate) fn lane_ix(
         &mut self,
         db: &Connection,
         queue: &QueueName,
         key: Option<&LaneKey>,
+        whose: Option<&Tenant>,
     ) -> Done<usize> {
-        let queue = self.queue_id(db, queue)?;
+        let queue = self.queue_id(db, queue, whose)?;
         let Some(key) = key else {
             return match self.default_lanes.get(&queue) {
                 Some(ix) => Ok(*ix),

@@ -8,6 +8,7 @@ pub(crate) mod import;
 pub(crate) mod lanes;
 pub(crate) mod lease;
 pub(crate) mod mem;
+mod names;
 pub(crate) mod people;
 pub(crate) mod recipients;
 pub(crate) mod records;

@@ -106,7 +106,8 @@ impl Channel for EmailChannel {
         let mut parts = Parts::of(message);
         parts.files = self.files(message, attempt, budget).await?;
         let signing = self.means.stored.as_ref().map(|(_, signing)| signing);
-        parts.unsubscribe = unsubscribe_link(message, self.public_url.as_deref(), signing, task.tenant.as_ref()).await?;
+        parts.unsubscribe =
+            unsubscribe_link(message, self.public_url.as_deref(), signing, task.tenant.as_ref()).await?;
         let recipient = Mailbox { name: None, address: to.clone() };
         let draft = Draft {
             task: task.lease.task,

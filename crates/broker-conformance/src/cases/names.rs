@@ -1,0 +1,81 @@
+//! What tenants name: bounded for each, and apart from what the installation may have.
+
+use posthaste_core::limits::{BROUGHT_KEPT, MAX_NAMES, MAX_TENANT_LANES, MAX_TENANT_NAMES};
+use posthaste_core::{BrokerError, NewTask};
+
+use crate::rig::*;
+
+/// Tasks of a tenant, each of a kind of its own.
+fn kinds(of: &str, numbers: std::ops::Range<usize>) -> Vec<NewTask> {
+    let one = |n| NewTask { kind: kind(&format!("{of}-{n}")), tenant: tenant(of), ..task() };
+    numbers.map(one).collect()
+}
+
+/// Tasks of a tenant, each in a lane of its own.
+fn lanes(of: &str, numbers: std::ops::Range<usize>) -> Vec<NewTask> {
+    let one = |n| NewTask { lane: Some(lane(&format!("lane-{n}/{of}"))), tenant: tenant(of), ..task() };
+    numbers.map(one).collect()
+}
+
+async fn refused(r: &Rig, what: &'static str, task: NewTask) {
+    match r.try_enqueue(vec![task], None).await {
+        Err(BrokerError::Invalid { field, problem, .. }) => {
+            assert_eq!(field, what);
+            assert!(
+                problem.contains("tenant") && problem.contains("7 days"),
+                "it names the bound: {problem}"
+            );
+        }
+        other => panic!("one too many: {other:?}"),
+    }
+}
+
+pub(crate) async fn kinds_and_queues_of_a_tenant_are_bounded(r: &mut Rig) {
+    // The queue is one of them.
+    r.enqueue(kinds("a", 0..MAX_TENANT_NAMES - 1)).await;
+    let beyond = || kinds("a", MAX_TENANT_NAMES..MAX_TENANT_NAMES + 1).remove(0);
+    refused(r, "kind", beyond()).await;
+    refused(r, "queue", NewTask { queue: queue("new"), ..kinds("a", 0..1).remove(0) }).await;
+    r.reopen().await;
+    refused(r, "kind", beyond()).await;
+    // What it names already it goes on with, and nobody else feels it.
+    r.enqueue(kinds("a", 0..5)).await;
+    r.enqueue(kinds("b", 0..5)).await;
+    r.put(NewTask { kind: kind("new"), queue: queue("new"), ..task() }).await;
+    // A week after their last use they are forgotten.
+    let day = HOUR * 24;
+    r.leap(BROUGHT_KEPT - day).await;
+    r.enqueue(kinds("a", 0..1)).await;
+    refused(r, "kind", beyond()).await;
+    r.leap(day * 2).await;
+    r.put(beyond()).await;
+    r.enqueue(kinds("a", 0..1)).await;
+    r.enqueue(kinds("a", 2_000..2_000 + MAX_TENANT_NAMES - 3)).await;
+    refused(r, "kind", kinds("a", 5_000..5_001).remove(0)).await;
+}
+
+pub(crate) async fn lanes_of_a_tenant_are_bounded(r: &mut Rig) {
+    for from in (0..MAX_TENANT_LANES).step_by(1_000) {
+        r.enqueue(lanes("a", from..from + 1_000)).await;
+    }
+    let beyond = || lanes("a", MAX_TENANT_LANES..MAX_TENANT_LANES + 1).remove(0);
+    refused(r, "lane", beyond()).await;
+    r.enqueue(lanes("a", 0..5)).await;
+    r.put(NewTask { lane: None, ..beyond() }).await;
+    r.enqueue(lanes("b", 0..5)).await;
+    r.put(in_lane("new")).await;
+    r.leap(BROUGHT_KEPT + HOUR * 24).await;
+    r.put(beyond()).await;
+}
+
+pub(crate) async fn names_of_tenants_leave_the_installation_its_own(r: &mut Rig) {
+    let each = MAX_TENANT_NAMES - 1;
+    for n in 0..=MAX_NAMES / each {
+        r.enqueue(kinds(&format!("t{n}"), 0..each)).await;
+    }
+    r.put(NewTask { kind: kind("new"), queue: queue("new"), ..task() }).await;
+    // One that tenants named first is the installation's, too.
+    r.put(NewTask { tenant: None, ..kinds("t0", 0..1).remove(0) }).await;
+    r.reopen().await;
+    r.put(NewTask { kind: kind("newer"), queue: queue("newer"), ..task() }).await;
+}
