@@ -59,6 +59,8 @@ pub struct ApiConfig {
     pub provider_configured: bool,
     /// Whether every message is held for people to look at instead of being sent: shown on every page.
     pub sandbox: bool,
+    /// Whether `providers` are all that there are, also where there are none: a name that is not among them is refused.
+    pub providers_known: bool,
     /// The providers that the program was configured with.
     pub providers: Vec<ConfiguredProvider>,
     /// What signs links, instead of a secret that the store keeps.
@@ -83,6 +85,7 @@ impl Default for ApiConfig {
             open_notify: false,
             provider_configured: false,
             sandbox: true,
+            providers_known: false,
             providers: Vec::new(),
             signing: None,
             tracer: Tracer::off(),

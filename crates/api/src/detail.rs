@@ -1,6 +1,6 @@
 //! Errors of the three old routes: `{"detail": …}`, a sentence or FastAPI's list of fields.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::{ApiError, FieldError};
 
 /// Whether `path` is one of the three old routes.
 pub(crate) fn is_old_route(path: &str) -> bool {
-    matches!(path, "/notify" | "/notify/" | "/health") || path.starts_with("/task_status/")
+    matches!(path, "/notify" | "/notify/" | "/health" | "/health/") || path.starts_with("/task_status/")
 }
 
 /// An [`ApiError`] as the old routes answer it.
@@ -57,6 +57,19 @@ impl IntoResponse for Detail {
         self.0.put_headers(response.headers_mut());
         response
     }
+}
+
+/// Sends a caller to the same address without the slash at its end: 307, so that nothing else of the request changes.
+pub(crate) fn to_without_slash(uri: &Uri) -> Response {
+    let path = uri.path().trim_end_matches('/');
+    let to = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
+    let to = HeaderValue::try_from(to).expect("what was a part of an address is plain ASCII");
+    response.headers_mut().insert(header::LOCATION, to);
+    response
 }
 
 /// A JSON response of ready text.

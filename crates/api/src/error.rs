@@ -21,14 +21,31 @@ pub enum Loc {
 }
 
 impl From<&str> for Loc {
+    /// A name as it is shown: one that a caller made up may be as long as the request.
     fn from(s: &str) -> Self {
-        Self::Name(s.to_owned())
+        Self::Name(shortened(s, MAX_LOC))
     }
 }
 
 impl From<usize> for Loc {
     fn from(i: usize) -> Self {
         Self::Index(i)
+    }
+}
+
+/// Longest name of a field that is repeated, in bytes.
+const MAX_LOC: usize = 100;
+/// Longest sentence about a field, in bytes.
+const MAX_MSG: usize = 1_000;
+/// The type of the error that says how many more there are.
+pub(crate) const MORE: &str = "more";
+
+/// `text`, or its beginning.
+fn shortened(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        text.to_owned()
+    } else {
+        format!("{}…", &text[..text.floor_char_boundary(most)])
     }
 }
 
@@ -39,7 +56,8 @@ pub struct FieldError {
     pub loc: Vec<Loc>,
     /// What is wrong, for people.
     pub msg: String,
-    /// What is wrong, for programs: `missing`, `value_error`, `string_type`, `extra_forbidden` …
+    /// What is wrong, for programs: `missing`, `value_error`, `string_type`, `extra_forbidden` … At most 20 are named;
+    /// one more of type `more` then says how many others there are.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
@@ -51,7 +69,11 @@ impl FieldError {
         kind: &'static str,
         msg: impl Into<String>,
     ) -> Self {
-        Self { loc: loc.into_iter().map(Into::into).collect(), msg: msg.into(), kind }
+        let mut msg = msg.into();
+        if msg.len() > MAX_MSG {
+            msg = shortened(&msg, MAX_MSG);
+        }
+        Self { loc: loc.into_iter().map(Into::into).collect(), msg, kind }
     }
 
     /// A required field that is not there.
@@ -189,6 +211,10 @@ fn describe(errors: &[FieldError]) -> String {
     for e in errors {
         if !out.is_empty() {
             out.push_str("; ");
+        }
+        if e.kind == MORE {
+            out.push_str(&e.msg);
+            continue;
         }
         for (i, l) in e.loc.iter().enumerate() {
             if i > 0 {

@@ -26,18 +26,24 @@ use crate::auth::session::From;
 use crate::base_path;
 use crate::config::{Cors, HostRule};
 use crate::detail::is_old_route;
+use posthaste_core::limits::MAX_RESULT_BYTES;
 use posthaste_notify::attachment::MAX_ATTACHMENT_BYTES;
 
-use crate::input::body::{Bounded, MAX_BODY_BYTES};
+use crate::input::body::{Bounded, MAX_BATCH_BYTES, MAX_BODY_BYTES};
 use crate::metrics::RouteIndex;
-use crate::routes::refuse;
+use crate::panics::{Panicked, caught};
+use crate::routes::{refuse, refuse_as};
 use crate::traced::Traced;
-use crate::{Api, ApiError, Caller, Pages};
+use crate::{Access, Api, ApiError, Caller, Pages};
 
 /// Names a request in the answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where files are uploaded.
 const UPLOADS: &str = "/v1/attachments";
+/// Largest body of a route without a key, in bytes: a message of 2,000 characters, each written as two escapes, and a token.
+const MAX_OPEN_BYTES: usize = 32 * 1024;
+/// Largest body with a result, in bytes: programs that write ASCII alone need three times what is kept.
+const MAX_COMPLETE_BYTES: usize = 3 * MAX_RESULT_BYTES + 4 * 1024;
 /// Longest request id that is taken over from the caller.
 const MAX_REQUEST_ID: usize = 128;
 /// What pages may load, unless a page says so itself.
@@ -56,6 +62,7 @@ pub fn guard(router: Router, api: &Api) -> Router {
 /// headers of pages, and the request counters; all of it under the base path of the settings.
 pub fn guard_with(router: Router, api: &Api, pages: Pages) -> Router {
     let table = Arc::new(Table::new(crate::routes::ACCESS, pages.access));
+    api.metrics().routes().name(table.routes());
     let guarded = router.layer(GuardLayer { rules: Rules { api: api.clone(), table, pages } });
     base_path::under(api.config().base_path.clone(), guarded)
 }
@@ -102,13 +109,18 @@ where
         let api = &self.rules.api;
         let pattern = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let asked = self.rules.table.of(request.method(), pattern);
-        let route = RouteIndex::of(pattern);
+        let route = self.rules.table.route(pattern);
         let request_id = request_id(request.headers());
         let traced = Traced::begin(&api.config().tracer, &request, route, request_id.clone());
         let cors = cors(api, &request);
-        let mut finish = Finish { route, request_id, traced, cors, api: api.clone() };
+        let old = is_old_route(request.uri().path());
+        let apology = Apology { page: asked.page.then_some(self.rules.pages), old };
+        let mut finish = Finish { route, request_id, traced, cors, apology, api: api.clone() };
         let entered = finish.traced.scope.enter();
-        let step = self.first_step(request, asked, &finish.request_id);
+        let step = caught(|| self.first_step(request, asked, &finish.request_id));
+        let step = step.unwrap_or_else(|Panicked| Step::Refused {
+            response: Some(finish.apology.response(&finish.api)),
+        });
         drop(entered);
         GuardFuture { step, finish }
     }
@@ -141,7 +153,7 @@ where
             Verdict::Now(Ok(caller)) => {
                 let caller = Caller { ip: entry.ip, request_id: Some(request_id.clone()), ..caller };
                 request.extensions_mut().insert(caller);
-                Step::Inner { future: self.inner.call(bound(request)) }
+                Step::Inner { future: self.inner.call(bound(request, asked.access)) }
             }
             Verdict::Now(Err(e)) => {
                 Step::Refused { response: Some(refuse_entry(&self.rules, asked, request, e)) }
@@ -212,9 +224,23 @@ where
                     Some(response) => response,
                     None => return Poll::Pending,
                 },
-                StepProjection::Inner { future } => ready!(future.poll(cx))?,
+                StepProjection::Inner { future } => match caught(|| future.poll(cx)) {
+                    Ok(polled) => ready!(polled)?,
+                    Err(Panicked) => {
+                        // What the handler leaves behind is its code, too.
+                        let _ = caught(|| this.step.set(Step::Refused { response: None }));
+                        this.finish.apology.response(&this.finish.api)
+                    }
+                },
                 StepProjection::Asking { asking, asked, rest } => {
-                    let (verdict, ip) = ready!(asking.as_mut().poll(cx));
+                    let polled = caught(|| asking.as_mut().poll(cx));
+                    let Ok(polled) = polled else {
+                        this.step.set(Step::Refused { response: None });
+                        drop(entered);
+                        let response = this.finish.apology.response(&this.finish.api);
+                        return Poll::Ready(Ok(this.finish.put_on(response)));
+                    };
+                    let (verdict, ip) = ready!(polled);
                     let (Some((mut inner, rules, mut request)), asked) = (rest.take(), *asked) else {
                         return Poll::Pending;
                     };
@@ -223,7 +249,7 @@ where
                             let request_id = Some(this.finish.request_id.clone());
                             request.extensions_mut().insert(Caller { ip, request_id, ..caller });
                             // A router is always ready; it was polled before this call, too.
-                            Step::Inner { future: inner.call(bound(request)) }
+                            Step::Inner { future: inner.call(bound(request, asked.access)) }
                         }
                         Err(e) => Step::Refused { response: Some(refuse_entry(&rules, asked, request, e)) },
                     };
@@ -244,13 +270,32 @@ struct Finish {
     request_id: HeaderValue,
     traced: Traced,
     cors: Option<HeaderValue>,
+    apology: Apology,
+}
+
+/// How a caller is told that the server made a mistake.
+struct Apology {
+    /// Of a page: who tells people.
+    page: Option<Pages>,
+    /// Whether it is one of the old routes.
+    old: bool,
+}
+
+impl Apology {
+    fn response(&self, api: &Api) -> Response {
+        let Some(pages) = self.page else { return refuse_as(self.old, ApiError::Internal) };
+        let (parts, _) = Request::new(Body::empty()).into_parts();
+        // What panicked may have been what makes pages.
+        caught(|| (pages.refuse)(api, &parts, ApiError::Internal))
+            .unwrap_or_else(|Panicked| refuse_as(self.old, ApiError::Internal))
+    }
 }
 
 impl Finish {
     fn put_on(&mut self, mut response: Response) -> Response {
         let status = response.status().as_u16();
         let took = self.traced.end(status);
-        self.api.metrics().answered(self.route, status, took);
+        self.api.metrics().routes().answered(self.route, status, took);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.request_id.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -301,15 +346,23 @@ fn judge(api: &Api, request: &Request) -> Option<Response> {
     None
 }
 
-fn bound(request: Request) -> Request {
+fn bound(request: Request, access: Access) -> Request {
     if request.body().is_end_stream() {
-        request
-    } else {
-        {
-            // Files may be larger than what is taken apart.
-            let most = if request.uri().path() == UPLOADS { MAX_ATTACHMENT_BYTES } else { MAX_BODY_BYTES };
-            request.map(|b| Body::new(Bounded::up_to(b, most)))
-        }
+        return request;
+    }
+    let most = most_bytes(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), access);
+    request.map(|b| Body::new(Bounded::up_to(b, most)))
+}
+
+/// Largest body of a route. Whoever shows no key sends no more than the route's form needs.
+fn most_bytes(pattern: Option<&str>, access: Access) -> usize {
+    match pattern {
+        // Files may be larger than what is taken apart.
+        Some(UPLOADS) => MAX_ATTACHMENT_BYTES,
+        Some("/v1/tasks/batch" | "/v1/notifications/batch") => MAX_BATCH_BYTES,
+        Some("/v1/tasks/{task_id}/complete") => MAX_COMPLETE_BYTES,
+        _ if access.needs_key() => MAX_BODY_BYTES,
+        _ => MAX_OPEN_BYTES,
     }
 }
 

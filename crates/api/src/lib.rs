@@ -14,6 +14,8 @@ mod input;
 pub mod metrics;
 mod openapi;
 mod operations;
+mod panics;
+mod plain;
 pub mod problem;
 mod responses;
 mod routes;

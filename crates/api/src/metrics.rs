@@ -1,13 +1,15 @@
 //! Counters of this process, and the table of every metric that `/metrics` shows.
 
+mod format;
+mod routes;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use posthaste_core::{LaneKey, QueueName, State};
-use posthaste_telemetry::{Counted, Histogram, TraceStats};
+use posthaste_telemetry::{Counted, TraceStats};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
@@ -19,6 +21,9 @@ use prometheus_client::registry::Registry;
 use crate::Api;
 use crate::auth::now;
 use crate::view::QueueView;
+
+pub(crate) use format::Format;
+pub(crate) use routes::{RouteIndex, Routes};
 
 /// What a number means over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,81 +191,17 @@ impl Sample {
 
 type Source = Box<dyn Fn(&mut Vec<Sample>) + Send + Sync>;
 
-/// The routes that are counted by name; all others are `other`, so that callers cannot make labels.
-const ROUTES: &[&str] = &[
-    "/notify/",
-    "/notify",
-    "/task_status/{task_id}",
-    "/health",
-    "/v1/tasks",
-    "/v1/tasks/{task_id}",
-    "/v1/tasks/{task_id}/attempts",
-    "/v1/tasks/{task_id}/cancel",
-    "/v1/tasks/{task_id}/events",
-    "/v1/tasks/{task_id}/message",
-    "/v1/tasks/{task_id}/retry",
-    "/v1/events",
-    "/v1/queues",
-    "/v1/queues/{queue}/pause",
-    "/v1/queues/{queue}/resume",
-    "/v1/queues/{queue}/lanes/{lane}/pause",
-    "/v1/queues/{queue}/lanes/{lane}/resume",
-    "/v1/lanes",
-    "/v1/workers",
-    "/v1/audit",
-    "/v1/whoami",
-    "/v1/keys",
-    "/v1/keys/{key_id}",
-    "/metrics",
-    "/healthz",
-    "/readyz",
-    "/openapi.json",
-    "/docs/",
-    "/docs/{*file}",
-    "/",
-    "/send",
-    "/tasks/{id}",
-    "/tasks/{id}/message",
-    "/workers",
-    "/sign-in",
-    "other",
-];
 /// So many queues are shown by name; all others are `other` together.
 const MAX_QUEUES: usize = 100;
 /// What stands for names beyond a bound.
 const BEYOND: &str = "other";
 /// So many paused targets are shown by name.
 const MAX_TARGETS: usize = 100;
-const OTHER: usize = ROUTES.len() - 1;
-/// The classes of status, by their first digit less one.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-
-/// A route as it is counted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RouteIndex(usize);
-
-impl RouteIndex {
-    /// Of a pattern that a router matched.
-    pub(crate) fn of(pattern: Option<&str>) -> Self {
-        Self(pattern.and_then(|p| ROUTES.iter().position(|r| *r == p)).unwrap_or(OTHER))
-    }
-
-    /// As it is shown.
-    pub(crate) fn as_str(self) -> &'static str {
-        ROUTES[self.0]
-    }
-
-    /// Whether machines ask it over and over.
-    pub(crate) fn is_probe(self) -> bool {
-        matches!(self.as_str(), "/metrics" | "/healthz" | "/readyz" | "/health")
-    }
-}
 
 /// Counters of this process.
 pub(crate) struct Metrics {
     accepted: AtomicU64,
-    requests: [[AtomicU64; CLASSES.len()]; ROUTES.len()],
-    took: [Histogram; ROUTES.len()],
+    routes: Routes,
     watchers: Arc<AtomicU64>,
     sources: Mutex<Vec<Source>>,
     started: std::time::Instant,
@@ -270,8 +211,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             accepted: AtomicU64::new(0),
-            requests: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
-            took: std::array::from_fn(|_| Histogram::default()),
+            routes: Routes::default(),
             watchers: Arc::default(),
             sources: Mutex::default(),
             started: std::time::Instant::now(),
@@ -294,29 +234,14 @@ impl Metrics {
         Watching(Arc::clone(&self.watchers))
     }
 
-    pub(crate) fn answered(&self, route: RouteIndex, status: u16, took: Duration) {
-        self.took[route.0].observe(took);
-        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
-        self.requests[route.0][class].fetch_add(1, Ordering::Relaxed);
+    /// The counters of requests.
+    pub(crate) const fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     fn own_samples(&self, out: &mut Vec<Sample>) {
         out.push(Sample::new("posthaste_accepted_total", self.accepted.load(Ordering::Relaxed) as f64));
-        for (route, classes) in ROUTES.iter().zip(&self.requests) {
-            for (class, n) in CLASSES.iter().zip(classes) {
-                let n = n.load(Ordering::Relaxed);
-                if n > 0 {
-                    let sample = Sample::new("posthaste_http_requests_total", n as f64);
-                    out.push(sample.with("route", *route).with("status", *class));
-                }
-            }
-        }
-        for (route, took) in ROUTES.iter().zip(&self.took) {
-            let counted = took.counted();
-            if counted.count > 0 {
-                out.push(Sample::histogram("posthaste_http_request_seconds", counted).with("route", *route));
-            }
-        }
+        self.routes.samples(out);
         out.push(Sample::new("posthaste_sse_watchers", self.watchers.load(Ordering::Relaxed) as f64));
         for source in &*self.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             source(out);
@@ -336,7 +261,7 @@ impl Drop for Watching {
 }
 
 /// The page for one scrape.
-pub(crate) async fn render(api: &Api) -> String {
+pub(crate) async fn render(api: &Api, format: Format) -> String {
     let mut samples = Vec::new();
     store_samples(api, &mut samples).await;
     api.metrics().own_samples(&mut samples);
@@ -345,7 +270,7 @@ pub(crate) async fn render(api: &Api) -> String {
     registry.register_collector(Box::new(Scrape(samples)));
     let mut out = String::new();
     encode(&mut out, &registry).expect("writing to a string does not fail");
-    out
+    format.write(out)
 }
 
 fn trace_samples(stats: &TraceStats, out: &mut Vec<Sample>) {
@@ -529,8 +454,9 @@ pub fn markdown() -> String {
     let mut out = String::from(
         "<!-- Generated from crates/api/src/metrics.rs by `UPDATE_DOCS=1 cargo test -p posthaste-api metrics_page`. Do not edit. -->\n\
          # Metrics\n\n\
-         `GET /metrics` answers OpenMetrics text for Prometheus. Counters are those of the process that answers and start\n\
-         at zero with it; what is in the store is the same from every process.\n\n\
+         `GET /metrics` answers the text format of Prometheus, and OpenMetrics to whoever names it in `Accept`. Counters are those\n\
+         of the process that answers and start at zero with it; what is in the store is the same from every process. `route` is\n\
+         the pattern of a route as the API document names it, or `other`.\n\n\
          | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
     );
     for m in METRICS {
@@ -547,6 +473,10 @@ pub fn markdown() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use posthaste_telemetry::Histogram;
+
     use super::*;
     use crate::view::StateCounts;
 

@@ -176,10 +176,27 @@ impl Api {
     /// [`ApiError::Invalid`] naming fields of the notification, [`ApiError::Forbidden`],
     /// [`ApiError::Unavailable`], [`ApiError::Full`].
     pub async fn notify(&self, caller: &Caller, notification: Notification) -> Result<Enqueued, ApiError> {
+        Ok(self.notify_once(caller, notification, None).await?.0)
+    }
+
+    /// As [`Api::notify`], under a key once: whether it was a repeat.
+    ///
+    /// # Errors
+    /// As [`Api::notify`]; [`ApiError::IdempotencyMismatch`].
+    pub(crate) async fn notify_once(
+        &self,
+        caller: &Caller,
+        notification: Notification,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(Enqueued, bool), ApiError> {
         check_notification(&notification)?;
+        if let Err(problem) = providers::check(self.config(), &notification) {
+            return Err(ApiError::field(["body", "provider"], "value_error", problem));
+        }
         self.check_message(caller, &notification, &["body"]).await?;
-        let reply = self.enqueue_many(caller, vec![notification.into_task()], None).await?;
-        reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))
+        let reply = self.enqueue_many(caller, vec![notification.into_task()], idempotency).await?;
+        let task = reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))?;
+        Ok((task, reply.replayed))
     }
 
     /// Stores a task; durable on return.

@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use crate::plain;
+
 /// Longest time that the head of a request may take to arrive; also how long an idle connection is kept: longer than the
 /// minute for which load balancers keep theirs, or they would now and then send a request into one that is being closed.
 const HEAD_TIME: Duration = Duration::from_secs(75);
@@ -47,6 +49,9 @@ impl Service<Request<Incoming>> for FromPeer {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        if let Some(plain) = plain::uri(request.uri()) {
+            *request.uri_mut() = plain;
+        }
         self.inner.call(request)
     }
 }

@@ -59,7 +59,11 @@ impl Traced {
             self.span.fail("");
         }
         let _entered = self.scope.enter();
-        debug!(status, took_us = took.as_micros(), "a request was answered");
+        debug!(
+            status,
+            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "a request was answered"
+        );
         took
     }
 }

@@ -7,7 +7,7 @@ use posthaste_core::{
     Priority, QueueName, RetryPolicy, State, Task, TaskEnd, TaskId, Tenant, Timestamp, WorkerId,
 };
 use posthaste_notify::lanes;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::schema;
@@ -304,7 +304,7 @@ pub struct CancelView {
 }
 
 /// What a retry answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Retried, example = json!({
     "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "state": "queued", "generation": 2
 }))]

@@ -35,7 +35,21 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     } else {
         builder.with_ansi(std::io::stderr().is_terminal()).fmt_fields(TextFields).init();
     }
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// A panic is one line like all others, of the request or task that it happened in; `RUST_BACKTRACE` adds where from.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map_or_else(String::new, ToString::to_string);
+    let why = panic.payload_as_str().unwrap_or("no message");
+    let trace = std::backtrace::Backtrace::capture();
+    match trace.status() {
+        std::backtrace::BacktraceStatus::Captured => {
+            tracing::error!(place, why, %trace, "a panic: a fault of the program")
+        }
+        _ => tracing::error!(place, why, "a panic: a fault of the program"),
+    }
 }
 
 /// The fields of a text line: its own, then those of its scope that it does not name itself.
@@ -128,6 +142,14 @@ impl Visit for Line {
         self.put(field.name(), value);
     }
 
+    fn record_u128(&mut self, field: &tracing::field::Field, value: u128) {
+        self.put(field.name(), u64::try_from(value).unwrap_or(u64::MAX));
+    }
+
+    fn record_i128(&mut self, field: &tracing::field::Field, value: i128) {
+        self.put(field.name(), i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
     fn record_bool(&mut self, field: &tracing::field::Field, value: bool) {
         self.put(field.name(), value);
     }
@@ -179,7 +201,7 @@ mod tests {
         let mut scope = Scope::new(Arc::new(Attempt), Some(trace));
         {
             let _entered = scope.enter();
-            tracing::info!(n = 1, ok = true, what = "a \"b\"\n", "said inside");
+            tracing::info!(n = 1, ok = true, took_us = 7_u128, what = "a \"b\"\n", "said inside");
             tracing::info!(task_id = "other", "of another");
         }
         tracing::info!("said outside");
@@ -203,6 +225,7 @@ mod tests {
         assert_eq!((&inside["task_id"], &inside["attempt"]), (&"0198".into(), &3.into()));
         assert_eq!(inside["trace_id"], "00000000000000000000000000000001");
         assert_eq!((&inside["level"], &inside["target"]), (&"INFO".into(), &module_path!().into()));
+        assert_eq!(inside["took_us"], 7, "{inside}");
         assert!(inside["timestamp"].as_str().is_some_and(|t| t.ends_with('Z')), "{inside}");
         assert_eq!(other["task_id"], "other", "what a line says itself stands");
         assert!(outside.get("task_id").is_none() && outside.get("trace_id").is_none(), "{outside}");
@@ -220,7 +243,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, say);
         let text = lines.text();
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines.iter().any(|l| l.contains("said inside n=1 ok=true")), "{text}");
+        assert!(lines.iter().any(|l| l.contains("said inside n=1 ok=true took_us=7")), "{text}");
         assert!(text.contains(" task_id=0198 attempt=3 trace_id=00000000000000000000000000000001"), "{text}");
         assert_eq!(text.matches("task_id=").count(), 2, "{text}");
         assert!(lines.last().is_some_and(|l| l.ends_with("said outside")), "{text}");

@@ -48,6 +48,26 @@ impl Json {
         self.0.is_empty()
     }
 
+    /// How deeply lists and objects are nested; 0 for a plain value. One pass over the text, and no recursion.
+    pub fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let (mut in_string, mut escaped) = (false, false);
+        for b in self.0.bytes() {
+            match b {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                b'[' | b'{' if !in_string => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest
+    }
+
     /// Reads it into a type.
     ///
     /// # Errors
@@ -81,5 +101,23 @@ impl<'de> Deserialize<'de> for Json {
 impl From<serde_json::Value> for Json {
     fn from(v: serde_json::Value) -> Self {
         Self(v.to_string().into_boxed_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_texts_are_no_nesting() {
+        for (text, depth) in [
+            ("1", 0),
+            ("\"[[\\\"{\"", 0),
+            ("[]", 1),
+            ("{\"a\":[1,{\"b\":\"]}\"}],\"c\":[]}", 3),
+            ("[[],[[]],\"\\\\\",[[[]]]]", 4),
+        ] {
+            assert_eq!(Json::from_text(text.to_owned()).map(|j| j.depth()).ok(), Some(depth), "{text}");
+        }
     }
 }

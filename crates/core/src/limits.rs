@@ -6,6 +6,11 @@ use std::time::Duration;
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 /// Largest result that is kept, in bytes of JSON text; a longer one is refused as a permanent failure.
 pub const MAX_RESULT_BYTES: usize = 256 * 1024;
+/// Deepest nesting of a payload: what a request may hold. It is nested further in a page of tasks.
+pub const MAX_PAYLOAD_DEPTH: usize = 100;
+/// Deepest nesting of a result. It is nested further in what tells of it (a page of tasks, a callback), and many readers
+/// of JSON stop at 128 levels, ours among them.
+pub const MAX_RESULT_DEPTH: usize = 64;
 /// Longest error message kept per attempt, in bytes; longer ones are cut at a character boundary.
 pub const MAX_ERROR_BYTES: usize = 2 * 1024;
 /// Largest JSON body of a record (template, schedule, held message …), in bytes.

@@ -61,9 +61,24 @@ pub struct TimestampError;
 impl FromStr for Timestamp {
     type Err = TimestampError;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let t: jiff::Timestamp = s.parse().map_err(|_| TimestampError)?;
-        Ok(Self(t.as_millisecond()))
+        match s.parse::<jiff::Timestamp>() {
+            Ok(t) => Ok(Self(t.as_millisecond().min(LAST_MS))),
+            Err(_) if is_last_day(s) => Ok(Self(LAST_MS)),
+            Err(_) => Err(TimestampError),
+        }
     }
+}
+
+/// The last time that has a text form, 9999-12-30T22:00:00Z: a day before the end of the year 9999 wherever one is.
+const LAST_MS: i64 = 253_402_207_200_000;
+
+/// Whether the text is a time of the last days of the year 9999, which lie beyond the last time that has a text form here:
+/// programs write 9999-12-31T23:59:59Z for "never".
+fn is_last_day(s: &str) -> bool {
+    let Ok(pieces) = jiff::fmt::temporal::Pieces::parse(s) else { return false };
+    let date = pieces.date();
+    let whole = pieces.time().is_some() && pieces.offset().is_some();
+    whole && (date.year(), date.month()) == (9999, 12) && date.day() >= 30
 }
 
 impl Serialize for Timestamp {
@@ -112,6 +127,36 @@ mod tests {
         assert_eq!(t.to_string(), "2023-11-14T22:13:20.123Z");
         assert_eq!("2023-11-14T23:13:20.123+01:00".parse::<Timestamp>(), Ok(t));
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn the_end_of_the_year_9999_is_the_last_time_there_is() {
+        for text in [
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59.999999999Z",
+            "9999-12-31T00:00:00+01:00",
+            "9999-12-31T23:59:59-12:00",
+            "9999-12-30T23:00:00Z",
+            "9999-12-30T22:00:00.5Z",
+            "9999-12-31t23:59:60z",
+        ] {
+            let t: Timestamp = text.parse().expect(text);
+            assert_eq!(t.to_string(), "9999-12-30T22:00:00.000Z", "{text}");
+            assert_eq!(t.to_string().parse(), Ok(t), "it reads back");
+        }
+        assert_eq!(
+            "9999-12-30T00:00:00Z".parse::<Timestamp>().map(|t| t.to_string()).as_deref(),
+            Ok("9999-12-30T00:00:00.000Z")
+        );
+        for bad in [
+            "9999-12-32T00:00:00Z",
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "10000-01-01T00:00:00Z",
+            "9999-12-31T25:00:00Z",
+        ] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
     }
 
     #[test]

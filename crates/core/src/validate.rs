@@ -2,8 +2,8 @@
 
 use crate::broker::{EnqueueRequest, PauseRequest, SettleRequest};
 use crate::limits::{
-    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAUSE, MAX_PAYLOAD_BYTES, MAX_PORTABLE, MAX_RECORD_BYTES,
-    MAX_RESULT_BYTES, MAX_SETTLE, MAX_UNIQUE_HOLD,
+    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAUSE, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, MAX_PORTABLE,
+    MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_RESULT_DEPTH, MAX_SETTLE, MAX_UNIQUE_HOLD,
 };
 use crate::{BrokerError, Json, LaneLimits, NewTask, Outcome, UniqueHold};
 
@@ -32,6 +32,10 @@ fn task(i: usize, t: &NewTask) -> Result<(), BrokerError> {
             "payload",
             format!("is {} bytes of JSON, at most {MAX_PAYLOAD_BYTES} are allowed", t.payload.len()),
         ));
+    }
+    if t.payload.depth() > MAX_PAYLOAD_DEPTH {
+        let problem = format!("must be nested at most {MAX_PAYLOAD_DEPTH} levels deep");
+        return Err(BrokerError::invalid(i, "payload", problem));
     }
     t.policy.check().map_err(|(field, problem)| BrokerError::Invalid { index: i, field, problem })?;
     if let Some(u) = &t.unique {
@@ -77,6 +81,10 @@ pub fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
                     "result",
                     format!("at most {MAX_RESULT_BYTES} bytes of JSON; return a reference to it instead"),
                 ));
+            }
+            if result.as_ref().is_some_and(|r| r.depth() > MAX_RESULT_DEPTH) {
+                let problem = format!("must be nested at most {MAX_RESULT_DEPTH} levels deep");
+                return Err(BrokerError::invalid(i, "result", problem));
             }
             if let Some(k) = kept {
                 body(i, &k.body)?;

@@ -111,7 +111,10 @@ impl ChannelKind {
         }
         match self {
             Self::Email => to.parse::<crate::EmailAddress>().map(drop).map_err(|e| e.to_string()),
-            Self::Webhook if to.contains("://") => read_url(to).map(drop).map_err(|e| e.to_string()),
+            // No name of an endpoint holds a colon or a slash.
+            Self::Webhook if to.contains([':', '/', '\\']) => {
+                read_url(to).map(drop).map_err(|e| e.to_string())
+            }
             Self::Webhook => named(to, "Give the name of an endpoint or a URL that begins with https://."),
             Self::Slack => named(
                 to.trim_start_matches('#'),

@@ -315,11 +315,13 @@ impl NotifyConfig {
     }
 }
 
-/// The lane of a provider, endpoint or host of a channel: `<channel>:<target>`.
+/// The lane of a provider, endpoint or host of a channel: `<channel>:<target>`. Every target has one: what cannot be in a
+/// name is written `_`, and a longer one, which cannot be configured, is cut, so that the task waits somewhere until it
+/// is found misconfigured.
 pub fn channel_lane(channel: ChannelKind, target: &str) -> LaneKey {
-    // A longer name cannot be configured, so what it is cut to only says where the task waits
-    // until it is found misconfigured. Names are ASCII.
-    let target = &target[..target.len().min(MAX_PROVIDER_NAME)];
+    let plain =
+        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '@' | '-') { c } else { '_' };
+    let target: String = target.chars().take(MAX_PROVIDER_NAME).map(plain).collect();
     LaneKey::target(Name::new(format!("{channel}:{target}")).expect("a valid name behind a valid prefix"))
 }
 
@@ -365,5 +367,17 @@ mod tests {
         let long = Name::new("x".repeat(MAX_NAME_BYTES)).unwrap();
         assert!(email_lane(Some(&long)).target.as_str().len() <= MAX_NAME_BYTES);
         assert_eq!(channel_lane(ChannelKind::Telegram, long.as_str()).target.as_str().len(), MAX_NAME_BYTES);
+        for odd in [
+            "",
+            "http:/127.0.0.1/",
+            "a b\r\n",
+            &format!("https:{}", "é".repeat(70)),
+            &"\u{1F600}".repeat(200),
+        ] {
+            for channel in ChannelKind::ALL {
+                let lane = channel_lane(channel, odd);
+                assert!(lane.to_string().parse::<LaneKey>().is_ok(), "{lane}");
+            }
+        }
     }
 }

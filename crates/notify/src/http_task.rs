@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use posthaste_core::limits::MAX_RESULT_BYTES;
+use posthaste_core::limits::{MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
 use posthaste_core::{Failure, FailureClass, Json, Kind, LaneKey, LeaseToken, Outcome};
 use posthaste_worker::{Context, Handler};
 use serde::{Deserialize, Serialize};
@@ -184,7 +184,7 @@ impl HttpTaskHandler {
         let answer = http.ask(ask).await.map_err(|e| webhook::failure_without(&e))?;
         match answer.status {
             202 => Ok(Outcome::Detached),
-            200..=299 => Ok(Outcome::Success { result: result_of(&answer), kept: None }),
+            200..=299 => success(&answer),
             _ => Err(failure_of(&answer)),
         }
     }
@@ -195,6 +195,18 @@ impl Handler for HttpTaskHandler {
     async fn run(&self, cx: Context) -> Outcome {
         self.call(&cx).await.unwrap_or_else(Outcome::Failure)
     }
+}
+
+/// What the handler answered, unless nobody could read it again.
+fn success(answer: &Answer) -> Result<Outcome, Failure> {
+    let result = result_of(answer);
+    if result.as_ref().is_some_and(|r| r.depth() > MAX_RESULT_DEPTH) {
+        let why = format!(
+            "The handler succeeded, but its answer is nested more than {MAX_RESULT_DEPTH} levels deep."
+        );
+        return Err(Failure::new(FailureClass::Permanent, why).with_code("result_too_deep"));
+    }
+    Ok(Outcome::Success { result, kept: None })
 }
 
 /// JSON as it is, anything else as a text; nothing from nothing.

@@ -19,6 +19,8 @@ use crate::{AddressError, EmailAddress, Mailbox};
 pub const MAX_SUBJECT: usize = 900;
 /// Longest text and longest HTML, in bytes; together they fit a task's payload.
 pub const MAX_BODY: usize = 100 * 1024;
+/// Largest HTML of an e-mail, in bytes; the whole notification must fit a payload besides.
+pub const MAX_HTML: usize = 250 * 1024;
 /// Most headers of a caller's own.
 pub const MAX_HEADERS: usize = 20;
 /// Longest value of such a header, in bytes: with its name it fits a line (RFC 5322 §2.1.1).
@@ -307,7 +309,7 @@ impl Notification {
             }
         }
         for (field, what, body, most) in
-            [("message", "message", &self.message, limits.body), ("html", "HTML", &self.html, MAX_BODY)]
+            [("message", "message", &self.message, limits.body), ("html", "HTML", &self.html, MAX_HTML)]
         {
             let Some(body) = body else { continue };
             if body.contains('\0') {
@@ -536,7 +538,7 @@ mod tests {
         let n = Notification {
             subject: Some("Hi\r\nBcc: x@example.com".into()),
             message: Some("a\0b".into()),
-            html: Some("x".repeat(MAX_BODY + 1)),
+            html: Some("x".repeat(MAX_HTML + 1)),
             provider: Some(Name::new("x".repeat(128)).unwrap()),
             ..note()
         };

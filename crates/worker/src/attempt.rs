@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as Waking, Poll, Waker};
 use std::time::Duration;
 
-use posthaste_core::limits::{MAX_ERROR_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES};
+use posthaste_core::limits::{MAX_ERROR_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
 use posthaste_core::{Failure, FailureClass, Outcome};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -199,6 +199,13 @@ fn fit(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Success { result: Some(r), .. } if r.len() > MAX_RESULT_BYTES => {
             too_large("result", MAX_RESULT_BYTES)
+        }
+        Outcome::Success { result: Some(r), .. } if r.depth() > MAX_RESULT_DEPTH => {
+            let why = format!(
+                "the handler succeeded, but its result is nested {} levels deep; at most {MAX_RESULT_DEPTH} are kept",
+                r.depth()
+            );
+            Outcome::Failure(Failure::new(FailureClass::Permanent, why).with_code("result_too_deep"))
         }
         Outcome::Success { kept: Some(k), .. } if k.body.len() > MAX_RECORD_BYTES => {
             too_large("kept record", MAX_RECORD_BYTES)

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::{Caller, KeyScope};
+use crate::metrics::RouteIndex;
 use crate::{Api, ApiError};
 
 /// What a route asks for.
@@ -91,24 +92,44 @@ pub(crate) struct Asked {
     pub(crate) page: bool,
 }
 
+/// What the methods of a path ask for.
+type Methods = Vec<(&'static str, Asked)>;
+
 /// The tables, by path.
-pub(crate) struct Table(HashMap<&'static str, Vec<(&'static str, Asked)>>);
+pub(crate) struct Table {
+    rows: HashMap<&'static str, (RouteIndex, Methods)>,
+    routes: Vec<&'static str>,
+}
 
 impl Table {
     pub(crate) fn new(api: &'static [AccessRow], pages: &'static [AccessRow]) -> Self {
-        let mut map: HashMap<_, Vec<_>> = HashMap::new();
+        let mut table = Self { rows: HashMap::new(), routes: Vec::new() };
         for (rows, page) in [(api, false), (pages, true)] {
             for row in rows {
-                map.entry(row.path).or_default().push((row.method, Asked { access: row.access, page }));
+                let (_, methods) = table.rows.entry(row.path).or_insert_with(|| {
+                    table.routes.push(row.path);
+                    (RouteIndex::new(row.path, table.routes.len() - 1), Vec::new())
+                });
+                methods.push((row.method, Asked { access: row.access, page }));
             }
         }
-        Self(map)
+        table
+    }
+
+    /// The patterns, each once, in the order of their places.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &'static str> {
+        self.routes.iter().copied()
+    }
+
+    /// The route of a request, as it is counted and logged.
+    pub(crate) fn route(&self, pattern: Option<&str>) -> RouteIndex {
+        pattern.and_then(|p| self.rows.get(p)).map_or_else(RouteIndex::default, |(route, _)| *route)
     }
 
     /// Of a request: a path that matched nothing, or a method that is not served, needs any key at
     /// all, so that nobody learns without one what is there.
     pub(crate) fn of(&self, method: &Method, pattern: Option<&str>) -> Asked {
-        let rows = pattern.and_then(|p| self.0.get(p)).map_or(&[][..], Vec::as_slice);
+        let rows = pattern.and_then(|p| self.rows.get(p)).map_or(&[][..], |(_, rows)| rows.as_slice());
         let name = if method == Method::HEAD { "GET" } else { method.as_str() };
         let found = rows.iter().find(|(m, _)| m.eq_ignore_ascii_case(name));
         found.map_or(Asked { access: Access::Any, page: false }, |(_, asked)| *asked)

@@ -44,13 +44,10 @@ pub(crate) fn items<'v>(o: &mut Object<'v>, field: &'static str, errors: &mut Er
 }
 
 /// Puts what is wrong with an item where the item is: `body.x` becomes `body.<field>.<index>.x`.
-pub(crate) fn relocate(errors: Vec<FieldError>, field: &'static str, index: usize) -> Vec<FieldError> {
-    errors
-        .into_iter()
-        .map(|mut e| {
-            let rest = e.loc.split_off(1.min(e.loc.len()));
-            e.loc = [Loc::from("body"), field.into(), index.into()].into_iter().chain(rest).collect();
-            e
-        })
-        .collect()
+pub(crate) fn relocate(errors: Errors, field: &'static str, index: usize) -> Errors {
+    errors.moved(|mut e| {
+        let rest = e.loc.split_off(1.min(e.loc.len()));
+        e.loc = [Loc::from("body"), field.into(), index.into()].into_iter().chain(rest).collect();
+        e
+    })
 }

@@ -4,23 +4,93 @@
 use posthaste_core::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::error::MORE;
 use crate::{ApiError, FieldError, Loc};
 
 /// Why a value was refused: type and sentence.
 pub(crate) type Refusal = (&'static str, String);
 
-/// What was wrong so far.
-#[derive(Default)]
-pub(crate) struct Errors(pub(crate) Vec<FieldError>);
+/// Most errors that one answer names; of the others it says how many there are.
+pub(crate) const MAX_ERRORS: usize = 20;
+/// Longest name that another one is suggested for.
+const MAX_GUESSED: usize = 64;
+
+/// What was wrong so far: the first [`MAX_ERRORS`], and how many more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Errors {
+    list: Vec<FieldError>,
+    more: usize,
+}
 
 impl Errors {
     pub(crate) fn push(&mut self, error: FieldError) {
-        self.0.push(error);
+        self.push_with(|| error);
+    }
+
+    /// As [`Errors::push`]; what will not be named is not written either.
+    pub(crate) fn push_with(&mut self, error: impl FnOnce() -> FieldError) {
+        if self.list.len() < MAX_ERRORS {
+            self.list.push(error());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many there are, named or not.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len() + self.more
+    }
+
+    /// Whether one of them is about the field that `loc` ends in.
+    pub(crate) fn name(&self, field: &str) -> bool {
+        self.list.iter().any(|e| e.loc.last() == Some(&field.into()))
+    }
+
+    /// Adds those of a part.
+    pub(crate) fn absorb(&mut self, part: Self) {
+        for error in part.list {
+            self.push(error);
+        }
+        self.more += part.more;
+    }
+
+    /// With each at another place.
+    pub(crate) fn moved(self, place: impl FnMut(FieldError) -> FieldError) -> Self {
+        Self { list: self.list.into_iter().map(place).collect(), more: self.more }
+    }
+
+    /// At most `most` of them, then how many more there are.
+    pub(crate) fn named(mut self, most: usize) -> Vec<FieldError> {
+        let all = self.len();
+        self.list.truncate(most);
+        let more = all - self.list.len();
+        if more > 0 {
+            let root = self.list.first().and_then(|e| e.loc.first().cloned());
+            self.list.push(FieldError::new(root, MORE, format!("and {more} more")));
+        }
+        self.list
+    }
+
+    /// The answer that names them.
+    pub(crate) fn into_error(self) -> ApiError {
+        ApiError::Invalid(self.named(MAX_ERRORS))
     }
 
     /// `value` if nothing was wrong.
     pub(crate) fn into_result<T>(self, value: T) -> Result<T, ApiError> {
-        if self.0.is_empty() { Ok(value) } else { Err(ApiError::Invalid(self.0)) }
+        if self.is_empty() { Ok(value) } else { Err(self.into_error()) }
+    }
+}
+
+impl From<Vec<FieldError>> for Errors {
+    fn from(all: Vec<FieldError>) -> Self {
+        let mut errors = Self::default();
+        all.into_iter().for_each(|e| errors.push(e));
+        errors
     }
 }
 
@@ -96,7 +166,9 @@ impl<'v> Object<'v> {
     pub(crate) fn finish(self, errors: &mut Errors) {
         for name in self.map.keys() {
             if !self.known.contains(&name.as_str()) {
-                errors.push(FieldError::new(self.loc(name), "extra_forbidden", unknown(name, &self.known)));
+                errors.push_with(|| {
+                    FieldError::new(self.loc(name), "extra_forbidden", unknown(name, &self.known))
+                });
             }
         }
     }
@@ -104,7 +176,9 @@ impl<'v> Object<'v> {
 
 /// The sentence about a field that does not exist.
 pub(crate) fn unknown(name: &str, known: &[&'static str]) -> String {
-    let nearest = known
+    // The comparison takes as long as both names together are long, squared.
+    let guessed = if name.len() <= MAX_GUESSED { known } else { &[] };
+    let nearest = guessed
         .iter()
         .map(|k| (strsim::normalized_damerau_levenshtein(name, k), k))
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -237,7 +311,7 @@ mod tests {
         assert_eq!(o.optional(&mut errors, "nothing", integer(1, 9)), None);
         assert_eq!(o.optional(&mut errors, "max_failures", integer(1, 9)), None);
         o.finish(&mut errors);
-        let got: Vec<_> = errors.0.iter().map(|e| (e.kind, e.loc.last().cloned())).collect();
+        let got: Vec<_> = errors.list.iter().map(|e| (e.kind, e.loc.last().cloned())).collect();
         assert_eq!(
             got,
             [
@@ -247,7 +321,27 @@ mod tests {
                 ("extra_forbidden", Some("max_failure".into()))
             ]
         );
-        assert!(errors.0[3].msg.contains("did you mean `max_failures`?"));
+        assert!(errors.list[3].msg.contains("did you mean `max_failures`?"));
+    }
+
+    #[test]
+    fn twenty_errors_are_named_and_the_others_counted() {
+        let fields: Map<String, Value> = (0..50).map(|i| (format!("x{i:02}"), json!(i))).collect();
+        let v = Value::Object(fields);
+        let mut errors = Errors::default();
+        let mut o = Object::new(&v, vec!["body".into()], &mut errors).expect("an object");
+        o.value("a");
+        o.finish(&mut errors);
+        assert_eq!(errors.len(), 50);
+        let mut all = Errors::default();
+        all.push(FieldError::missing(["body", "b"]));
+        all.absorb(errors.clone());
+        let error = all.into_error();
+        assert_eq!(error.errors().len(), MAX_ERRORS + 1);
+        assert_eq!(error.errors()[MAX_ERRORS].msg, "and 31 more");
+        assert!(error.detail().ends_with("; and 31 more"), "{}", error.detail());
+        let few = errors.named(1);
+        assert_eq!(few.iter().map(|e| e.msg.as_str()).collect::<Vec<_>>()[1..], ["and 49 more"]);
     }
 
     #[test]

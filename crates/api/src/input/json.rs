@@ -15,7 +15,12 @@ pub(crate) struct JsonBody(axum::body::Bytes);
 impl JsonBody {
     /// Reads the body of a request that must say that it is JSON, or nothing.
     pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, ApiError> {
-        let bytes = body::read(body).await?;
+        Self::read_up_to(headers, body, body::MAX_BODY_BYTES).await
+    }
+
+    /// As [`JsonBody::read`], with a limit of its own.
+    pub(crate) async fn read_up_to(headers: &HeaderMap, body: Body, most: usize) -> Result<Self, ApiError> {
+        let bytes = body::read_up_to(body, most).await?;
         match ContentType::of(headers) {
             ContentType::Json => Ok(Self(bytes)),
             _ if bytes.is_empty() => Ok(Self(bytes)),
@@ -57,7 +62,7 @@ impl JsonBody {
                 Ok(value) => {
                     map.insert(name, value);
                 }
-                Err(_) => errors.push(unreadable(["body", &name])),
+                Err(_) => errors.push_with(|| unreadable(["body", &name])),
             }
         }
         Ok((Value::Object(map), kept))

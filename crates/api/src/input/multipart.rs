@@ -4,6 +4,8 @@ use axum::http::{HeaderMap, header};
 
 /// Most parts that are looked at.
 const MAX_PARTS: usize = 100;
+/// Longest boundary, in characters (RFC 2046 §5.1.1). A longer one would be compared at each byte of the body.
+const MAX_BOUNDARY: usize = 70;
 
 /// Names and raw values of the parts; what cannot be read as a part is skipped.
 pub(crate) fn fields<'a>(headers: &HeaderMap, body: &'a [u8]) -> Vec<(String, &'a [u8])> {
@@ -32,7 +34,7 @@ fn boundary(headers: &HeaderMap) -> Option<String> {
         let (name, value) = p.split_once('=')?;
         name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
     })?;
-    (!raw.is_empty()).then(|| raw.to_owned())
+    (1..=MAX_BOUNDARY).contains(&raw.len()).then(|| raw.to_owned())
 }
 
 fn part(raw: &[u8]) -> Option<(String, &[u8])> {

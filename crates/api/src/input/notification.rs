@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use posthaste_notify::attachment::Attachment;
-use posthaste_notify::{ChannelKind, Mailbox, Notification, Recipient};
+use posthaste_notify::{ChannelKind, EmailAddress, Mailbox, Notification, Recipient};
 use serde_json::Value;
 
 use super::fields::{Errors, Object, Refusal, parsed, text};
-use crate::{FieldError, Loc};
+use crate::operations::providers;
+use crate::{ApiConfig, FieldError, Loc};
 
 /// Most entries of a list that are looked at.
 const MAX_LISTED: usize = 100;
@@ -23,7 +24,7 @@ pub(crate) fn message(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Error
         (None, true) => None,
         (None, false) if wants_email => Some(ChannelKind::Email),
         (None, false) => {
-            errors.push(FieldError::missing(o.loc("channel")));
+            errors.push(without_channel(o, to));
             None
         }
     };
@@ -49,12 +50,33 @@ pub(crate) fn message(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Error
     (channel.is_some() && to.is_some()).then_some(message)
 }
 
+/// What is wrong with a message that names no channel and is for no e-mail address.
+fn without_channel(o: &Object<'_>, to: Option<&Value>) -> FieldError {
+    match to.map(text) {
+        // Most likely an address with a mistake in it.
+        Some(Ok(to)) => {
+            let problem = to.parse::<EmailAddress>().err();
+            let problem = problem.map_or_else(|| "it is for another channel".to_owned(), |e| e.to_string());
+            let problem = problem.trim_end_matches('.');
+            let msg =
+                format!("value is not a valid email address: {problem}; other recipients need a `channel`");
+            FieldError::new(o.loc("to"), "value_error", msg)
+        }
+        Some(Err((kind, msg))) if !to.is_some_and(Value::is_object) => {
+            FieldError::new(o.loc("to"), kind, msg)
+        }
+        Some(Err(_)) | None => FieldError::missing(o.loc("channel")),
+    }
+}
+
 /// Checks the rest of a message: what its fields cannot tell each by itself.
-pub(crate) fn check(message: &Notification, loc: &[Loc], errors: &mut Errors) {
-    let Err(problems) = message.check() else { return };
-    for p in problems {
-        let loc = loc.iter().cloned().chain([p.field.into()]);
-        errors.push(FieldError::new(loc, "value_error", p.problem));
+pub(crate) fn check(message: &Notification, loc: &[Loc], config: &ApiConfig, errors: &mut Errors) {
+    let at = |field: &'static str| loc.iter().cloned().chain([field.into()]);
+    for p in message.check().err().into_iter().flatten() {
+        errors.push(FieldError::new(at(p.field), "value_error", p.problem));
+    }
+    if let Err(problem) = providers::check(config, message) {
+        errors.push(FieldError::new(at("provider"), "value_error", problem));
     }
 }
 

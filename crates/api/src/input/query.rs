@@ -50,10 +50,13 @@ impl Query {
             match (name, value) {
                 (Ok(n), Ok(v)) => list.push((n.into_owned(), v.into_owned())),
                 (Ok(n), Err(NotUtf8)) => {
-                    errors.push(FieldError::new(["query", &*n], "string_unicode", "Input should be UTF-8"));
+                    errors.push_with(|| {
+                        FieldError::new(["query", &*n], "string_unicode", "Input should be UTF-8")
+                    });
                 }
                 (Err(NotUtf8), _) => {
-                    errors.push(FieldError::new(["query"], "string_unicode", "Names should be UTF-8"));
+                    errors
+                        .push_with(|| FieldError::new(["query"], "string_unicode", "Names should be UTF-8"));
                 }
             }
         }
@@ -88,7 +91,7 @@ impl Query {
         read: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Option<T> {
         // What cannot be decoded was given all the same.
-        let undecodable = self.errors.0.iter().any(|e| e.loc.last() == Some(&field.into()));
+        let undecodable = self.errors.name(field);
         let read = self.one(field, read);
         if !undecodable && !self.pairs.iter().any(|(n, _)| n == field) {
             self.refuse(field, "missing", "Field required");
@@ -105,8 +108,9 @@ impl Query {
     pub(crate) fn finish<T>(mut self, value: T) -> Result<T, ApiError> {
         for (name, _) in &self.pairs {
             if !self.known.contains(&name.as_str()) {
-                let msg = unknown(name, &self.known);
-                self.errors.push(FieldError::new(["query", name], "extra_forbidden", msg));
+                self.errors.push_with(|| {
+                    FieldError::new(["query", name], "extra_forbidden", unknown(name, &self.known))
+                });
             }
         }
         self.errors.into_result(value)

@@ -46,7 +46,7 @@ pub(crate) fn override_policy(
     let loc = object.loc("");
     object.finish(errors);
     // What the readers above cannot know, for instance a bound that core adds.
-    if errors.0.is_empty()
+    if errors.is_empty()
         && let Err((field, problem)) = policy.check()
     {
         let loc = loc.into_iter().rev().skip(1).rev().chain([field.into()]);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use posthaste_core::broker::Enqueued;
-use posthaste_core::{BrokerError, Expect, Name, Record, RecordKind, RecordOrder, Tenant, Timestamp};
+use posthaste_core::{
+    BrokerError, Expect, IdempotencyKey, Name, Record, RecordKind, RecordOrder, Tenant, Timestamp,
+};
 use posthaste_notify::endpoint::{self, Disabled, Endpoint};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::signing::Secrets;
@@ -277,7 +279,12 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
-    pub async fn test_endpoint(&self, caller: &Caller, name: &Name) -> Result<Enqueued, ApiError> {
+    pub(crate) async fn test_endpoint(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(Enqueued, bool), ApiError> {
         self.endpoint(caller, name).await?;
         let to = Recipient::Other(name.as_str().to_owned());
         let message = Notification {
@@ -285,7 +292,7 @@ impl Api {
             data: Some(serde_json::json!({"endpoint": name.as_str(), "message": "This is a test."})),
             ..Notification::of(ChannelKind::Webhook, to)
         };
-        self.notify(caller, message).await
+        self.notify_once(caller, message, idempotency).await
     }
 }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use posthaste_core::{LaneKey, Name, Pause, PauseReason, QueueName, Scope};
 use posthaste_notify::ChannelKind;
-use posthaste_notify::config::channel_lane;
+use posthaste_notify::Notification;
+use posthaste_notify::config::{DEFAULT_PROVIDER, channel_lane};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Api, ApiError, Caller, schema};
+use crate::{Api, ApiConfig, ApiError, Caller, schema};
 
 /// A provider that the program was configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,40 @@ pub struct ConfiguredProvider {
     pub channel: ChannelKind,
     /// What it is: `smtp`, `slack` …
     pub kind: &'static str,
+}
+
+/// Whether a message finds its provider among those that this program knows: the rule that its worker goes by.
+///
+/// # Errors
+/// The sentence about the field `provider`.
+pub(crate) fn check(config: &ApiConfig, message: &Notification) -> Result<(), String> {
+    // A process that only serves may be configured without the providers of its workers.
+    if !config.providers_known && config.providers.is_empty() {
+        return Ok(());
+    }
+    let channel = message.channel;
+    let of: Vec<&str> =
+        config.providers.iter().filter(|p| p.channel == channel).map(|p| p.name.as_str()).collect();
+    let named = || {
+        if of.is_empty() { "none is configured".to_owned() } else { format!("there are {}", of.join(", ")) }
+    };
+    match &message.provider {
+        // A webhook goes to its endpoint, whatever it names.
+        _ if channel == ChannelKind::Webhook => Ok(()),
+        Some(name) if of.contains(&name.as_str()) => Ok(()),
+        Some(name) => Err(format!("There is no provider {name} of the channel {channel}; {}", named())),
+        // Of e-mail the one named default alone is taken without a name; of a chat also the only one.
+        None if !of.is_empty()
+            && (of.len() > 1 || channel == ChannelKind::Email)
+            && !of.contains(&DEFAULT_PROVIDER) =>
+        {
+            Err(format!(
+                "Name the provider: none of the channel {channel} is named {DEFAULT_PROVIDER}; {}",
+                named()
+            ))
+        }
+        None => Ok(()),
+    }
 }
 
 /// How a provider is.

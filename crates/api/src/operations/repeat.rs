@@ -5,7 +5,8 @@ use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
 use posthaste_core::limits::IDEMPOTENCY_KEPT;
 use posthaste_core::{BatchId, Expect, IdempotencyKey, Json, RecordKind, RecordOrder, Timestamp};
 use posthaste_notify::callback::Callback;
-use posthaste_notify::digest::sha256_hex;
+use posthaste_notify::digest::{hex, sha256_hex};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,7 +30,52 @@ pub(crate) struct BatchNote {
     pub(crate) errors: Vec<Value>,
 }
 
+/// When a note was made.
+#[derive(Deserialize)]
+struct Dated {
+    at: Timestamp,
+}
+
+/// What a request was answered that changes tasks and makes none: kept beside the notes of batches, as long as they are.
+#[derive(Debug, Serialize, Deserialize)]
+struct OnceNote {
+    at: Timestamp,
+    /// SHA-256 of the request, in hexadecimal.
+    request: String,
+    answer: Value,
+}
+
 impl Api {
+    /// Does `work` under a key once; what it came to, and whether that was known already. An error is not remembered, and
+    /// two requests at the same moment are told apart by the state of what they change alone.
+    ///
+    /// # Errors
+    /// [`ApiError::IdempotencyMismatch`], [`ApiError::Unavailable`], and those of `work`.
+    pub(crate) async fn once<T: Serialize + DeserializeOwned>(
+        &self,
+        key: Option<&IdempotencyKey>,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<(T, bool), ApiError> {
+        let Some(key) = key else { return Ok((work.await?, false)) };
+        let tenant = key.tenant.as_ref().map_or("", |t| t.as_str());
+        let name = sha256_hex(format!("{tenant}\u{1f}{}\u{1f}{}", key.operation, key.key).as_bytes());
+        let request = hex(&key.fingerprint);
+        let shape = || fault("a note of a request has another shape")();
+        if let Some(record) = self.store().get_record(RecordKind::Batch, &name).await? {
+            let note: OnceNote = record.body.parse().map_err(|_| shape())?;
+            if note.at.plus(IDEMPOTENCY_KEPT) > now() {
+                if note.request != request {
+                    return Err(ApiError::IdempotencyMismatch);
+                }
+                return Ok((serde_json::from_value(note.answer).map_err(|_| shape())?, true));
+            }
+        }
+        let done = work.await?;
+        let answer = serde_json::to_value(&done).map_err(|_| shape())?;
+        self.keep_note(&name, &OnceNote { at: now(), request, answer }).await?;
+        Ok((done, false))
+    }
+
     /// What the first request under `key` was answered; `None` when nobody used it.
     ///
     /// # Errors
@@ -109,12 +155,16 @@ impl Api {
 
     /// Keeps what a batch is answered besides its tasks, before it is stored; removes some notes whose keys are over.
     pub(crate) async fn note_batch(&self, batch: BatchId, note: &BatchNote) -> Result<(), ApiError> {
+        self.keep_note(&batch.to_string(), note).await
+    }
+
+    async fn keep_note<T: Serialize>(&self, name: &str, note: &T) -> Result<(), ApiError> {
         let store = self.store();
         let body = Json::from_value(note).expect("numbers and JSON are JSON");
-        store.put_record(RecordKind::Batch, &batch.to_string(), body, Expect::Any).await?;
+        store.put_record(RecordKind::Batch, name, body, Expect::Any).await?;
         let old = store.list_records(RecordKind::Batch, RecordOrder::Ascending, None, SWEPT).await?;
         for record in old {
-            let at = record.body.parse::<BatchNote>().map_or(record.updated_at, |n| n.at);
+            let at = record.body.parse::<Dated>().map_or(record.updated_at, |n| n.at);
             // An hour more: the clocks of others may be behind.
             if at.plus(IDEMPOTENCY_KEPT).plus(std::time::Duration::from_secs(3600)) < now() {
                 store.delete_record(RecordKind::Batch, &record.name, Expect::Version(record.version)).await?;

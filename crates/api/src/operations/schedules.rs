@@ -1,7 +1,7 @@
 //! Schedules: tasks that are enqueued by the clock.
 
 use posthaste_core::broker::Enqueued;
-use posthaste_core::{BrokerError, Json, Kind, Name, QueueName, RetryPolicy, Timestamp};
+use posthaste_core::{BrokerError, IdempotencyKey, Json, Kind, Name, QueueName, RetryPolicy, Timestamp};
 use posthaste_worker::schedule::{self, MissedPolicy, Schedule, ScheduleError, StoredSchedule};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -153,12 +153,20 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
-    pub async fn run_schedule(&self, caller: &Caller, name: &Name) -> Result<Enqueued, ApiError> {
+    pub(crate) async fn run_schedule(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(Enqueued, bool), ApiError> {
         let found = schedule::get_schedule(self.store().as_ref(), name).await?.ok_or_else(|| none(name))?;
         let tasks = vec![schedule::extra_task(&found.schedule)];
-        let reply = self.enqueue_many(caller, tasks, None).await?;
-        self.audit(caller, "schedules.run", name).await;
-        reply.tasks.first().copied().ok_or(ApiError::Internal)
+        let reply = self.enqueue_many(caller, tasks, idempotency).await?;
+        if !reply.replayed {
+            self.audit(caller, "schedules.run", name).await;
+        }
+        let task = reply.tasks.first().copied().ok_or(ApiError::Internal)?;
+        Ok((task, reply.replayed))
     }
 }
 

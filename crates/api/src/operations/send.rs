@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::auth::now;
-use crate::{Api, ApiError, Caller, FieldError, Loc};
+use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc};
 
 /// How long a compiled template is believed to be the newest.
 const FRESH: Duration = Duration::from_secs(1);
@@ -234,7 +234,7 @@ impl Draft {
     ///
     /// # Errors
     /// Everything that is wrong, under `body`.
-    pub(crate) fn into_task(mut self, known: &Known) -> Result<NewTask, Vec<FieldError>> {
+    pub(crate) fn into_task(mut self, known: &Known, config: &ApiConfig) -> Result<NewTask, Vec<FieldError>> {
         let mut errors = Vec::new();
         let at = |field: &str| -> Vec<Loc> { vec!["body".into(), field.into()] };
         if let Some((wanted, data)) = self.template.take()
@@ -245,6 +245,9 @@ impl Draft {
         if let Err(problems) = self.message.check() {
             errors
                 .extend(problems.into_iter().map(|p| FieldError::new(at(p.field), "value_error", p.problem)));
+        }
+        if let Err(problem) = super::providers::check(config, &self.message) {
+            errors.push(FieldError::new(at("provider"), "value_error", problem));
         }
         let mut size = 0;
         for id in self.message.attachments.iter().filter_map(|a| a.id) {

@@ -41,7 +41,9 @@ routes! {
     post "/notify" => notify::post::handle, Send;
     post "/notify/" => notify::post::handle, Send;
     get "/task_status/{task_id}" => task_status::get::handle, Read;
+    get "/task_status/{task_id}/" => task_status::get::slash, Open;
     get "/health" => health::get::handle, Open;
+    get "/health/" => health::get::slash, Open;
     post "/v1/tasks" => tasks::create::handle, Send;
     get "/v1/tasks" => tasks::list::handle, Read;
     get "/v1/tasks/{task_id}" => tasks::get::handle, Read;
@@ -159,5 +161,10 @@ async fn not_found(uri: Uri) -> Response {
 
 /// An error in the shape that callers of `path` expect.
 pub(crate) fn refuse(path: &str, e: ApiError) -> Response {
-    if is_old_route(path) { Detail(e).into_response() } else { e.into_response() }
+    refuse_as(is_old_route(path), e)
+}
+
+/// An error in the shape of the old routes, or of all others.
+pub(crate) fn refuse_as(old: bool, e: ApiError) -> Response {
+    if old { Detail(e).into_response() } else { e.into_response() }
 }

@@ -50,7 +50,7 @@ async fn one_bad_item_fails_all_unless_the_good_ones_are_asked_for() {
             "notifications",
             json!({"to": "a@example.com"}),
             json!({"to": "nobody"}),
-            "channel",
+            "to",
         ),
     ] {
         let items = json!([good, bad, good]);

@@ -174,3 +174,23 @@ async fn the_token_is_the_authority_and_no_key_is_asked_for() {
     assert_eq!(body(done).await["state"], "succeeded");
     x.worker.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_result_that_is_nested_too_deeply_is_refused() {
+    let x = External::start().await;
+    let nested = |levels: usize| (1..levels).fold(json!([]), |inner, _| json!({ "a": [inner] }));
+    let (path, token) = x.taken(1, json!({})).await;
+    for (result, fine) in [(nested(33), false), (nested(40), false), (nested(32), true)] {
+        let reply = x.say(&path, "complete", json!({ "lease_token": token, "result": result })).await;
+        if fine {
+            assert_eq!(reply.status(), 200);
+            continue;
+        }
+        let refused = problem(reply, 422, "invalid-request").await;
+        assert_eq!(locs(&refused), ["body.result"]);
+        assert_eq!(refused["errors"][0]["type"], "result_too_deep");
+        assert_eq!(x.state(&path).await, "running");
+    }
+    assert_eq!(x.state(&path).await, "succeeded");
+    x.worker.shutdown().await;
+}

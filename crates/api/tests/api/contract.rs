@@ -43,7 +43,8 @@ async fn every_operation_with_a_body_refuses_what_it_cannot_read() {
         };
         problem(send("application/json", "{".into()).await, 400, "malformed-body").await;
         problem(send("text/plain", "{}".into()).await, 415, "unsupported-media-type").await;
-        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1024 * 1024));
+        let most = if o.path.ends_with("/batch") { 8 } else { 1 };
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(most * 1024 * 1024));
         problem(send("application/json", large).await, 413, "too-large").await;
         let refused =
             problem(send("application/json", "{\"nothing\":1}".into()).await, 422, "invalid-request").await;

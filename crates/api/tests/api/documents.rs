@@ -74,7 +74,8 @@ async fn metrics_are_those_of_the_table() {
     });
     s.post("/notify/?email=a@example.com").await;
     s.get("/nothing").await;
-    let reply = s.get("/metrics").await;
+    let open_metrics = s.request("GET", "/metrics").header("accept", "application/openmetrics-text");
+    let reply = open_metrics.send().await.unwrap();
     assert!(reply.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     let text = reply.text().await.unwrap();
     for line in [
@@ -96,6 +97,43 @@ async fn metrics_are_those_of_the_table() {
         let known = |m: &posthaste_api::metrics::Metric| m.name == name || bare == Some(m.name);
         assert!(posthaste_api::metrics::METRICS.iter().any(known), "{name}");
     }
+}
+
+#[tokio::test]
+async fn scrapers_that_do_not_name_openmetrics_get_text() {
+    let s = Server::start().await;
+    s.post("/notify/?email=a@example.com").await;
+    for accept in ["text/plain;version=0.0.4", "*/*", "text/plain;q=0.5,*/*;q=0.1"] {
+        let reply = s.request("GET", "/metrics").header("accept", accept).send().await.unwrap();
+        assert_eq!(reply.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8", "{accept}");
+        assert_eq!(reply.headers()["vary"], "Accept");
+        let text = reply.text().await.unwrap();
+        for line in ["# TYPE posthaste_accepted_total counter", "posthaste_accepted_total 1.0"] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(!text.contains("# EOF") && !text.contains("# TYPE posthaste_accepted counter"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_counted_by_its_name() {
+    let s = Server::start().await;
+    let mut asked = BTreeSet::new();
+    for o in crate::operations::operations() {
+        // Streams do not end, and what they are asked wrongly is counted as well.
+        let reply = s.request(&o.method, &format!("{}?nothing=1", o.address())).send().await.unwrap();
+        drop(reply);
+        asked.insert(o.path.clone());
+    }
+    let text = s.get("/metrics").await.text().await.unwrap();
+    let counted: BTreeSet<String> = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("posthaste_http_requests_total{route=\"")?.split('"').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(!counted.contains("other"), "{text}");
+    let missing: Vec<_> = asked.difference(&counted).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

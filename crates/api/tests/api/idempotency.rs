@@ -180,3 +180,104 @@ async fn what_is_kept_of_permissive_batches_goes_after_their_keys() {
         assert_eq!(kept().await, left, "{key}");
     }
 }
+
+/// How a POST is asked for twice under one key, and how often it makes something anew.
+enum Once {
+    /// It enqueues, or lets run again: the second request is answered as the first was.
+    Kept(&'static str, Value),
+    /// It does neither: why a repeat is harmless.
+    NoNeed(&'static str),
+}
+
+/// Every POST of the API. A new one has to say here what its repeats do.
+fn once(path: &str) -> Once {
+    use Once::{Kept, NoNeed};
+    let work = json!({ "kind": "work", "payload": 1 });
+    let mail = json!({ "to": "ann@example.com", "message": "m" });
+    match path {
+        "/notify/" | "/notify" => Kept("?email=ann@example.com", Value::Null),
+        "/v1/tasks" => Kept("", work),
+        "/v1/tasks/batch" => Kept("", json!({ "tasks": [work, work] })),
+        "/v1/notifications" => Kept("", mail),
+        "/v1/notifications/batch" => Kept("", json!({ "notifications": [mail, mail] })),
+        "/v1/schedules/{name}/run" | "/v1/endpoints/{name}/test" => Kept("", Value::Null),
+        "/v1/tasks/{task_id}/retry" => Kept("", json!({})),
+        "/v1/tasks/bulk" => Kept("", json!({ "action": "retry", "filter": { "state": ["expired"] } })),
+        "/v1/tasks/{task_id}/cancel" | "/v1/batches/{batch_id}/cancel" => {
+            NoNeed("what is cancelled stays so")
+        }
+        "/v1/tasks/{task_id}/complete" | "/v1/tasks/{task_id}/fail" | "/v1/tasks/{task_id}/heartbeat" => {
+            NoNeed("the lease token is the key")
+        }
+        "/v1/operations/{operation_id}/resume" => NoNeed("it goes on where it is"),
+        "/v1/schedules/{name}/pause" | "/v1/schedules/{name}/resume" => NoNeed("a state, not a step"),
+        "/v1/providers/{name}/pause" | "/v1/providers/{name}/resume" => NoNeed("a state, not a step"),
+        "/v1/queues/{queue}/pause" | "/v1/queues/{queue}/resume" => NoNeed("a state, not a step"),
+        "/v1/queues/{queue}/lanes/{lane}/pause" | "/v1/queues/{queue}/lanes/{lane}/resume" => {
+            NoNeed("a state, not a step")
+        }
+        "/v1/endpoints/{name}/enable" => NoNeed("a state, not a step"),
+        "/v1/templates/preview" | "/v1/templates/{name}/preview" => NoNeed("it stores nothing"),
+        "/v1/endpoints" => NoNeed("a name is taken once"),
+        "/v1/endpoints/{name}/rotate" | "/v1/keys" | "/v1/attachments" => NoNeed("it enqueues nothing"),
+        "/unsubscribe/{token}" => NoNeed("who is off the list stays so"),
+        other => panic!("say what a repeat of POST {other} does"),
+    }
+}
+
+#[tokio::test]
+async fn every_post_that_enqueues_is_done_once_under_a_key() {
+    let s = Server::start().await;
+    let schedule = json!({ "cron": "0 7 * * *", "kind": "work", "payload": 1, "paused": true });
+    s.got("PUT", "/v1/schedules/nightly", schedule, 200).await;
+    s.got("POST", "/v1/endpoints", json!({ "name": "nightly", "url": "https://example.com/x" }), 201).await;
+    let ended = s.task().await;
+    s.got("POST", &format!("/v1/tasks/{ended}/cancel"), json!({}), 200).await;
+    let count = async || json(s.get("/v1/tasks?limit=200").await).await["data"].as_array().unwrap().len();
+    let operations = crate::operations::operations();
+    let posts = operations.iter().filter(|o| o.method == "POST").map(|o| o.path.as_str());
+    let mut tried = 0;
+    for path in posts.chain(["/notify"]) {
+        let (tail, body) = match once(path) {
+            Once::Kept(tail, body) => (tail, body),
+            Once::NoNeed(why) => {
+                assert!(!why.is_empty());
+                continue;
+            }
+        };
+        tried += 1;
+        let address = path.replace("{task_id}", &ended).replace("{name}", "nightly");
+        let send = async |key: &str, tail: &str| {
+            let request = s.request("POST", &format!("{address}{tail}")).header("idempotency-key", key);
+            let request = if body.is_null() { request } else { request.json(&body) };
+            let reply = request.send().await.unwrap();
+            let replayed = reply.headers().get("idempotency-replayed").is_some_and(|v| v == "true");
+            (reply.status().as_u16(), replayed, json(reply).await)
+        };
+        let before = count().await;
+        let key = path.replace(['{', '}'], "");
+        let (status, replayed, mut first) = send(&key, tail).await;
+        assert!((200..300).contains(&status) && !replayed, "{path}: {status} {first}");
+        let stored = count().await;
+        let (again, replayed, mut second) = send(&key, tail).await;
+        first.as_object_mut().unwrap().remove("updated_at");
+        second.as_object_mut().unwrap().remove("updated_at");
+        assert_eq!((again, replayed, &second), (status, true, &first), "{path}");
+        assert_eq!(count().await, stored, "{path} stored something again ({before} before)");
+        // What is wrong with a key is said in the shape of the route.
+        let (status, _, refused) = send(&"k".repeat(256), tail).await;
+        assert_eq!((status, locs(&refused)), (422, vec!["header.Idempotency-Key".to_owned()]), "{path}");
+    }
+    assert_eq!(tried, 10);
+    // Another request under a used key is refused.
+    for (path, body) in [("/notify/", Value::Null), ("/v1/tasks", json!({ "kind": "other", "payload": 1 }))] {
+        let tail = if body.is_null() { "?email=bob@example.com" } else { "" };
+        let request = s.request("POST", &format!("{path}{tail}")).header("idempotency-key", path);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 422, "{path}");
+        let refused = json(reply).await;
+        let said = refused["detail"].as_str().unwrap();
+        assert!(said.contains("used before with another request"), "{path}: {refused}");
+    }
+}

@@ -209,3 +209,88 @@ async fn quotes_in_an_address_stay_valid_json() {
     assert!(matches!(reply.status().as_u16(), 200 | 422));
     json(reply).await;
 }
+
+#[tokio::test]
+async fn a_byte_order_mark_is_skipped() {
+    let s = Server::start().await;
+    let marked = "\u{feff}{\"email\":\"dev@example.com\",\"message\":\"a\"}";
+    let expected = json!({ "channel": "email", "to": "dev@example.com", "message": "a" });
+    for kind in [JSON, "application/json; charset=utf-8", ""] {
+        let request = s.request("POST", "/notify/").body(marked);
+        let request = if kind.is_empty() { request } else { request.header("content-type", kind) };
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 200, "{kind}");
+        let id = json(reply).await["task_id"].as_str().unwrap().to_owned();
+        assert_eq!(json(s.get(&format!("/v1/tasks/{id}")).await).await["payload"], expected, "{kind}");
+    }
+    let task = "\u{feff}{\"kind\":\"work\",\"payload\":1}";
+    let reply = s.request("POST", "/v1/tasks").header("content-type", JSON).body(task).send().await.unwrap();
+    assert_eq!(reply.status(), 202);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_needed_is_not_judged() {
+    let s = Server::start().await;
+    let whole = "/notify/?email=a@example.com&message=m";
+    let deep = "[".repeat(1_000);
+    for body in ["null", "[]", "7", "\"x\"", "true", "{", "\u{feff}", "not JSON", &deep] {
+        let reply =
+            s.request("POST", whole).header("content-type", JSON).body(body.to_owned()).send().await.unwrap();
+        assert_eq!(reply.status(), 200, "{body:.20}");
+        let bare = s
+            .request("POST", "/notify/")
+            .header("content-type", JSON)
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(bare.status(), 422, "without the address it is needed: {body:.20}");
+    }
+    let not_text =
+        s.request("POST", whole).header("content-type", JSON).body(vec![b'{', 0xff]).send().await.unwrap();
+    assert_eq!(not_text.status(), 200);
+}
+
+#[tokio::test]
+async fn a_slash_too_many_leads_to_the_address_without_it() {
+    let s = Server::start().await;
+    let id =
+        json(s.post("/notify/?email=dev@example.com").await).await["task_id"].as_str().unwrap().to_owned();
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(posthaste_notify::net::tls())
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap();
+    for (from, to) in [
+        ("/health/".to_owned(), "/health".to_owned()),
+        ("/health/?a=1".to_owned(), "/health?a=1".to_owned()),
+        (format!("/task_status/{id}/"), format!("/task_status/{id}")),
+        ("/task_status/none/".to_owned(), "/task_status/none".to_owned()),
+    ] {
+        let reply = client.get(format!("{}{from}", s.url)).send().await.unwrap();
+        assert_eq!(reply.status(), 307, "{from}");
+        assert_eq!(reply.headers()["location"], to.as_str());
+    }
+    assert_eq!(json(s.get(&format!("/task_status/{id}/")).await).await["status"], "in progress");
+    assert_eq!(json(s.get("/health/").await).await, json!({ "status": "OK" }));
+}
+
+#[tokio::test]
+async fn letters_and_digits_may_be_percent_encoded() {
+    let s = Server::start().await;
+    let id =
+        json(s.post("/n%6Ftify/?email=dev@example.com").await).await["task_id"].as_str().unwrap().to_owned();
+    let all: String = id.bytes().map(|b| format!("%{b:02X}")).collect();
+    let one = id.replace('-', "%2d");
+    for path in
+        [format!("/task_status/{all}"), format!("/task_status/{one}"), format!("/%74ask%5Fstatus/{id}")]
+    {
+        let reply = s.get(&path).await;
+        assert_eq!(reply.status(), 200, "{path}");
+        assert_eq!(json(reply).await["task_id"], id.as_str());
+    }
+    assert_eq!(s.get("/h%65alth").await.status(), 200);
+    assert_eq!(s.get(&format!("/v1/%74asks/{all}")).await.status(), 200);
+    assert_eq!(s.get("/health%2F").await.status(), 404, "a slash is no such character");
+}

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_core::limits::{MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_SCHEDULE_AHEAD};
+use posthaste_core::limits::{
+    MAX_ENQUEUE, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, MAX_SCHEDULE_AHEAD,
+};
 use posthaste_core::{
     BatchId, BrokerError, Due, Json, NewTask, OnAmbiguous, Priority, RetryPolicy, State, TaskId,
 };
@@ -111,6 +113,12 @@ pub(crate) async fn payloads_have_a_largest_size(r: &mut Rig) {
     let id = r.put(NewTask { payload: text(MAX_PAYLOAD_BYTES), ..task() }).await;
     assert_eq!(r.task(id).await.payload.map(|p| p.len()), Some(MAX_PAYLOAD_BYTES));
     let refused = r.try_enqueue(vec![NewTask { payload: text(MAX_PAYLOAD_BYTES + 1), ..task() }], None).await;
+    assert!(matches!(refused, Err(BrokerError::Invalid { field: "payload", .. })), "{refused:?}");
+    let nested = |n: usize| Json::from_trusted(format!("{}{}", "[".repeat(n), "]".repeat(n)));
+    let id = r.put(NewTask { payload: nested(MAX_PAYLOAD_DEPTH), ..task() }).await;
+    assert_eq!(r.task(id).await.payload.map(|p| p.depth()), Some(MAX_PAYLOAD_DEPTH));
+    let deep = NewTask { payload: nested(MAX_PAYLOAD_DEPTH + 1), ..task() };
+    let refused = r.try_enqueue(vec![deep], None).await;
     assert!(matches!(refused, Err(BrokerError::Invalid { field: "payload", .. })), "{refused:?}");
 }
 

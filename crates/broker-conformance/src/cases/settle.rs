@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::broker::{SettleRequest, Settled, Settlement};
-use posthaste_core::limits::{MAX_ERROR_BYTES, MAX_RESULT_BYTES};
+use posthaste_core::limits::{MAX_ERROR_BYTES, MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
 use posthaste_core::{
     AttemptOutcome, Backoff, BrokerError, EndReason, Failure, FailureClass, Json, Kept, NewTask, OnAmbiguous,
     Outcome, RecordKind, RetryPolicy, State,
@@ -94,6 +94,13 @@ pub(crate) async fn a_result_too_large_refuses_the_call(r: &mut Rig) {
     let refused = r.store().settle(SettleRequest { settlements, ..SettleRequest::default() }).await;
     assert!(matches!(refused, Err(BrokerError::Invalid { index: 1, .. })), "{refused:?}");
     assert_eq!(r.count(State::Running).await, 2, "something of a refused call was stored");
+    let nested = |n: usize| Json::from_trusted(format!("{}{}", "[".repeat(n), "]".repeat(n)));
+    let outcome = Outcome::result(nested(MAX_RESULT_DEPTH + 1));
+    let settlements = vec![Settlement { lease: claimed[0].lease, outcome }];
+    let refused = r.store().settle(SettleRequest { settlements, ..SettleRequest::default() }).await;
+    assert!(matches!(refused, Err(BrokerError::Invalid { field: "result", .. })), "{refused:?}");
+    assert_eq!(r.count(State::Running).await, 2, "something of a refused call was stored");
+    r.end(claimed[0].lease, Outcome::result(nested(MAX_RESULT_DEPTH))).await;
     let largest = Json::from_trusted(format!("\"{}\"", "x".repeat(MAX_RESULT_BYTES - 2)));
     r.end(claimed[1].lease, Outcome::result(largest)).await;
     assert_eq!(r.state(claimed[1].lease.task).await, State::Succeeded);

@@ -29,6 +29,9 @@ pub enum Blocked {
     /// Not a URL.
     #[error("The URL cannot be read.")]
     Unreadable,
+    /// What readers of URLs take away or take for something else.
+    #[error("The URL must hold no spaces, control characters and backslashes; write them percent-encoded.")]
+    Characters,
     /// Neither http nor https.
     #[error("The URL must begin with https:// or http://.")]
     Scheme,
@@ -159,7 +162,10 @@ impl std::ops::Deref for Allowed {
     }
 }
 
-/// Reads a URL by its form alone, whatever it leads to.
+/// Reads a URL by its form alone, whatever it leads to. Every URL that we are to call comes through here.
+///
+/// It must be written out, `http://host…` or `https://host…` (RFC 9110 §4.2.1, §4.2.2): the reader that browsers have
+/// (WHATWG URL §4.4) finds a host in `http:/a`, `http:a` and `http:\\a`, too, and other readers find none or another one.
 ///
 /// # Errors
 /// [`Blocked`].
@@ -167,27 +173,30 @@ pub fn read_url(text: &str) -> Result<Url, Blocked> {
     if text.len() > MAX_URL {
         return Err(Blocked::TooLong);
     }
-    // The parser would drop these; whoever writes them means to deceive somebody.
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(Blocked::Unreadable);
+    // The parser would drop these or take them for a slash; whoever writes them means to deceive somebody.
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err(Blocked::Characters);
     }
-    let url = Url::parse(text).map_err(|_| Blocked::Unreadable)?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Blocked::Scheme);
-    }
-    if !url.username().is_empty() || url.password().is_some() || has_at(text) {
+    let authority = authority_as_written(text).ok_or(Blocked::Scheme)?;
+    // An empty user (`https://@host`) leaves no trace in what is read.
+    if authority.contains('@') {
         return Err(Blocked::Userinfo);
     }
+    if authority.is_empty() || authority.starts_with(':') {
+        return Err(Blocked::NoHost);
+    }
+    let url = Url::parse(text).map_err(|_| Blocked::Unreadable)?;
     if url.host_str().is_none_or(str::is_empty) {
         return Err(Blocked::NoHost);
     }
     Ok(url)
 }
 
-/// An empty user (`https://@host`) leaves no trace in what was read.
-fn has_at(text: &str) -> bool {
-    let rest = text.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches(['/', '\\']);
-    rest.split(['/', '\\', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+/// What stands between `http://` or `https://` and the path; `None` when neither is at the beginning.
+fn authority_as_written(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    let ours = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    ours.then(|| rest.split(['/', '?', '#']).next().unwrap_or_default())
 }
 
 impl Resolve for Guard {
@@ -278,6 +287,41 @@ mod tests {
             "https://[2606:4700:4700::1111]:8443/x",
         ] {
             assert!(guard.check_url(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_written_out_or_refused() {
+        for (text, why) in [
+            ("http:/127.0.0.1/", Blocked::Scheme),
+            ("http:/example.com/", Blocked::Scheme),
+            ("http:example.com/a", Blocked::Scheme),
+            ("HTTPS:example.com", Blocked::Scheme),
+            ("http:///example.com/", Blocked::NoHost),
+            ("https://", Blocked::NoHost),
+            ("https://:443/", Blocked::NoHost),
+            ("https://?x", Blocked::NoHost),
+            ("http:\\\\example.com/", Blocked::Characters),
+            ("http://example.com\\@127.0.0.1/", Blocked::Characters),
+            ("ht\ttp://example.com/", Blocked::Characters),
+            ("http://exam\nple.com/", Blocked::Characters),
+            ("http://example.com/\u{85}", Blocked::Characters),
+            ("https://@example.com/", Blocked::Userinfo),
+            ("https://a:b@example.com/", Blocked::Userinfo),
+            ("https://example.com:99999/", Blocked::Unreadable),
+            ("https://[::1/", Blocked::Unreadable),
+            ("xhttp://example.com/", Blocked::Scheme),
+            ("ws://example.com/", Blocked::Scheme),
+            ("", Blocked::Scheme),
+        ] {
+            assert_eq!(read_url(text), Err(why), "{text:?}");
+        }
+        assert_eq!(read_url(&format!("https:{}", "é".repeat(70))), Err(Blocked::Scheme));
+        assert_eq!(read_url(&format!("https://a/{}", "x".repeat(MAX_URL))), Err(Blocked::TooLong));
+        for good in
+            ["HTTP://Example.com", "https://bücher.example/straße?q=ü#ß", "http://example.com?a=b://c@d"]
+        {
+            assert!(read_url(good).is_ok(), "{good}");
         }
     }
 

@@ -150,6 +150,23 @@ async fn a_success_is_its_body_and_a_202_lets_go() {
 }
 
 #[tokio::test]
+async fn a_result_that_nobody_could_read_again_is_a_failure() {
+    let rig = Rig::new().await;
+    let lists = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    let answer = |text: &str| HttpReply::text(200, text).header("content-type", "application/json");
+    for text in [lists(64), objects(64)] {
+        assert_eq!(result(rig.answered(answer(&text)).await).to_string(), text);
+    }
+    for text in [lists(65), objects(65), lists(127), objects(1_000), format!("[1,{}]", lists(64))] {
+        let failure = rig.failure(answer(&text)).await;
+        assert_eq!((failure.class, failure.code.as_deref()), (C::Permanent, Some("result_too_deep")));
+    }
+    // What is no JSON is a text, and brackets in a text are none.
+    assert_eq!(result(rig.answered(HttpReply::text(200, &lists(100))).await), json!(lists(100)));
+}
+
+#[tokio::test]
 async fn every_answer_has_its_class() {
     let rig = Rig::new().await;
     for (status, class) in [

@@ -3,6 +3,7 @@
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use posthaste_core::limits::{MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
 use utoipa::ToSchema;
 
 use crate::FieldError;
@@ -22,7 +23,7 @@ pub(crate) struct Body {
     /// The `Posthaste-Lease-Token` that came with the task.
     #[schema(min_length = 32, max_length = 32, pattern = "^[0-9a-fA-F]{32}$")]
     lease_token: String,
-    /// What it returned: any JSON up to 256 KiB.
+    /// What it returned: any JSON up to 256 KiB and 64 levels deep.
     result: Option<serde_json::Value>,
 }
 
@@ -43,7 +44,11 @@ pub(crate) async fn handle(
     let (token, result) = simple::body(request, |o, errors| {
         let token = o.required(errors, "lease_token", super::token);
         let result = o.value("result").cloned().map(posthaste_core::Json::from);
-        let most = posthaste_core::limits::MAX_RESULT_BYTES;
+        if result.as_ref().is_some_and(|r| r.depth() > MAX_RESULT_DEPTH) {
+            let msg = format!("The result should be nested at most {MAX_RESULT_DEPTH} levels deep");
+            errors.push(FieldError::new(o.loc("result"), "result_too_deep", msg));
+        }
+        let most = MAX_RESULT_BYTES;
         if result.as_ref().is_some_and(|r| r.as_str().len() > most) {
             errors.push(FieldError::new(
                 o.loc("result"),

@@ -1,9 +1,9 @@
 //! `GET /health`: the old wire's sign of life; `/readyz` says more.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 
-use crate::detail::{DetailBody, json};
+use crate::detail::{DetailBody, json, to_without_slash};
 
 /// A sign of life.
 #[derive(utoipa::ToSchema)]
@@ -26,4 +26,9 @@ pub(crate) struct HealthBody {
 )]
 pub(crate) async fn handle() -> Response {
     json(StatusCode::OK, r#"{"status":"OK"}"#.into())
+}
+
+/// To the address without the slash, as the old server sent its callers.
+pub(crate) async fn slash(uri: Uri) -> Response {
+    to_without_slash(&uri)
 }

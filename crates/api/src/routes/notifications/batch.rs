@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 use super::body::NotificationBody;
 use crate::auth::now;
 use crate::detail::json_of;
+use crate::input::body::MAX_BATCH_BYTES;
 use crate::input::bulk::{self, Mode, relocate};
 use crate::input::draft::draft;
-use crate::input::fields::{Errors, Object};
+use crate::input::fields::{Errors, MAX_ERRORS, Object};
 use crate::input::json::JsonBody;
 use crate::input::query;
 use crate::operations::repeat::BatchNote;
@@ -114,9 +115,9 @@ pub(crate) fn answer(view: &BatchView, replayed: bool) -> Response {
 
 /// Send a batch of notifications
 ///
-/// Stores up to 1,000 messages, together and durable when it answers. In `strict` mode one that is not acceptable fails
-/// all, with 422 and every error named; in `permissive` mode the good ones are stored and `errors` says what is wrong
-/// with the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as the first did.
+/// Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In `strict` mode one that is
+/// not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are stored and `errors`
+/// says what is wrong with each of the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as the first did.
 #[utoipa::path(
     post, path = "/v1/notifications/batch", tag = "notifications", operation_id = "create_notification_batch",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
@@ -138,13 +139,13 @@ pub(crate) async fn handle(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     query::none(&parts.uri)?;
-    let body = JsonBody::read(&parts.headers, body).await?;
+    let body = JsonBody::read_up_to(&parts.headers, body, MAX_BATCH_BYTES).await?;
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
     let (value, _) = body.object(&mut errors, None)?;
     let callback = callback_url(&value, vec!["body".into()], &mut errors);
     let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) else {
-        return Err(ApiError::Invalid(errors.0));
+        return Err(errors.into_error());
     };
     let mode = bulk::mode(&mut o, &mut errors);
     o.value("callback_url");
@@ -168,7 +169,9 @@ pub(crate) async fn handle(
             return again(&api, &caller, asked.new, first, items.len()).await;
         }
     };
-    let tasks = read.into_iter().map(|draft| draft.and_then(|d| d.into_task(&known)));
+    let tasks = read
+        .into_iter()
+        .map(|draft| draft.and_then(|d| d.into_task(&known, api.config()).map_err(Errors::from)));
     asked.store(&api, &caller, tasks).await
 }
 
@@ -186,7 +189,7 @@ impl Asked {
         self,
         api: &Api,
         caller: &Caller,
-        read: impl Iterator<Item = Result<NewTask, Vec<FieldError>>>,
+        read: impl Iterator<Item = Result<NewTask, Errors>>,
     ) -> Result<Response, ApiError> {
         let (mut tasks, mut places, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for (index, task) in read.enumerate() {
@@ -195,12 +198,12 @@ impl Asked {
                     tasks.push(task);
                     places.push(index);
                 }
-                Err(errors) => wrong.push(ItemErrors { index, errors: relocate(errors, self.field, index) }),
+                Err(errors) => wrong.push((index, relocate(errors, self.field, index))),
             }
         }
         let Self { mode, new, .. } = self;
         let count = tasks.len() + wrong.len();
-        let errors: Vec<Value> = wrong.iter().map(|w| json!(w)).collect();
+        let mut errors = Vec::new();
         if !wrong.is_empty() {
             // What is wrong now may have been right when the first request came.
             if let Some(key) = &new.idempotency
@@ -209,8 +212,9 @@ impl Asked {
                 return again(api, caller, new, first, count).await;
             }
             if mode == Mode::Strict || tasks.is_empty() {
-                return Err(ApiError::Invalid(wrong.into_iter().flat_map(|w| w.errors).collect()));
+                return Err(all(wrong).into_error());
             }
+            errors = by_item(wrong);
             if new.idempotency.is_some() {
                 let note = BatchNote { at: now(), places: places.clone(), errors: errors.clone() };
                 api.note_batch(new.id, &note).await?;
@@ -222,6 +226,25 @@ impl Asked {
         }
         Ok(answer(&BatchView::new(stored.id, places, stored.tasks, errors), false))
     }
+}
+
+/// What is wrong with any of them.
+fn all(wrong: Vec<(usize, Errors)>) -> Errors {
+    let mut all = Errors::default();
+    wrong.into_iter().for_each(|(_, errors)| all.absorb(errors));
+    all
+}
+
+/// What is wrong with each. Every bad item is there, and once enough has been said, with one error alone: the answer
+/// stays as small as the request.
+fn by_item(wrong: Vec<(usize, Errors)>) -> Vec<Value> {
+    let mut left = MAX_ERRORS;
+    let item = |(index, errors): (usize, Errors)| {
+        let errors = errors.named(left.max(1));
+        left = left.saturating_sub(errors.len());
+        json!(ItemErrors { index, errors })
+    };
+    wrong.into_iter().map(item).collect()
 }
 
 /// The answer to a repeat of a batch of `count` items: as the first request was answered.
@@ -243,7 +266,7 @@ async fn again_of(api: &Api, stored: StoredBatch, count: usize) -> Result<Respon
     Ok(answer(&BatchView::new(stored.id, places, stored.tasks, errors), true))
 }
 
-fn read_one(value: &Value) -> Result<crate::operations::send::Draft, Vec<FieldError>> {
+fn read_one(value: &Value) -> Result<crate::operations::send::Draft, Errors> {
     let mut errors = Errors::default();
     let mut read = None;
     if let Some(mut o) = Object::new(value, vec!["body".into()], &mut errors) {
@@ -252,7 +275,7 @@ fn read_one(value: &Value) -> Result<crate::operations::send::Draft, Vec<FieldEr
         o.finish(&mut errors);
     }
     match read {
-        Some(draft) if errors.0.is_empty() => Ok(draft),
-        _ => Err(errors.0),
+        Some(draft) if errors.is_empty() => Ok(draft),
+        _ => Err(errors),
     }
 }

@@ -75,8 +75,8 @@ pub(crate) struct NotificationBody {
     /// The text.
     #[schema(max_length = 102_400)]
     message: Option<String>,
-    /// The HTML of an e-mail; made from the text if left out.
-    #[schema(max_length = 102_400)]
+    /// The HTML of an e-mail; made from the text if left out. The whole notification is at most 256 KiB.
+    #[schema(max_length = 256_000)]
     html: Option<String>,
     /// The template that subject, text and HTML come from where they are left out.
     template: Option<TemplateChoiceBody>,

@@ -105,7 +105,7 @@ pub(crate) async fn handle(
 /// The tasks that send these.
 async fn tasks(api: &Api, caller: &Caller, drafts: Vec<Draft>) -> Result<Vec<NewTask>, ApiError> {
     let known = api.look_up(caller, &drafts.iter().collect::<Vec<_>>()).await?;
-    drafts.into_iter().map(|draft| draft.into_task(&known).map_err(ApiError::Invalid)).collect()
+    drafts.into_iter().map(|draft| draft.into_task(&known, api.config()).map_err(ApiError::Invalid)).collect()
 }
 
 /// The notifications of a body, and whether they were asked for as several.
@@ -123,14 +123,14 @@ fn read(value: &Value, errors: &mut Errors) -> (Vec<Draft>, bool) {
     for (i, to) in list.iter().enumerate() {
         let mut found = Errors::default();
         drafts.extend(one(value, Some(to), &mut found));
-        if !found.0.is_empty() {
+        if !found.is_empty() {
             // What is wrong with a recipient is said with its place; what is wrong with the rest once.
-            for mut e in found.0 {
+            errors.absorb(found.moved(|mut e| {
                 if e.loc.last() == Some(&"to".into()) {
                     e.loc.push(i.into());
                 }
-                errors.push(e);
-            }
+                e
+            }));
             break;
         }
     }

@@ -10,8 +10,9 @@ use posthaste_notify::{EmailAddress, Notification};
 use serde_json::value::RawValue;
 
 use crate::detail::{Detail, DetailBody, ValidationDetailBody, json};
-use crate::input::body::{self, ContentType};
+use crate::input::body::{self, ContentType, without_mark};
 use crate::input::query::{Decoded, pairs};
+use crate::routes::tasks::create::{IDEMPOTENCY_KEY, mark_replayed, once_key};
 use crate::{Api, ApiError, Caller, FieldError};
 
 /// The fields that are read; all others are ignored.
@@ -43,9 +44,11 @@ pub(crate) struct Accepted {
         ("email" = String, Query, format = "email", description = "The recipient.", example = "dev@example.com"),
         ("message" = Option<String>, Query, description = "The text.", example = "Your export is ready."),
         ("subject" = Option<String>, Query, description = "The subject line.", example = "Hello", pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
+            description = "Makes repeats of this request safe: any text of at most 255 printable ASCII characters."),
     ),
     responses(
-        (status = 200, description = "Stored.", body = Accepted),
+        (status = 200, description = "Stored, now or by the first request with this key.", body = Accepted, headers(("Idempotency-Replayed" = Option<String>, description = "`true` when the key was used before."))),
         (status = 401, description = "No key, or one that is not good.", body = DetailBody),
         (status = 403, description = "A page of another origin, or a wrong Host.", body = DetailBody),
         (status = 408, description = "The body took too long to arrive.", body = DetailBody),
@@ -69,12 +72,25 @@ async fn notify(api: &Api, caller: &Caller, request: Request) -> Result<Response
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
     let mut fields = Fields::default();
-    fields.read_body(&parts.headers, &body)?;
+    let unread = fields.read_body(&parts.headers, &body).err();
     fields.read_query(parts.uri.query().unwrap_or_default());
+    // A body that is not needed is not judged: the address is in the query.
+    if let Some(problem) = unread.filter(|_| !fields.are_in_the_query()) {
+        return Err(problem);
+    }
     let (notification, places) = fields.into_notification(!body.is_empty())?;
     let email = notification.to.clone();
-    let task = api.notify(caller, notification).await.map_err(|e| relocate(e, places))?;
-    Ok(json(StatusCode::OK, answer(email.as_str(), &task.id)))
+    let key = if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+        let what = serde_json::to_vec(&notification).map_err(|_| ApiError::Internal)?;
+        once_key(&parts.headers, caller, "notify", &what)?
+    } else {
+        None
+    };
+    let stored = api.notify_once(caller, notification, key).await;
+    let (task, replayed) = stored.map_err(|e| relocate(e, places))?;
+    let mut response = json(StatusCode::OK, answer(email.as_str(), &task.id));
+    mark_replayed(&mut response, replayed);
+    Ok(response)
 }
 
 fn answer(email: &str, id: &posthaste_core::TaskId) -> String {
@@ -102,6 +118,11 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn read_query(&mut self, query: &'a str) {
         self.read_pairs("query", query.as_bytes());
+    }
+
+    /// Whether the query alone is a notification.
+    fn are_in_the_query(&self) -> bool {
+        self.found[0].as_ref().is_some_and(|(place, _)| *place == "query")
     }
 
     fn read_pairs(&mut self, place: Place, text: &'a [u8]) {
@@ -136,7 +157,9 @@ impl<'a> Fields<'a> {
             ContentType::Form => self.read_pairs("body", body),
             ContentType::Json => self.read_json(body)?,
             // A script that sends JSON.stringify(…) and names no type.
-            ContentType::Absent if body.trim_ascii_start().starts_with(b"{") => self.read_json(body)?,
+            ContentType::Absent if without_mark(body).trim_ascii_start().starts_with(b"{") => {
+                self.read_json(body)?;
+            }
             ContentType::Multipart => self.read_multipart(headers, body),
             ContentType::Absent | ContentType::Other => {}
         }

@@ -17,7 +17,7 @@ use crate::input::{fields, notification, retry};
 use crate::operations::schedules::ScheduleView;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::routes::tasks::create::{RetryBody, read_http};
-use crate::{Api, ApiError, Caller, FieldError, schema};
+use crate::{Api, ApiConfig, ApiError, Caller, FieldError, schema};
 
 /// A schedule to be stored.
 #[derive(ToSchema, serde::Deserialize)]
@@ -76,7 +76,8 @@ pub(crate) async fn handle(
         if payload.is_none() {
             errors.push(FieldError::missing(o.loc("payload")));
         }
-        let base = kind.clone().zip(payload).and_then(|(kind, payload)| base(&kind, payload, errors));
+        let base =
+            kind.clone().zip(payload).and_then(|(kind, payload)| base(&kind, payload, api.config(), errors));
         let queue = o.optional(errors, "queue", parsed).unwrap_or_else(QueueName::default);
         let retry = o.object(errors, "retry");
         let missed = o.optional(errors, "missed", missed).unwrap_or_default();
@@ -107,7 +108,7 @@ pub(crate) async fn handle(
 }
 
 /// A task of the kind with its payload and every default of the kind.
-fn base(kind: &Kind, payload: &Value, errors: &mut Errors) -> Option<NewTask> {
+fn base(kind: &Kind, payload: &Value, config: &ApiConfig, errors: &mut Errors) -> Option<NewTask> {
     let stored = Json::from(payload.clone());
     if stored.as_str().len() > MAX_PAYLOAD_BYTES {
         let msg = format!("The payload should be at most {MAX_PAYLOAD_BYTES} bytes of JSON");
@@ -125,14 +126,14 @@ fn base(kind: &Kind, payload: &Value, errors: &mut Errors) -> Option<NewTask> {
         return Some(NewTask::new(kind.clone(), stored));
     }
     let loc: Vec<crate::Loc> = vec!["body".into(), "payload".into()];
-    let before = errors.0.len();
+    let before = errors.len();
     let mut o = Object::new(payload, loc.clone(), errors)?;
     let to = o.value("to");
     let message: Option<Notification> = notification::message(&mut o, to, errors);
     o.finish(errors);
     let message = message?;
-    notification::check(&message, &loc, errors);
-    if errors.0.len() > before {
+    notification::check(&message, &loc, config, errors);
+    if errors.len() > before {
         return None;
     }
     Some(message.into_task())

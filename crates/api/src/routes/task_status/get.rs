@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
 use posthaste_core::{EndReason, State as TaskState, TaskId};
 use posthaste_notify::result_sentence;
 use serde::Serialize;
 
-use crate::detail::{Detail, DetailBody, json_of};
+use crate::detail::{Detail, DetailBody, json_of, to_without_slash};
 use crate::view::TaskErrorView;
 use crate::{Api, ApiError, Caller, TaskView};
 
@@ -74,10 +75,16 @@ pub(crate) async fn handle(State(api): State<Api>, caller: Caller, uri: Uri) -> 
     }
 }
 
+/// To the address without the slash, as the old server sent its callers.
+pub(crate) async fn slash(uri: Uri) -> Response {
+    to_without_slash(&uri)
+}
+
 async fn status(api: &Api, caller: &Caller, uri: &Uri) -> Result<StatusBody, ApiError> {
     let unknown = || ApiError::NotFound { what: "there is no such task".into() };
     let raw = uri.path().strip_prefix("/task_status/").unwrap_or_default();
-    let id: TaskId = raw.parse().map_err(|_| unknown())?;
+    let id = percent_decode_str(raw).decode_utf8().ok().and_then(|id| id.parse::<TaskId>().ok());
+    let id = id.ok_or_else(unknown)?;
     Ok(describe(api.task_brief(caller, id).await?.ok_or_else(unknown)?))
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::create::{NewTaskBody, callback_url, fingerprint, idempotency_key, read_task};
-use crate::input::body::object;
+use crate::input::body::{MAX_BATCH_BYTES, object};
 use crate::input::bulk;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
@@ -15,7 +15,7 @@ use crate::input::query;
 use crate::operations::send::NewBatch;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::routes::notifications::batch::{Asked, BatchView};
-use crate::{Api, ApiError, Caller, FieldError, Loc, schema};
+use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc, schema};
 
 /// Several tasks.
 #[derive(ToSchema, serde::Deserialize)]
@@ -39,7 +39,7 @@ pub(crate) struct Body {
 
 /// Enqueue a batch of tasks
 ///
-/// Stores up to 1,000 tasks, together and durable when it answers. `strict` and `permissive` as for
+/// Stores up to 1,000 tasks, of at most 8 MiB together, at once and durable when it answers. `strict` and `permissive` as for
 /// `/v1/notifications/batch`. A repeat with the same `Idempotency-Key` and body answers as the first did.
 #[utoipa::path(
     post, path = "/v1/tasks/batch", tag = "tasks", operation_id = "create_task_batch",
@@ -62,14 +62,14 @@ pub(crate) async fn handle(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     query::none(&parts.uri)?;
-    let body = JsonBody::read(&parts.headers, body).await?;
+    let body = JsonBody::read_up_to(&parts.headers, body, MAX_BATCH_BYTES).await?;
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
     // Only as text: each payload is kept as it is written, and nothing is taken apart twice.
     let (value, raw) = body.object(&mut errors, Some("tasks"))?;
     let callback = callback_url(&value, vec!["body".into()], &mut errors);
     let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) else {
-        return Err(ApiError::Invalid(errors.0));
+        return Err(errors.into_error());
     };
     let mode = bulk::mode(&mut o, &mut errors);
     o.value("callback_url");
@@ -83,7 +83,7 @@ pub(crate) async fn handle(
         key,
         fingerprint: fingerprint(&value, raw),
     });
-    let tasks: Vec<_> = items.into_iter().map(read_one).collect();
+    let tasks: Vec<_> = items.into_iter().map(|item| read_one(item, api.config())).collect();
     if caller.tenant().is_some() {
         let good: Vec<_> = tasks.iter().filter_map(|t| t.as_ref().ok()).cloned().collect();
         api.check_payloads(&caller, &good).await?;
@@ -105,8 +105,8 @@ fn items<'a>(raw: Option<&'a RawValue>, loc: Vec<Loc>, errors: &mut Errors) -> O
     bulk::check_len(items.len(), loc, errors).then_some(items)
 }
 
-fn read_one(item: &RawValue) -> Result<NewTask, Vec<FieldError>> {
-    let fields = object(item.get().as_bytes()).map_err(|e| vec![e])?;
+fn read_one(item: &RawValue, config: &ApiConfig) -> Result<NewTask, Errors> {
+    let fields = object(item.get().as_bytes()).map_err(|e| Errors::from(vec![e]))?;
     let mut errors = Errors::default();
     let (mut map, mut payload) = (serde_json::Map::new(), None);
     for (name, text) in fields.0 {
@@ -115,16 +115,16 @@ fn read_one(item: &RawValue) -> Result<NewTask, Vec<FieldError>> {
         } else if let Ok(value) = serde_json::from_str(text.get()) {
             map.insert(name, value);
         } else {
-            errors.push(crate::input::json::unreadable(["body", &name]));
+            errors.push_with(|| crate::input::json::unreadable(["body", &name]));
         }
     }
     let value = serde_json::Value::Object(map);
     if value.get("callback_url").is_some() {
         errors.push(FieldError::new(["body", "callback_url"], "extra_forbidden", "A batch has one for all"));
     }
-    let task = read_task(&value, payload, &mut errors);
+    let task = read_task(&value, payload, config, &mut errors);
     match task {
-        Some(task) if errors.0.is_empty() => Ok(task),
-        _ => Err(errors.0),
+        Some(task) if errors.is_empty() => Ok(task),
+        _ => Err(errors),
     }
 }

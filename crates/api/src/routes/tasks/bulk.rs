@@ -13,6 +13,7 @@ use crate::input::fields::{Errors, Object, Refusal, boolean, id, parsed, text, w
 use crate::input::simple;
 use crate::operations::bulk::{Action, OperationView};
 use crate::responses::{BadHead, Common, WithBody};
+use crate::routes::tasks::create::{mark_replayed, once_key};
 use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// Which tasks: all given conditions hold, and at least one must be given.
@@ -66,14 +67,17 @@ pub(crate) struct Body {
 /// next call goes on where the last one stopped.
 #[utoipa::path(
     post, path = "/v1/tasks/bulk", tag = "tasks", operation_id = "start_bulk_operation",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
+            description = "Makes repeats of this request safe: any text of at most 255 printable ASCII characters.")),
     request_body(content = Body, content_type = "application/json"),
-    responses((status = 200, description = "The operation, after its first slice.", body = OperationView), Common, BadHead, WithBody)
+    responses((status = 200, description = "The operation, after its first slice; of a repeat with the same key, how far it is.", body = OperationView, headers(("Idempotency-Replayed" = Option<String>, description = "`true` when the key was used before."))), Common, BadHead, WithBody)
 )]
 pub(crate) async fn handle(
     State(api): State<Api>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
     let (action, filter, dry_run) = simple::body(request, |o, errors| {
         let action = o.required(errors, "action", action);
         let filter = match o.object(errors, "filter") {
@@ -89,7 +93,17 @@ pub(crate) async fn handle(
         Some((action?, filter?, dry_run))
     })
     .await?;
-    Ok(json_of(StatusCode::OK, &api.start_operation(&caller, action, filter, dry_run).await?))
+    let what = format!("{action:?} {filter:?} {dry_run}");
+    let key = once_key(&headers, &caller, "tasks.bulk", what.as_bytes())?;
+    let started = async {
+        let operation = api.start_operation(&caller, action, filter, dry_run).await?;
+        Ok(operation.id)
+    };
+    let (id, replayed) = api.once(key.as_ref(), started).await?;
+    // Of a repeat: how far it is by now.
+    let mut response = json_of(StatusCode::OK, &api.operation(&caller, id).await?);
+    mark_replayed(&mut response, replayed);
+    Ok(response)
 }
 
 fn action(v: &Value) -> Result<Action, Refusal> {
@@ -114,7 +128,7 @@ fn read(mut o: Object<'_>, errors: &mut Errors) -> Option<ListFilter> {
         && filter.tenant.is_none()
         && filter.class.is_none();
     let loc = o.loc("state").into_iter().take(2);
-    if none && errors.0.is_empty() {
+    if none && errors.is_empty() {
         errors.push(FieldError::new(loc, "value_error", "Give at least one condition"));
     }
     o.finish(errors);

@@ -22,10 +22,10 @@ use crate::input::json::{JsonBody, unreadable};
 use crate::input::{notification, query, retry};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::view::EnqueuedView;
-use crate::{Api, ApiError, Caller, FieldError, schema};
+use crate::{Api, ApiConfig, ApiError, Caller, FieldError, schema};
 
 /// The header that makes repeats of a request answer as the first did.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The header of an answer that was given before.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -158,7 +158,7 @@ pub(crate) async fn handle(
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
     let (value, payload) = body.object(&mut errors, Some("payload"))?;
-    let task = read_task(&value, payload, &mut errors);
+    let task = read_task(&value, payload, api.config(), &mut errors);
     let callback_url = callback_url(&value, vec!["body".into()], &mut errors);
     let Some(task) = errors.into_result(task)? else {
         // A missing part was reported above, so this cannot be reached.
@@ -187,13 +187,38 @@ pub(crate) fn accepted(answer: &crate::EnqueueAnswer) -> Response {
     let status =
         if answer.task.duplicate && !answer.replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut response = json_of(status, &answer.task);
-    let headers = response.headers_mut();
     let location = HeaderValue::try_from(format!("/v1/tasks/{}", answer.task.id));
-    headers.insert(header::LOCATION, location.expect("a UUID is plain ASCII"));
-    if answer.replayed {
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
+    response.headers_mut().insert(header::LOCATION, location.expect("a UUID is plain ASCII"));
+    mark_replayed(&mut response, answer.replayed);
     response
+}
+
+/// Says of an answer that it was given before.
+pub(crate) fn mark_replayed(response: &mut Response, replayed: bool) {
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+}
+
+/// The key of a request that is known by `what` it asks for.
+///
+/// # Errors
+/// [`ApiError::Invalid`] for a header that is no key.
+pub(crate) fn once_key(
+    headers: &HeaderMap,
+    caller: &Caller,
+    operation: &'static str,
+    what: &[u8],
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    let mut errors = Errors::default();
+    let key = idempotency_key(headers, &mut errors);
+    let key = errors.into_result(key)?;
+    Ok(key.map(|key| IdempotencyKey {
+        tenant: caller.tenant().cloned(),
+        operation,
+        key,
+        fingerprint: Sha256::digest(what).into(),
+    }))
 }
 
 /// Where somebody wants to be told of the end.
@@ -229,12 +254,17 @@ pub(crate) fn idempotency_key(headers: &HeaderMap, errors: &mut Errors) -> Optio
 }
 
 /// The task; `None` only if something was reported.
-pub(crate) fn read_task(value: &Value, payload: Option<&RawValue>, errors: &mut Errors) -> Option<NewTask> {
+pub(crate) fn read_task(
+    value: &Value,
+    payload: Option<&RawValue>,
+    config: &ApiConfig,
+    errors: &mut Errors,
+) -> Option<NewTask> {
     let mut o = Object::new(value, vec!["body".into()], errors)?;
     let kind: Option<Kind> = o.required(errors, "kind", parsed);
     o.value("payload");
     let payload = read_payload(payload, errors);
-    let mut task = base(kind, payload, errors);
+    let mut task = base(kind, payload, config, errors);
     let mut scratch = NewTask::new(Kind::notify(), Json::from_trusted("null".into()));
     // Every field is read even if there is no task to put it in, so that all errors are named.
     let t = task.as_mut().unwrap_or(&mut scratch);
@@ -310,7 +340,12 @@ fn read_payload(payload: Option<&RawValue>, errors: &mut Errors) -> Option<Json>
 }
 
 /// A task of the kind with its payload and every default of the kind.
-fn base(kind: Option<Kind>, payload: Option<Json>, errors: &mut Errors) -> Option<NewTask> {
+fn base(
+    kind: Option<Kind>,
+    payload: Option<Json>,
+    config: &ApiConfig,
+    errors: &mut Errors,
+) -> Option<NewTask> {
     let kind = kind?;
     if let Some(why) = kinds::refusal(&kind) {
         errors.push(FieldError::new(["body", "kind"], "value_error", why));
@@ -323,7 +358,7 @@ fn base(kind: Option<Kind>, payload: Option<Json>, errors: &mut Errors) -> Optio
     if kind != Kind::notify() {
         return Some(NewTask::new(kind, payload));
     }
-    let notification = read_notification(&payload, errors)?;
+    let notification = read_notification(&payload, config, errors)?;
     Some(notification.into_task())
 }
 
@@ -351,12 +386,12 @@ pub(crate) fn read_http(kind: Kind, payload: Json, errors: &mut Errors) -> Optio
 }
 
 /// The payload of a `notify` task, checked field by field.
-fn read_notification(payload: &Json, errors: &mut Errors) -> Option<Notification> {
+fn read_notification(payload: &Json, config: &ApiConfig, errors: &mut Errors) -> Option<Notification> {
     let value: Value = payload.parse().ok()?;
     let mut found = Errors::default();
     let loc: Vec<crate::Loc> = vec!["body".into(), "payload".into()];
     let Some(mut o) = Object::new(&value, loc.clone(), &mut found) else {
-        errors.0.append(&mut found.0);
+        errors.absorb(found);
         return None;
     };
     // What is stored must say its channel: the handler does not guess.
@@ -364,15 +399,15 @@ fn read_notification(payload: &Json, errors: &mut Errors) -> Option<Notification
         found.push(FieldError::missing(o.loc("channel")));
     }
     let to = o.value("to");
-    let read = if found.0.is_empty() { notification::message(&mut o, to, &mut found) } else { None };
+    let read = if found.is_empty() { notification::message(&mut o, to, &mut found) } else { None };
     if o.value("channel").is_some() {
         o.finish(&mut found);
     }
     if let Some(message) = &read {
-        notification::check(message, &loc, &mut found);
+        notification::check(message, &loc, config, &mut found);
     }
-    let good = found.0.is_empty();
-    errors.0.append(&mut found.0);
+    let good = found.is_empty();
+    errors.absorb(found);
     read.filter(|_| good)
 }
 

@@ -45,21 +45,23 @@ pub(crate) async fn handle(
     Ok(json_of(StatusCode::OK, &task.ok_or_else(|| ApiError::no_task(id))?))
 }
 
-/// A number with `ms`, `s` or `m`, with no more digits than a minute needs.
+/// A number with `ms`, `s` or `m`, of at most a minute. Zeros in front are no number that a program writes.
 fn duration(text: &str) -> Result<Duration, Refusal> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match (&text[digits.len()..], digits.len()) {
-        ("ms", 1..=5) => Some(1),
-        ("s", 1..=2) => Some(1_000),
-        ("m", 1) => Some(60_000),
-        _ => None,
+    let (unit, most_digits) = match &text[digits.len()..] {
+        "ms" => (1, 5),
+        "s" => (1_000, 2),
+        "m" => (60_000, 1),
+        "h" => (3_600_000, 0),
+        _ => (0, 0),
     };
-    let number =
-        Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse::<u64>().ok());
-    let Some((unit, number)) = unit.zip(number) else {
+    let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let padded = digits.starts_with('0') && digits.len() > most_digits;
+    if unit == 0 || !number || padded {
         return Err(("duration_parsing", "Input should be a duration, for example 30s, 500ms or 1m".into()));
-    };
-    let wait = Duration::from_millis(number.saturating_mul(unit));
+    }
+    // What does not fit a number is beyond the bound, too.
+    let wait = Duration::from_millis(digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit));
     if wait > MAX_WAIT {
         return Err(("range_error", format!("Input should be at most {}s", MAX_WAIT.as_secs())));
     }
@@ -69,6 +71,13 @@ fn duration(text: &str) -> Result<Duration, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_says_the_bound() {
+        for long in ["61s", "60001ms", "2m", "100s", "10m", "1h", "99999999999999999999s"] {
+            assert_eq!(duration(long), Err(("range_error", "Input should be at most 60s".into())), "{long}");
+        }
+    }
 
     #[test]
     fn durations_have_units_and_a_bound() {

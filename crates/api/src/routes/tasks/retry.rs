@@ -11,6 +11,7 @@ use crate::input::json::JsonBody;
 use crate::input::path::TaskPath;
 use crate::input::query;
 use crate::responses::{BadHead, Common, Conflicting, OnOne, WithBody};
+use crate::routes::tasks::create::{mark_replayed, once_key};
 use crate::view::RetryView;
 use crate::{Api, ApiError, Caller, schema};
 
@@ -33,10 +34,12 @@ pub(crate) struct RetryRequestBody {
 /// expired tasks can be retried; 409 otherwise, and while another task holds its unique key.
 #[utoipa::path(
     post, path = "/v1/tasks/{task_id}/retry", tag = "tasks", operation_id = "retry_task",
-    params(("task_id" = schema::Id, Path, description = "The task.")),
+    params(("task_id" = schema::Id, Path, description = "The task."),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
+            description = "Makes repeats of this request safe: any text of at most 255 printable ASCII characters.")),
     request_body(content = Option<RetryRequestBody>, content_type = "application/json", description = "May be left out."),
     responses(
-        (status = 202, description = "Queued again.", body = RetryView),
+        (status = 202, description = "Queued again, now or by the first request with this key.", body = RetryView, headers(("Idempotency-Replayed" = Option<String>, description = "`true` when the key was used before."))),
         Common, BadHead, WithBody, OnOne, Conflicting,
     )
 )]
@@ -57,5 +60,9 @@ pub(crate) async fn handle(
         o.finish(&mut errors);
     }
     let expires_at = errors.into_result(expires_at)?;
-    Ok(json_of(StatusCode::ACCEPTED, &api.retry(&caller, id, expires_at).await?))
+    let key = once_key(&parts.headers, &caller, "tasks.retry", format!("{id} {value}").as_bytes())?;
+    let (view, replayed) = api.once(key.as_ref(), api.retry(&caller, id, expires_at)).await?;
+    let mut response = json_of(StatusCode::ACCEPTED, &view);
+    mark_replayed(&mut response, replayed);
+    Ok(response)
 }

@@ -307,6 +307,8 @@ fn api_config(config: &ServerConfig) -> ApiConfig {
         open_notify: config.open_notify,
         provider_configured: !config.notify.sends_nothing(),
         sandbox: matches!(config.notify.sandbox, Sandbox::On | Sandbox::Unconfigured),
+        // A process that only serves may be set up without what its workers send with.
+        providers_known: config.role.runs_tasks(),
         providers: providers(config),
         signing: config.notify.signing.clone(),
         version: VERSION,
