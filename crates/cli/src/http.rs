@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use posthaste_notify::net::Certificates;
 use reqwest::Method;
 use reqwest::header::{self, HeaderValue};
 use serde_json::Value;
@@ -162,7 +163,8 @@ impl Server {
         // A file that was named for this run comes before a key that happens to be in the environment.
         let named = key_file.is_some();
         let settings = settings::load(file, server.into_iter().chain(key_file).collect())?;
-        let mut found = Self::at(typed::server_url(&settings)?)?;
+        let trust = typed::trust(&settings)?;
+        let mut found = Self::trusting(typed::server_url(&settings)?, trust.as_ref())?;
         found.key = key(settings.text("key"), settings.text("key_file"), named)?;
         Ok(found)
     }
@@ -171,14 +173,18 @@ impl Server {
     ///
     /// # Errors
     /// When the HTTP client cannot start.
-    pub(crate) fn at(mut base: Url) -> anyhow::Result<Self> {
+    pub(crate) fn at(base: Url) -> anyhow::Result<Self> {
+        Self::trusting(base, None)
+    }
+
+    fn trusting(mut base: Url, trust: Option<&Certificates>) -> anyhow::Result<Self> {
         // A base path without its slash would be dropped when paths are joined to it.
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
         // A proxy of the environment would be asked for loopback, too.
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(posthaste_notify::net::tls())
+            .tls_backend_preconfigured(posthaste_notify::net::tls(trust))
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .build()?;

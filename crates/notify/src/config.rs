@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::channel::ChannelKind;
 use crate::channels::email::SmtpTimeouts;
 use crate::channels::web_push::VapidKey;
+use crate::net::Certificates;
 use crate::notification::Recipient;
 use crate::sign::SigningSecret;
 use crate::{Mailbox, Secret, SmtpUrl};
@@ -166,6 +167,8 @@ pub struct NotifyConfig {
     pub default_from: Option<Mailbox>,
     /// Addresses that may be called although they are not public.
     pub allow: Vec<IpNet>,
+    /// Certificates that connections over HTTPS trust beside the public authorities.
+    pub trust: Option<Certificates>,
     /// What signs, instead of a secret that the store keeps.
     pub signing: Option<SigningSecret>,
     /// How people reach the server: where links in messages lead.

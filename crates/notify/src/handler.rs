@@ -33,7 +33,7 @@ pub struct NotifyHandler {
 impl NotifyHandler {
     /// A handler with these providers; connections are made when the first message needs one.
     pub fn new(config: NotifyConfig) -> Self {
-        let http = HttpClient::new(Guard::new(config.allow.clone()));
+        let http = HttpClient::trusting(Guard::new(config.allow.clone()), config.trust.as_ref());
         Self::with_means(config, Means { http, stored: None })
     }
 
@@ -51,7 +51,7 @@ impl NotifyHandler {
     /// not exist, which are not written to again.
     #[must_use]
     pub fn with_records(self, records: Arc<dyn Records>) -> Self {
-        let http = HttpClient::new(Guard::new(self.config.allow.clone()));
+        let http = HttpClient::trusting(Guard::new(self.config.allow.clone()), self.config.trust.as_ref());
         let signing = Signing::new(Arc::clone(&records), self.config.signing.clone());
         Self::with_means(self.config, Means { http, stored: Some((records, signing)) })
     }

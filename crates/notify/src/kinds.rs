@@ -23,7 +23,7 @@ pub fn refusal(kind: &Kind) -> Option<&'static str> {
 
 /// The handlers of `notify`, `http` and `callback`.
 pub fn kinds(config: NotifyConfig, store: Arc<dyn Store>) -> Registry {
-    let http = HttpClient::new(Guard::new(config.allow.clone()));
+    let http = HttpClient::trusting(Guard::new(config.allow.clone()), config.trust.as_ref());
     let records: Arc<dyn Records> = store.clone();
     let signing = Signing::new(Arc::clone(&records), config.signing.clone());
     let means = Means { http: http.clone(), stored: Some((records, signing.clone())) };

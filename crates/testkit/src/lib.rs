@@ -1,6 +1,7 @@
 //! Builders, clocks, fault injection, real sinks and real Redis servers, for tests only.
 
 pub mod build;
+pub mod certificate;
 pub mod clock;
 pub mod closed;
 pub mod fault;
@@ -10,6 +11,7 @@ pub mod redis;
 pub mod smtp;
 
 pub use build::{claimed, kind, queue, task, task_in_lane};
+pub use certificate::{SelfSigned, TlsFront};
 pub use clock::frozen_clock;
 pub use closed::ClosedPort;
 pub use fault::{Fault, FaultStore, Method};

@@ -47,7 +47,7 @@ impl Server {
         let router = guard(api.router(), &api);
         let serving = tokio::spawn(serve(listener, router, api.closing().clone()));
         let client = Client::builder()
-            .tls_backend_preconfigured(posthaste_notify::net::tls())
+            .tls_backend_preconfigured(posthaste_notify::net::tls(None))
             .no_proxy()
             .build()
             .unwrap();

@@ -2,15 +2,22 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use posthaste_tls::{BadCertificates, Certificates, Servers, Whom};
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, TlsCertificates,
+    ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
 };
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::container::container_help;
 use super::error::sentence;
@@ -51,11 +58,13 @@ pub(super) enum Target {
 pub(super) struct Route {
     pub(super) url: RedisUrl,
     pub(super) sentinels: Sentinels,
+    /// Whether a connection ever stood: then the URL is right, and what is refused now was not always.
+    stood: AtomicBool,
 }
 
 impl Route {
     pub(super) fn new(url: RedisUrl) -> Self {
-        Self { url, sentinels: Sentinels::default() }
+        Self { url, sentinels: Sentinels::default(), stood: AtomicBool::new(false) }
     }
 
     pub(super) fn has_sentinels(&self) -> bool {
@@ -95,11 +104,12 @@ pub(super) async fn dial(
     let config = with_pushes(config_of(purpose), pushes);
     let mut connection = open(url, &address, &settings_of(&url.login, url.db), &config)
         .await
-        .map_err(|error| explain(&address, host.as_ref(), &error))?;
+        .map_err(|error| explain(route, &address, host.as_ref(), &error))?;
     let role = match target {
         Target::Server(_) => Role::Untold,
-        Target::Url => ask_role(&mut connection, &address).await?,
+        Target::Url => ask_role(route, &mut connection, &address).await?,
     };
+    route.stood.store(true, Ordering::Relaxed);
     // During a failover a sentinel may still name the old master, which is, or will be, a replica. A user without the
     // permission for ROLE still works; a replica will answer READONLY.
     if role == Role::Other && route.has_sentinels() {
@@ -109,10 +119,14 @@ pub(super) async fn dial(
     Ok(Dialed { connection, host, epoch, role })
 }
 
-async fn ask_role(connection: &mut MultiplexedConnection, address: &ConnectionAddr) -> Result<Role, String> {
+async fn ask_role(
+    route: &Route,
+    connection: &mut MultiplexedConnection,
+    address: &ConnectionAddr,
+) -> Result<Role, String> {
     match connection.send_packed_command(&ROLE).await {
         Ok(value) => Ok(Role::read(&value)),
-        Err(error) => Err(explain(address, None, &error)),
+        Err(error) => Err(explain(route, address, None, &error)),
     }
 }
 
@@ -172,11 +186,14 @@ fn config_of(purpose: Purpose) -> AsyncConnectionConfig {
 /// Without `TCP_NODELAY` a small call waits for the acknowledgement of the one before it. The keep-alive finds a peer
 /// that vanished while a connection waits.
 fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new()
+    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive())
+}
+
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
         .with_time(Duration::from_secs(15))
         .with_interval(Duration::from_secs(5))
-        .with_retries(3);
-    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive)
+        .with_retries(3)
 }
 
 async fn open(
@@ -185,48 +202,82 @@ async fn open(
     settings: &RedisConnectionInfo,
     config: &AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, RedisError> {
-    let info: ConnectionInfo = address.clone().into_connection_info()?;
-    let info = info.set_redis_settings(settings.clone()).set_tcp_settings(tcp_settings());
-    url.client(info).await?.get_multiplexed_async_connection_with_config(config).await
+    url.connect(address, settings, config, CONNECT_TIMEOUT).await
 }
 
 impl RedisUrl {
-    /// A client for one of the servers behind the URL, which trusts whom the URL says (`?ca=`).
+    /// A connection to one of the servers behind the URL, which trusts whom the URL says (`?ca=`).
     ///
     /// # Errors
-    /// The file of the certificate cannot be read, or holds none.
-    pub async fn client(&self, info: ConnectionInfo) -> Result<Client, RedisError> {
-        match &self.ca {
-            // Read each time, since certificates are renewed while processes run.
-            Some(path) => Client::build_with_tls(info, certificates(path).await?),
-            None => Client::open(info),
+    /// The file of the certificate cannot be read, or holds none; the server, or that it took longer than `within`.
+    pub async fn connect(
+        &self,
+        address: &ConnectionAddr,
+        settings: &RedisConnectionInfo,
+        config: &AsyncConnectionConfig,
+        within: Duration,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        if let ConnectionAddr::TcpTls { host, port, .. } = address {
+            let connecting = self.connect_protected((host, *port), settings, config);
+            let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+            return timeout(within, connecting).await.unwrap_or_else(late);
         }
+        let info: ConnectionInfo = address.clone().into_connection_info()?;
+        let info = info.set_redis_settings(settings.clone()).set_tcp_settings(tcp_settings());
+        Client::open(info)?.get_multiplexed_async_connection_with_config(config).await
+    }
+
+    /// With our own TLS: the client's would refuse a certificate that signs itself, however it is named.
+    async fn connect_protected(
+        &self,
+        address: (&str, u16),
+        settings: &RedisConnectionInfo,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let named = match &self.ca {
+            // Read each time, since certificates are renewed while processes run.
+            Some(path) => Some(certificates(path).await?),
+            None => None,
+        };
+        let whom = named.as_ref().map_or(Whom::Public, Whom::Alone);
+        let tls = posthaste_tls::config(whom, Servers::One, "?ca= at the end of REDIS_URL");
+        let name = ServerName::try_from(address.0.to_owned()).map_err(io::Error::other)?;
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        SockRef::from(&tcp).set_tcp_keepalive(&keepalive())?;
+        let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await?;
+        let made = MultiplexedConnection::new_with_config(settings, stream, config.clone()).await?;
+        let (connection, driver) = made;
+        // It ends with the connection.
+        tokio::spawn(driver);
+        Ok(connection)
     }
 }
 
-async fn certificates(path: &Path) -> Result<TlsCertificates, RedisError> {
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
-        std::fs::read(&path).map_err(|error| {
-            let what = format!("the file {} that ca= names cannot be read: {error}", path.display());
-            RedisError::from((ErrorKind::InvalidClientConfig, "TLS", what))
-        })
-    });
-    let root_cert = read.await.map_err(|error| RedisError::from(io::Error::other(error)))??;
-    Ok(TlsCertificates { client_tls: None, root_cert: Some(root_cert) })
+async fn certificates(path: &Path) -> Result<Certificates, RedisError> {
+    let shown = path.display();
+    let refuse = |problem: String| {
+        let what = format!("the file {shown} that ca= names {problem}");
+        RedisError::from((ErrorKind::InvalidClientConfig, "TLS", what))
+    };
+    let owned = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(owned)).await;
+    let pem = read.map_err(io::Error::other)?;
+    let pem = pem.map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    pem.parse().map_err(|error: BadCertificates| refuse(error.to_string()))
 }
 
 /// A connection to a sentinel, to ask or to listen. The text of an error says what to do.
 pub(super) async fn open_sentinel(
-    url: &RedisUrl,
+    route: &Route,
     sentinel: &Host,
     pushes: impl Fn(PushInfo) + Send + Sync + 'static,
 ) -> Result<MultiplexedConnection, String> {
-    let address = tcp_of(url.tls, sentinel);
+    let (url, address) = (&route.url, tcp_of(route.url.tls, sentinel));
     let config = with_pushes(config_of(Purpose::Calls).set_response_timeout(Some(CONNECT_TIMEOUT)), pushes);
     open(url, &address, &settings_of(&url.sentinel_login, 0), &config)
         .await
-        .map_err(|error| explain(&address, Some(sentinel), &error))
+        .map_err(|error| explain(route, &address, Some(sentinel), &error))
 }
 
 /// What a server says that it is, within a moment.
@@ -241,7 +292,7 @@ pub(super) async fn role_at(route: &Route, host: &Host) -> Role {
 }
 
 /// Why a connection could not be made, and what to do about it.
-fn explain(address: &ConnectionAddr, host: Option<&Host>, error: &RedisError) -> String {
+fn explain(route: &Route, address: &ConnectionAddr, host: Option<&Host>, error: &RedisError) -> String {
     use std::error::Error as _;
     if let Some(server) = error.source().and_then(|source| source.downcast_ref::<redis::ServerError>()) {
         return format!("Redis at {address}: {}", sentence(server));
@@ -251,7 +302,12 @@ fn explain(address: &ConnectionAddr, host: Option<&Host>, error: &RedisError) ->
     }
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     if error.is_connection_refusal() {
-        let help = host.and_then(container_help).map(|help| format!(": {help}")).unwrap_or_default();
+        let first = !route.stood.load(Ordering::Relaxed);
+        let help = host
+            .filter(|_| first)
+            .and_then(container_help)
+            .map(|help| format!(": {help}"))
+            .unwrap_or_default();
         return match address {
             ConnectionAddr::Unix(_) => {
                 format!("there is no Redis at the socket {address} (connection refused)")

@@ -143,7 +143,7 @@ fn decided(route: &Route, view: View, now: Instant) -> Result<View, String> {
 }
 
 async fn ask(route: &Route, sentinel: &Host) -> Result<View, String> {
-    let mut connection = open_sentinel(&route.url, sentinel, |_| {}).await?;
+    let mut connection = open_sentinel(route, sentinel, |_| {}).await?;
     view(&mut connection, route, sentinel).await
 }
 
@@ -230,7 +230,7 @@ async fn hear(route: &Arc<Route>, peer: &Weak<Peer>, sentinel: &Host) -> Result<
         // What does not fit is made good by the question of every second.
         let _overrun = tx.try_send(info);
     };
-    let mut connection = open_sentinel(&route.url, sentinel, pushes).await?;
+    let mut connection = open_sentinel(route, sentinel, pushes).await?;
     connection.psubscribe("*").await.map_err(|error| format!("the sentinel at {sentinel}: {error}"))?;
     find_others(&mut connection, route, peer).await;
     let mut ask_again = interval(ASK_EVERY);

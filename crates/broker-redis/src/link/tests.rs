@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::BrokerError;
-use posthaste_testkit::{RedisCluster, RedisOptions, RedisServer, Reply};
+use posthaste_testkit::{RedisCluster, RedisOptions, RedisServer, Reply, SelfSigned};
 use redis::Value;
 use tokio::time::timeout;
 
@@ -171,8 +171,21 @@ async fn a_certificate_of_ones_own_is_trusted_when_it_is_named() {
     assert_eq!(count(&named, 1).await.expect("run"), 1);
     let unknown = count(&link_to(&url), 1).await;
     assert!(
-        matches!(&unknown, Err(BrokerError::Unavailable { why }) if why.contains("certificate")),
+        matches!(&unknown, Err(BrokerError::Unavailable { why }) if why.contains("certificate") && why.contains("?ca=")),
         "{unknown:?}"
+    );
+    let other = server.file("other.pem");
+    std::fs::write(&other, SelfSigned::new(&["127.0.0.1"]).pem).expect("written");
+    let stranger = count(&link_to(&format!("{url}?ca={}", other.display())), 1).await;
+    assert!(
+        matches!(&stranger, Err(BrokerError::Unavailable { why }) if why.contains("SHA-256")),
+        "{stranger:?}"
+    );
+    std::fs::write(&other, "no certificate").expect("written");
+    let empty = count(&link_to(&format!("{url}?ca={}", other.display())), 1).await;
+    assert!(
+        matches!(&empty, Err(BrokerError::Unavailable { why }) if why.contains("holds no certificate")),
+        "{empty:?}"
     );
     let missing = count(&link_to(&format!("{url}?ca=/nowhere.pem")), 1).await;
     assert!(

@@ -24,7 +24,12 @@ pub(crate) const TYPES: [(&str, &[Key]); 9] = [
         &[
             ("url", true, true, "smtp://user:password@host:587 (STARTTLS) or smtps:// (TLS)"),
             ("from", false, false, "the sender; email_from unless set"),
-            ("ca_file", false, false, "a certificate authority to trust beside the public ones"),
+            (
+                "ca_file",
+                false,
+                false,
+                "certificates, as PEM, to trust beside the public authorities: an authority's, or the server's own",
+            ),
         ],
     ),
     (

@@ -113,7 +113,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "REDIS_URL",
         "",
         "URL",
-        "Redis or Valkey: redis://user:password@host:6379/0, rediss:// (TLS; ?ca=/path/to/ca.pem at the end names an authority of your own), redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379, redis+unix:///path.",
+        "Redis or Valkey: redis://user:password@host:6379/0, rediss:// (TLS; ?ca=/path/to/ca.pem at the end names an authority of your own, or the server's own certificate), redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379, redis+unix:///path.",
     )
     .hidden(),
     process(
@@ -180,6 +180,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "list of ranges",
         "Addresses that webhooks, http tasks, callbacks and chats may call although they are private or this machine's, for example 10.0.0.0/8. Unless set: public addresses only.",
+    ),
+    process(
+        "ca_file",
+        "POSTHASTE_CA_FILE",
+        "",
+        "file",
+        "Certificates, as PEM, that HTTPS trusts beside the public authorities: those of authorities of your own, or a server's own, also one that signs itself. For webhooks, http tasks, callbacks and chats, and for the verbs that talk to a server.",
     ),
     process(
         "signing_secret",

@@ -10,6 +10,7 @@ use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
 use posthaste_notify::config::DEFAULT_PROVIDER;
+use posthaste_notify::net::{BadCertificates, Certificates};
 use posthaste_notify::sign::{SignError, SigningSecret};
 use posthaste_notify::{EmailProvider, Mailbox, NotifyConfig, RecipientPattern, Sandbox, Service, SmtpUrl};
 use posthaste_worker::QueueWeight;
@@ -113,6 +114,7 @@ impl ServerConfig {
             default_from: mailbox(s)?,
             services,
             allow: cidrs(s)?,
+            trust: trust(s)?,
             signing: signing(s)?,
             public_url: Some(s.text("public_url").to_owned()).filter(|u| !u.is_empty()),
             ..NotifyConfig::default()
@@ -253,6 +255,19 @@ fn cidrs(s: &Settings) -> Result<Vec<IpNet>, ConfigError> {
     parts(s.text("allow_cidrs")).map(read).collect()
 }
 
+/// Certificates that are trusted beside the public authorities.
+pub(crate) fn trust(s: &Settings) -> Result<Option<Certificates>, ConfigError> {
+    let path = s.text("ca_file");
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let pem = std::fs::read_to_string(path).map_err(|e| {
+        s.refuse("ca_file", format!("must be a file of certificates: it cannot be read: {e}"))
+    })?;
+    let read = pem.parse().map(Some);
+    read.map_err(|e: BadCertificates| s.refuse("ca_file", format!("must be a file of certificates: it {e}")))
+}
+
 fn signing(s: &Settings) -> Result<Option<SigningSecret>, ConfigError> {
     match s.text("signing_secret") {
         "" => Ok(None),
@@ -286,6 +301,8 @@ fn provider(
     if let Some(path) = table.values.get("ca_file") {
         let pem = std::fs::read_to_string(path)
             .map_err(|e| refuse(".ca_file", format!("{path} cannot be read: {e}")))?;
+        let read: Result<Certificates, BadCertificates> = pem.parse();
+        read.map_err(|e| refuse(".ca_file", format!("{path} {e}")))?;
         provider.trust = Some(pem);
     }
     Ok(provider)

@@ -262,3 +262,25 @@ fn doctor_tells_what_is_wrong_with_redis_and_leaves_nothing_behind() {
     let told = stdout(&inside.env("container", "podman").output().unwrap());
     assert!(told.contains("REDIS_URL=redis://redis:6379/0"), "{told}");
 }
+
+#[test]
+fn that_localhost_is_the_container_is_said_only_while_no_connection_ever_stood() {
+    let dir = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start(&RedisOptions::durable(Appendonly::Always));
+    redis.kill();
+    let url = redis.url();
+    // As Podman and systemd-nspawn mark what runs in them.
+    let env = [("REDIS_URL", url.as_str()), ("container", "podman")];
+    for (args, what) in [(API, "Posthaste API"), (WORKER, "Posthaste worker")] {
+        let mut process = Process::start(dir.path(), args, &env);
+        let first = process.logged("refused the connection");
+        assert!(first.contains("redis://redis:6379/0"), "{first}");
+        redis.restart();
+        process.ready(what);
+        process.logged("connected to Redis again");
+        redis.kill();
+        let later = process.logged("refused the connection");
+        assert!(!later.contains("container"), "the address was right all the time: {later}");
+        assert_eq!(process.terminate().0, Some(0));
+    }
+}

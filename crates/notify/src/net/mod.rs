@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use posthaste_core::Tenant;
 use posthaste_core::limits::MAX_THROTTLE;
+pub use posthaste_tls::{BadCertificates, Certificates};
+use posthaste_tls::{Servers, Whom};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response};
 use tokio::time::{Instant, timeout_at};
@@ -125,13 +127,21 @@ impl HttpClient {
     /// # Panics
     /// Never: what it is built from is fixed.
     pub fn new(guard: Guard) -> Self {
-        let apart = Self::through(guard.of_tenants());
-        Self { apart: Some(Arc::new(apart)), ..Self::through(guard) }
+        Self::trusting(guard, None)
     }
 
-    fn through(guard: Guard) -> Self {
+    /// The same, which trusts these certificates beside the public authorities.
+    ///
+    /// # Panics
+    /// Never: what it is built from is fixed.
+    pub fn trusting(guard: Guard, named: Option<&Certificates>) -> Self {
+        let apart = Self::through(guard.of_tenants(), named);
+        Self { apart: Some(Arc::new(apart)), ..Self::through(guard, named) }
+    }
+
+    fn through(guard: Guard, named: Option<&Certificates>) -> Self {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls())
+            .tls_backend_preconfigured(tls(named))
             .dns_resolver(Arc::new(guard.clone()))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -252,17 +262,10 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(at.duration_since(now).unwrap_or_default().min(MAX_THROTTLE))
 }
 
-/// TLS with the certificate authorities that browsers trust, as the other connections of this program.
-///
-/// # Panics
-/// Never: what it is built from is fixed.
-pub fn tls() -> rustls::ClientConfig {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks the default versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+/// TLS with the certificate authorities that browsers trust, and what an operator names beside them.
+pub fn tls(named: Option<&Certificates>) -> rustls::ClientConfig {
+    let whom = named.map_or(Whom::Public, Whom::PublicAnd);
+    posthaste_tls::config(whom, Servers::Any, "POSTHASTE_CA_FILE")
 }
 
 #[cfg(test)]

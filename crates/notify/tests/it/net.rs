@@ -9,7 +9,7 @@ use std::time::Duration;
 use posthaste_notify::net::header::{HeaderMap, HeaderValue};
 use posthaste_notify::net::{Answer, Ask, Guard, HttpClient, KEPT_ANSWER, Lookup, NoAnswer, Read};
 use posthaste_testkit::smtp::{SinkOptions, SmtpSink};
-use posthaste_testkit::{HttpAction, HttpReply, HttpSink};
+use posthaste_testkit::{HttpAction, HttpReply, HttpSink, SelfSigned};
 use proptest::prelude::*;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -184,6 +184,30 @@ async fn what_is_not_there_is_unreachable() {
     assert!(matches!(&error, NoAnswer::Unreachable(why) if !why.contains("secret")), "{error:?}");
     let error = post(&named("", Names::new(&[&[]])), "http://nowhere.example/").await.unwrap_err();
     assert!(matches!(error, NoAnswer::Unreachable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_signs_itself_is_called_once_its_certificate_is_named() {
+    let sink = HttpSink::start().await;
+    let certificate = SelfSigned::new(&["127.0.0.1"]);
+    let front = certificate.in_front_of(sink.addr()).await;
+    let url = format!("https://{}/", front.addr());
+    let error = post(&client(), &url).await.unwrap_err();
+    assert!(matches!(&error, NoAnswer::Unreachable(why) if why.contains("POSTHASTE_CA_FILE")), "{error:?}");
+    for (pem, reaches) in [
+        (certificate.pem.clone(), true),
+        (format!("{}{}", SelfSigned::new(&["127.0.0.1"]).pem, certificate.pem), true),
+        (SelfSigned::new(&["127.0.0.1"]).pem, false),
+    ] {
+        let trusting = HttpClient::trusting(guard("127.0.0.0/8"), Some(&pem.parse().unwrap()));
+        assert_eq!(post(&trusting, &url).await.is_ok(), reaches);
+    }
+    // It is not another server's.
+    let elsewhere = SelfSigned::new(&["other.test"]);
+    let front = elsewhere.in_front_of(sink.addr()).await;
+    let trusting = HttpClient::trusting(guard("127.0.0.0/8"), Some(&elsewhere.pem.parse().unwrap()));
+    post(&trusting, &format!("https://{}/", front.addr())).await.unwrap_err();
+    assert_eq!(sink.taken(), 2);
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use process::Process;
 pub use protected::protected_redis;
 pub use wire::{Reply, Wire};
 
+use crate::certificate::SelfSigned;
+
 /// When the server writes its append-only file to the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Appendonly {
@@ -158,10 +160,10 @@ impl RedisServer {
     /// # Panics
     /// When the server was built without TLS.
     pub fn tls(&self) -> (u16, PathBuf) {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a fixed, valid name");
+        let made = SelfSigned::new(&["127.0.0.1"]);
         let (certificate, key) = (self.file("tls.crt"), self.file("tls.key"));
-        std::fs::write(&certificate, made.cert.pem()).expect("the directory can be written");
-        std::fs::write(&key, made.signing_key.serialize_pem()).expect("the directory can be written");
+        std::fs::write(&certificate, &made.pem).expect("the directory can be written");
+        std::fs::write(&key, &made.key_pem).expect("the directory can be written");
         let text = |path: &Path| path.to_str().expect("a temporary directory has a plain name").to_owned();
         // The port above its own is kept free for it.
         let port = self.port + 10_000;

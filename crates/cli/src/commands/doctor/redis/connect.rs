@@ -6,8 +6,7 @@ use std::time::Duration;
 use posthaste_broker_redis::{Host, Mode, RedisUrl};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, ConnectionAddr, FromRedisValue, IntoConnectionInfo, ProtocolVersion,
-    RedisConnectionInfo, RedisError,
+    AsyncConnectionConfig, ConnectionAddr, FromRedisValue, ProtocolVersion, RedisConnectionInfo, RedisError,
 };
 
 /// How long a connection may take.
@@ -47,11 +46,8 @@ impl Node {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER));
-        let connected = async {
-            let info = address.into_connection_info()?.set_redis_settings(settings);
-            url.client(info).await?.get_multiplexed_async_connection_with_config(&config).await
-        };
-        let connection = connected.await.map_err(|e| explain(&name, &e))?;
+        let connected = url.connect(&address, &settings, &config, CONNECT).await;
+        let connection = connected.map_err(|e| explain(&name, &e))?;
         Ok(Self { name, connection, is_loopback: false })
     }
 
@@ -199,9 +195,6 @@ fn explain(name: &str, error: &RedisError) -> String {
         Some("MOVED") => ": it is part of a Cluster, which redis+cluster:// reaches",
         Some("LOADING") => ": it is loading its data; wait",
         _ if error.is_timeout() => ": it did not answer in time",
-        _ if error.to_string().contains("certificate") => {
-            ": an authority of your own that signed it is named by ?ca=/path/to/ca.pem at the end of the URL"
-        }
         _ => "",
     };
     format!("{name}: {error}{help}")
