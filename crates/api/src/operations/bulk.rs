@@ -38,6 +38,17 @@ pub enum Action {
     Erase,
 }
 
+impl Action {
+    /// Whether it changes a task in this state: what a dry run counts.
+    fn changes(self, state: State) -> bool {
+        match self {
+            Self::Cancel => !state.is_final(),
+            Self::Retry => matches!(state, State::Failed | State::Cancelled | State::Expired),
+            Self::Erase => state != State::Running,
+        }
+    }
+}
+
 /// Where an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -94,9 +105,10 @@ pub struct OperationView {
     pub dry_run: bool,
     /// Tasks that fitted so far.
     pub matched: u64,
-    /// Those that were changed.
+    /// Those that were changed; of a dry run, those that would be.
     pub changed: u64,
-    /// Those that could not be: final before a cancel, not final before a retry, running before an erase.
+    /// Those that could not be: final before a cancel, not final before a retry, running before an erase. A dry run does not
+    /// see whose unique key another task holds, which a retry leaves alone.
     pub skipped: u64,
     /// When it began.
     #[schema(value_type = schema::Time)]
@@ -223,18 +235,20 @@ impl Api {
             let page = self.store().list(request).await?;
             looked += page.tasks.len().max(1);
             // What came after the operation began is not meant.
-            let ids: Vec<TaskId> = page
+            let (ids, states): (Vec<TaskId>, Vec<State>) = page
                 .tasks
                 .into_iter()
                 .filter(|t| t.created_at <= s.created_at && caller.may_see(t.tenant.as_ref()))
-                .map(|t| t.id)
-                .collect();
+                .map(|t| (t.id, t.state))
+                .unzip();
+            let changed = match (s.dry_run, ids.is_empty()) {
+                (true, _) => states.iter().filter(|state| s.action.changes(**state)).count() as u64,
+                (false, true) => 0,
+                (false, false) => self.act(s.action, &ids).await?,
+            };
             s.matched += ids.len() as u64;
-            if !s.dry_run && !ids.is_empty() {
-                let changed = self.act(s.action, &ids).await?;
-                s.changed += changed;
-                s.skipped += ids.len() as u64 - changed;
-            }
+            s.changed += changed;
+            s.skipped += ids.len() as u64 - changed;
             s.cursor = page.next_cursor;
             if s.cursor.is_none() {
                 s.state = Progress::Done;

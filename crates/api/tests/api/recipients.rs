@@ -110,7 +110,15 @@ async fn erasing_removes_every_trace_but_the_suppression() {
     let waiting = s.notification(message).await;
     let bob = s.notification(json!({ "to": "bob@example.com" })).await;
     assert_eq!(s.get(&format!("/v1/tasks/{held}/message")).await.status(), 200);
+    let dry = s.got("DELETE", &format!("{ANN}?dry_run=true"), Value::Null, 200).await;
+    assert_eq!(dry["dry_run"], true);
+    assert_eq!(s.got("GET", ANN, Value::Null, 200).await["latest"].as_array().map(Vec::len), Some(4));
+    let wrong = s.call("DELETE", &format!("{ANN}?dry_run=perhaps"), "", Value::Null).await;
+    assert_eq!(locs(&problem(wrong, 422, "invalid-request").await), ["query.dry_run"]);
     let erased = s.got("DELETE", ANN, Value::Null, 200).await;
+    for field in ["matched", "changed", "skipped"] {
+        assert_eq!(dry[field], erased[field], "a dry run counts what the real one does: {field}");
+    }
     assert_eq!(
         (&erased["action"], &erased["state"], &erased["matched"], &erased["changed"], &erased["skipped"]),
         (&json!("erase"), &json!("done"), &json!(4), &json!(3), &json!(1)),

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use reqwest::Method;
+
 use super::suppressions::recipient_of;
 use crate::http::{Server, ServerArg, block_on, segment};
 use crate::listing::{self, Sure, said, text};
@@ -36,6 +38,9 @@ enum Verb {
     Erase {
         #[command(flatten)]
         whom: Whom,
+        /// Say how many tasks would be erased and how many left alone, and change nothing
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         sure: Sure,
     },
@@ -53,7 +58,14 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
 async fn act(server: &Server, verb: Verb, out: Out) -> anyhow::Result<()> {
     match verb {
         Verb::Get(whom) => get(server, &whom, out).await,
-        Verb::Erase { whom, sure } => {
+        Verb::Erase { whom, dry_run: true, .. } => {
+            let query = [("dry_run", "true".to_owned())];
+            let found = server.call(Method::DELETE, &whom.path())?.query(&query).send().await?;
+            let found = super::tasks::drive(server, found).await?;
+            let (erased, left) = (text(&found, "changed"), text(&found, "skipped"));
+            said(out, &found, format!("{erased} tasks would be erased, {left} left as they are"))
+        }
+        Verb::Erase { whom, sure, .. } => {
             sure.ask(&format!("Erase everything that is kept about {}?", whom.recipient))?;
             let operation = server.delete(&whom.path()).await?;
             let done = super::tasks::drive(server, operation).await?;

@@ -72,20 +72,75 @@ fn killed_and_resumed(dir: &Path, url: &str) {
     assert_eq!((&told["rows"], &told["enqueued"]), (&ROWS.into(), &ROWS.into()), "{told}");
     assert_eq!(count(dir, url, "bulk", "queued"), ROWS as u64, "each row once");
     assert!(!dir.join("tasks.ndjson.posthaste-import").exists());
-    // The whole file again: the server knows every batch.
-    let again = ask(dir, url, &["import", "tasks.ndjson", "--as", "tasks"]);
-    assert_eq!(again["replayed"], ROWS);
+    // The whole file again, a copy of it, and the same rows through a pipe: the server knows every batch.
+    std::fs::copy(dir.join("tasks.ndjson"), dir.join("copy.jsonl")).unwrap();
+    for file in ["tasks.ndjson", "copy.jsonl"] {
+        let again = ask(dir, url, &["import", file, "--as", "tasks"]);
+        assert_eq!((&again["rows"], &again["replayed"]), (&ROWS.into(), &ROWS.into()), "{file}: {again}");
+    }
+    let pipe = std::fs::File::open(dir.join("copy.jsonl")).unwrap();
+    let piped =
+        posthaste(dir, &["import", "-", "--as", "tasks", "--json", "--server", url]).stdin(pipe).output();
+    assert_eq!(json(&stdout(&piped.unwrap()))["replayed"], ROWS);
     assert_eq!(count(dir, url, "bulk", "queued"), ROWS as u64);
+}
+
+#[test]
+fn the_same_rows_under_an_equal_mapping_are_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path(), &[]);
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("a.csv", "Name,E-Mail,City,n\nAda,x,Rom,1\nBo,y,Oslo,2\n");
+    // Other columns in another order, another format: the same requests.
+    write("b.tsv", "Ort\tn\tWer\nRom\t1\tAda\nOslo\t2\tBo\n");
+    write(
+        "c.ndjson",
+        "{\"payload\":{\"town\":\"Rom\",\"n\":\"1\",\"name\":\"Ada\"},\"kind\":\"nobody.runs.this\",\"queue\":\"q\"}\n\
+         {\"queue\":\"q\",\"kind\":\"nobody.runs.this\",\"payload\":{\"name\":\"Bo\",\"n\":\"2\",\"town\":\"Oslo\"}}\n",
+    );
+    let known = |args: &str| {
+        let args: Vec<&str> = ["import", "--as", "tasks"].into_iter().chain(args.split(' ')).collect();
+        let told = ask(dir.path(), &up.url, &args);
+        assert_eq!(told["rows"], told["enqueued"], "{args:?}: {told}");
+        told["replayed"].clone()
+    };
+    let (kind, queue) = ("--set kind=nobody.runs.this", "--set queue=q");
+    let (name, town, not) = ("--map Name=payload.name", "--map City=payload.town", "--map E-Mail=-");
+    assert_eq!(known(&format!("a.csv {kind} {queue} {name} {town} {not}")), 0);
+    for again in [
+        format!("a.csv {kind} {queue} {name} {town} {not}"),
+        format!("a.csv {not} {queue} {town} {name} {kind}"),
+        format!("a.csv {kind} {queue} {name} {town} {not} --map n=payload.n"),
+        format!("b.tsv {queue} --map Wer=payload.name --map Ort=payload.town {kind}"),
+        "c.ndjson".to_owned(),
+        format!("c.ndjson {queue}"),
+    ] {
+        assert_eq!(known(&again), 2, "{again}");
+    }
+    // Other requests, or somebody who means it.
+    assert_eq!(known("c.ndjson --set priority=low"), 0);
+    assert_eq!(known("c.ndjson --again"), 0);
+    write("d.ndjson", "{\"kind\":\"nobody.runs.this\",\"queue\":\"q\",\"payload\":{\"n\":\"1\"}}\n");
+    assert_eq!(known("d.ndjson"), 0);
 }
 
 fn cancelled_and_retried_by_filter(dir: &Path, url: &str) {
     let filter = ["--queue", "bulk", "--state", "queued"];
     let dry = ask(dir, url, &[&["tasks", "cancel"][..], &filter, &["--dry-run"]].concat());
-    assert_eq!((&dry["matched"], &dry["changed"]), (&ROWS.into(), &0.into()), "{dry}");
+    assert_eq!((&dry["matched"], &dry["changed"]), (&ROWS.into(), &ROWS.into()), "{dry}");
     assert_eq!(count(dir, url, "bulk", "cancelled"), 0);
     let done = ask(dir, url, &[&["tasks", "cancel"][..], &filter, &["--yes"]].concat());
     assert_eq!((&done["state"], &done["changed"]), (&"done".into(), &ROWS.into()), "{done}");
     assert_eq!(count(dir, url, "bulk", "cancelled"), ROWS as u64);
+    // Without a state the filter finds what cannot be cancelled, too.
+    let of_all = ["tasks", "cancel", "--queue", "bulk"];
+    let dry = run(dir, &[&of_all[..], &["--dry-run", "--server", url]].concat());
+    assert_eq!(
+        stdout(&dry),
+        format!("0 tasks would be cancelled, {ROWS} left as they are\n"),
+        "{}",
+        stderr(&dry)
+    );
     let out = run(dir, &["tasks", "retry", "--queue", "bulk", "--state", "cancelled", "--server", url]);
     assert_eq!(stdout(&out), format!("{ROWS} tasks queued again\n"), "{}", stderr(&out));
     assert_eq!(count(dir, url, "bulk", "queued"), ROWS as u64);

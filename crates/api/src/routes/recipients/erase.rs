@@ -7,7 +7,7 @@ use posthaste_core::broker::ListFilter;
 
 use crate::detail::json_of;
 use crate::input::path::RecipientPath;
-use crate::input::query;
+use crate::input::query::{Query, parsed};
 use crate::operations::bulk::{Action, OperationView};
 use crate::responses::{BadHead, Common};
 use crate::{Api, ApiError, Caller};
@@ -20,7 +20,10 @@ use crate::{Api, ApiError, Caller};
 /// by themselves.
 #[utoipa::path(
     delete, path = "/v1/recipients/{recipient}", tag = "recipients", operation_id = "erase_recipient",
-    params(("recipient" = String, Path, description = "An e-mail address, or `channel:recipient`.", min_length = 1, max_length = 255, example = "ann@example.com")),
+    params(
+        ("recipient" = String, Path, description = "An e-mail address, or `channel:recipient`.", min_length = 1, max_length = 255, example = "ann@example.com"),
+        ("dry_run" = Option<bool>, Query, description = "Only count what would be erased and what left alone; `false` if left out."),
+    ),
     responses((status = 200, description = "The operation, after its first slice.", body = OperationView), Common, BadHead)
 )]
 pub(crate) async fn handle(
@@ -29,7 +32,9 @@ pub(crate) async fn handle(
     RecipientPath { key, .. }: RecipientPath,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    query::none(&uri)?;
+    let mut query = Query::of(&uri);
+    let dry_run = query.one("dry_run", parsed).unwrap_or(false);
+    let dry_run = query.finish(dry_run)?;
     let filter = ListFilter { recipient: Some(key), ..ListFilter::default() };
-    Ok(json_of(StatusCode::OK, &api.start_operation(&caller, Action::Erase, filter, false).await?))
+    Ok(json_of(StatusCode::OK, &api.start_operation(&caller, Action::Erase, filter, dry_run).await?))
 }

@@ -56,7 +56,7 @@ pub(crate) struct Body {
     action: String,
     /// Which tasks.
     filter: FilterBody,
-    /// Only count them; `false` if left out.
+    /// Only count what would be changed and what left alone; `false` if left out.
     dry_run: Option<bool>,
 }
 

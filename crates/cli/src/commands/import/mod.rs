@@ -1,7 +1,7 @@
 //! `posthaste import`: enqueues every row of a file, however large, and goes on where it was killed.
 //!
-//! Rows go in batches whose borders depend on the file alone; each carries an idempotency key made
-//! of the file's identity and the rows' numbers. A batch that is sent again, because its answer was
+//! Rows go in batches whose borders depend on the rows alone; each carries an idempotency key made
+//! of its requests and their numbers, whatever file they came from. A batch that is sent again, because its answer was
 //! lost or the process was killed before it was written down, is answered by the server as before.
 
 mod csv_rows;
@@ -43,8 +43,8 @@ NDJSON: each line is a request as POST /v1/notifications or POST /v1/tasks takes
 fields, inner ones with dots (template.name, data.first_name); what is no field of a request becomes part of data, of
 a task part of payload. Empty cells are left out.
 
-A killed import is resumed by the same command: nothing is enqueued twice within 24 hours. How far it is stands in
-FILE.posthaste-import until it is done. Rows that are refused go to FILE.rejects.ndjson, each with its line and the
+A killed import is resumed by the same command: nothing is enqueued twice within 24 hours, and neither are the same rows
+of a copy of the file. How far it is stands in FILE.posthaste-import until it is done. Rows that are refused go to FILE.rejects.ndjson, each with its line and the
 reasons; `jq -c .row` makes a file of them that can be imported once it is corrected.
 
 Exit codes:
@@ -81,7 +81,7 @@ pub(crate) struct Args {
     /// Begin at the first row although the file was begun before; within 24 hours the same rows are still known
     #[arg(long)]
     restart: bool,
-    /// Enqueue the rows again although the same file was imported within the last 24 hours
+    /// Enqueue the rows again although the same were imported within the last 24 hours, from this file or another
     #[arg(long)]
     again: bool,
     /// Where rows go that are refused [default: FILE.rejects.ndjson]

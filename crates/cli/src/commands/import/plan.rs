@@ -1,22 +1,26 @@
 //! What is imported, from where, and by which name its batches are known to the server.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use posthaste_notify::digest::sha256_hex;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::Args;
 use super::is_stdin;
+use super::rows::Row;
 use super::shape::{Shape, What};
 use super::state::{Checkpoint, Keeper, Stored};
 use crate::exit::Stop;
 
-/// How much of a file's beginning its identity is made of, in bytes.
-const HEAD: u64 = 64 * 1024;
+/// How much of a file is read at once, in bytes.
+const READ: usize = 64 * 1024;
 
 /// How the rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -42,14 +46,13 @@ impl Format {
     }
 }
 
-/// What makes a file the one that was begun.
+/// What makes a file the one that was begun: what it holds, not where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
-    name: String,
     size: u64,
-    modified_ms: u64,
-    /// SHA-256 of its beginning.
-    head: String,
+    /// SHA-256 of it all; an earlier release did not note it.
+    #[serde(default)]
+    content: String,
     /// SHA-256 of what was said about it: other fields make other requests.
     options: String,
 }
@@ -100,20 +103,51 @@ pub(super) struct Plan {
     restart: bool,
 }
 
-/// How batches are named to the server.
+/// How batches are named to the server: by what is asked for and by its place, whatever file it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BatchName {
     seed: String,
-    /// Whether their content is part of it: where there is no file to tell from another.
-    by_content: bool,
 }
 
 impl BatchName {
     /// The idempotency key of some rows.
-    pub(super) fn key(&self, first: u64, count: u64, body: &str) -> String {
-        let content = if self.by_content { body } else { "" };
-        let text = format!("{}\n{first}+{count}\n{content}", self.seed);
+    pub(super) fn key(&self, first: u64, count: u64, rows: &[Row]) -> String {
+        let mut text = format!("{}\n{first}+{count}", self.seed);
+        for row in rows {
+            text.push('\n');
+            // The order of the fields says nothing.
+            match serde_json::from_str(row.json.get()) {
+                Ok(value) => canonical(&value, &mut text),
+                Err(_) => text.push_str(row.json.get()),
+            }
+        }
         format!("import-{}", &sha256_hex(text.as_bytes())[..40])
+    }
+}
+
+/// JSON with the fields of objects in the order of their names.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<&String, &Value> = fields.iter().collect();
+            for (n, (name, value)) in sorted.into_iter().enumerate() {
+                out.push(if n == 0 { '{' } else { ',' });
+                let _ = write!(out, "{}:", Value::String(name.clone()));
+                canonical(value, out);
+            }
+            out.push_str(if fields.is_empty() { "{}" } else { "}" });
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        other => {
+            let _ = write!(out, "{other}");
+        }
     }
 }
 
@@ -127,12 +161,8 @@ impl Plan {
         let format = args.format.map_or_else(|| Format::of(&path), Ok)?;
         let delimiter = delimiter(args.delimiter, format)?;
         let options = options(args, format, delimiter);
-        let identity = if is_stdin(&path) { None } else { Some(identity(&path, options.clone())?) };
-        // By name, size and beginning, not by its time: a copy that was fetched again is the same file.
-        let mut seed = match &identity {
-            Some(i) => format!("{}\n{}\n{}\n{}", i.name, i.size, i.head, i.options),
-            None => options,
-        };
+        let identity = if is_stdin(&path) { None } else { Some(identity(&path, options)?) };
+        let mut seed = args.what.as_str().to_owned();
         if args.again {
             seed.push_str(&format!("\n{} {}", jiff::Timestamp::now(), std::process::id()));
         }
@@ -152,7 +182,7 @@ impl Plan {
                 size: identity.as_ref().map(|i| i.size),
                 path,
             },
-            name: BatchName { seed, by_content: identity.is_none() },
+            name: BatchName { seed },
             identity,
             restart: args.restart,
         })
@@ -198,9 +228,15 @@ fn delimiter(given: Option<char>, format: Format) -> anyhow::Result<u8> {
     })
 }
 
-/// A hash of what decides how rows become requests.
+/// A hash of what decides how rows become requests; in which order that was said decides nothing.
 fn options(args: &Args, format: Format, delimiter: u8) -> String {
-    let text = format!("{} {format:?} {delimiter} {:?} {:?}", args.what.as_str(), args.map, args.set);
+    // A column that keeps its name might as well not have been named.
+    let mut map: Vec<_> = args.map.iter().filter(|(column, field)| column != field).collect();
+    map.sort();
+    let mut set: Vec<_> = args.set.iter().collect();
+    // Of one field the order stays: it decides which value holds.
+    set.sort_by_key(|(field, _)| field);
+    let text = format!("{} {format:?} {delimiter} {map:?} {set:?}", args.what.as_str());
     sha256_hex(text.as_bytes())
 }
 
@@ -211,16 +247,19 @@ fn identity(path: &Path, options: String) -> anyhow::Result<Identity> {
     if !meta.is_file() {
         return Err(Stop::Usage(format!("{} is no file; give - and pipe it in", path.display())).into());
     }
-    let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-    let mut head = Vec::new();
-    file.take(HEAD).read_to_end(&mut head).with_context(failed)?;
-    Ok(Identity {
-        name: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-        size: meta.len(),
-        modified_ms: modified.map_or(0, crate::args::ms),
-        head: sha256_hex(&head),
-        options,
-    })
+    let mut hash = Sha256::new();
+    let mut input = BufReader::with_capacity(READ, file);
+    loop {
+        let read = input.fill_buf().with_context(failed)?;
+        if read.is_empty() {
+            break;
+        }
+        hash.update(read);
+        let read = read.len();
+        input.consume(read);
+    }
+    let content = format!("{:x}", hash.finalize());
+    Ok(Identity { size: meta.len(), content, options })
 }
 
 /// `Column=field`.
@@ -231,20 +270,27 @@ pub(super) fn map_arg(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     #[test]
-    fn a_batch_is_named_by_its_file_and_its_rows() {
-        let file = BatchName { seed: "a".into(), by_content: false };
-        assert_eq!(
-            file.key(1, 1000, "x"),
-            file.key(1, 1000, "y"),
-            "a changed row is refused, not sent twice"
-        );
-        assert_ne!(file.key(1, 1000, "x"), file.key(1001, 1000, "x"));
-        assert_ne!(file.key(1, 1000, "x"), file.key(1, 999, "x"));
-        let pipe = BatchName { seed: "a".into(), by_content: true };
-        assert_ne!(pipe.key(1, 1000, "x"), pipe.key(1, 1000, "y"));
+    fn a_batch_is_named_by_its_rows_and_their_place() {
+        let row = |text: &str| Row { line: 1, json: RawValue::from_string(text.to_owned()).expect("JSON") };
+        let name = BatchName { seed: "tasks".into() };
+        let key = |first, rows: &[Row]| name.key(first, rows.len() as u64, rows);
+        let one = [row("{\"a\":1,\"b\":{\"c\":[1,{}],\"d\":\"x\"}}")];
+        assert_eq!(key(1, &one), key(1, &[row("{ \"b\": {\"d\":\"x\", \"c\":[1, {}]}, \"a\": 1 }")]));
+        for other in [
+            "{\"a\":2,\"b\":{\"c\":[1,{}],\"d\":\"x\"}}",
+            "{\"a\":1,\"b\":{\"c\":[{},1],\"d\":\"x\"}}",
+            "{\"a\":1}",
+        ] {
+            assert_ne!(key(1, &one), key(1, &[row(other)]), "{other}");
+        }
+        assert_ne!(key(1, &one), key(2, &one), "the same row twice is two");
+        assert_ne!(key(1, &one), key(1, &[row("{\"a\":1}"), row("{\"b\":1}")]));
+        assert_ne!(BatchName { seed: "notifications".into() }.key(1, 1, &one), key(1, &one));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Poster<'_> {
             return Ok(Sent::default());
         }
         let body = body(self.what, &chunk.rows);
-        let key = self.name.key(chunk.first, chunk.count, &body);
+        let key = self.name.key(chunk.first, chunk.count, &chunk.rows);
         let path = format!("v1/{}/batch", self.what.as_str());
         let begun = Instant::now();
         let (mut pause, mut conflicts) = (FIRST_PAUSE, 0);

@@ -54,7 +54,7 @@ pub(super) struct Args {
     /// Every task that this can be done to, of the whole installation
     #[arg(long, conflicts_with = "ids")]
     all: bool,
-    /// Say how many tasks the filter finds, and change nothing
+    /// Say how many tasks would be changed and how many left alone, and change nothing
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
     #[command(flatten)]

@@ -32,8 +32,9 @@ pub(super) async fn run(server: &Server, wanted: Wanted, sure: Sure, out: Out) -
     if dry_run {
         let found = start(server, &body(true)).await?;
         let found = drive(server, found, None).await?;
-        let matched = number(&found, "matched");
-        return out.either(&found, format!("{matched} tasks would be {}", action.done()));
+        let (changed, skipped) = (number(&found, "changed"), number(&found, "skipped"));
+        let note = if skipped > 0 { format!(", {skipped} left as they are") } else { String::new() };
+        return out.either(&found, format!("{changed} tasks would be {}{note}", action.done()));
     }
     sure.ask(&format!("{} every task that the filter finds?", capital(action.as_str())))?;
     let operation = start(server, &body(false)).await?;

@@ -11,7 +11,7 @@ use crate::listing::{self, Column, text};
 use crate::output::{Out, plain, shorten};
 
 /// The longest that the API waits in one request.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The columns of a list.
 pub(crate) const COLUMNS: &[Column] = &[
