@@ -31,7 +31,7 @@ export interface Options {
 }
 
 const AGAIN = new Set([429, 503]);
-const MAX_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 60_000;
 
 /** An answer other than 2xx: a problem of RFC 9457. */
 export class PosthasteError extends Error {

@@ -14,7 +14,7 @@ from .raw import AuthenticatedClient, Client
 # What a server says when it may be asked again, by its own account: nothing was accepted.
 _AGAIN = (429, 503)
 # Longest single wait that the server grants.
-_MAX_WAIT = 30.0
+_MAX_WAIT = 60.0
 
 
 class PosthasteError(Exception):
@@ -51,7 +51,7 @@ class Posthaste:
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, retries: int = 4,
-                 timeout: float = 35.0, transport: httpx.BaseTransport | None = None):
+                 timeout: float = 70.0, transport: httpx.BaseTransport | None = None):
         self._retries = retries
         arguments: dict[str, Any] = {"base_url": url.rstrip("/"), "timeout": httpx.Timeout(timeout),
                                      "httpx_args": {"transport": transport} if transport else {}}
