@@ -196,6 +196,9 @@ pub enum ApiError {
         /// What ran out.
         what: String,
     },
+    /// All connections that the server keeps are taken.
+    #[error("the server has too many open connections")]
+    TooManyConnections,
     /// A fault of the program or its data; the log says more.
     #[error("internal error")]
     Internal,
@@ -252,6 +255,7 @@ impl ApiError {
             Self::Invalid(_) => problem::INVALID_REQUEST,
             Self::MalformedBody(_) => problem::MALFORMED_BODY,
             Self::TooLarge { .. } => problem::TOO_LARGE,
+            Self::TooManyConnections => problem::TOO_MANY_CONNECTIONS,
             Self::RequestTimeout => problem::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType => problem::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound { .. } => problem::NOT_FOUND,

@@ -7,6 +7,7 @@
 mod auth;
 mod base_path;
 mod config;
+mod connections;
 mod detail;
 mod error;
 mod guard;
@@ -31,13 +32,14 @@ pub use auth::{
 };
 pub use base_path::BasePath;
 pub use config::{ApiConfig, Cors, DEFAULT_FAILED_ATTEMPTS, HostRule};
+pub use connections::ConnectionLimits;
 pub use error::{ApiError, FieldError, Loc, ProblemBody};
 pub use guard::{guard, guard_with};
 pub use openapi::openapi;
 pub use operations::providers::ConfiguredProvider;
 pub use operations::{Api, EnqueueAnswer, MAX_WAIT};
 pub use posthaste_core::broker::{Bodies, Enqueued, ListFilter, ListRequest};
-pub use serve::serve;
+pub use serve::{serve, serve_within};
 pub use view::{AttemptView, TaskErrorView, TaskPage, TaskView};
 
 /// Every route of the API and what it asks of its caller.

@@ -98,6 +98,9 @@ problems! {
     /// The store does not answer.
     STORE_UNAVAILABLE = "store-unavailable", 503, "The store does not answer",
         "Nothing was accepted. Try again after the seconds in Retry-After.";
+    /// No connection is left.
+    TOO_MANY_CONNECTIONS = "too-many-connections", 503, "The server has too many open connections",
+        "Nothing was accepted. Close connections that you do not use, and try again after the seconds in Retry-After.";
     /// The store is full.
     STORE_FULL = "store-full", 503, "The store is full",
         "Nothing was accepted. The operator must free space; try again later.";

@@ -41,7 +41,7 @@ routes! {
     post "/notify" => notify::post::handle, Send;
     post "/notify/" => notify::post::handle, Send;
     get "/task_status/{task_id}" => task_status::get::handle, Read;
-    get "/task_status/{task_id}/" => task_status::get::slash, Open;
+    get "/task_status/{task_id}/" => task_status::get::slash, Read;
     get "/health" => health::get::handle, Open;
     get "/health/" => health::get::slash, Open;
     post "/v1/tasks" => tasks::create::handle, Send;

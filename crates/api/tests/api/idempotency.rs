@@ -219,7 +219,9 @@ fn once(path: &str) -> Once {
         "/v1/endpoints/{name}/enable" => NoNeed("a state, not a step"),
         "/v1/templates/preview" | "/v1/templates/{name}/preview" => NoNeed("it stores nothing"),
         "/v1/endpoints" => NoNeed("a name is taken once"),
-        "/v1/endpoints/{name}/rotate" | "/v1/keys" | "/v1/attachments" => NoNeed("it enqueues nothing"),
+        "/v1/endpoints/{name}/rotate" | "/v1/signing-secret/rotate" | "/v1/keys" | "/v1/attachments" => {
+            NoNeed("it enqueues nothing")
+        }
         "/unsubscribe/{token}" => NoNeed("who is off the list stays so"),
         other => panic!("say what a repeat of POST {other} does"),
     }

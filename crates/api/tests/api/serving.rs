@@ -163,3 +163,99 @@ async fn at_the_root_the_description_names_no_server() {
     let made = s.post_json("/v1/tasks", serde_json::json!({ "kind": "work", "payload": 1 })).await;
     assert!(made.headers()["location"].to_str().unwrap().starts_with("/v1/tasks/"));
 }
+
+/// A server of few connections, on a store that is there.
+async fn narrow(limits: posthaste_api::ConnectionLimits) -> (Server, std::net::SocketAddr) {
+    let s = Server::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = posthaste_api::guard(s.api.router(), &s.api);
+    tokio::spawn(posthaste_api::serve_within(limits, listener, router, s.api.closing().clone()));
+    (s, address)
+}
+
+/// Asks over a connection of its own, which the server may close.
+async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+    let mut c = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let mut out = Vec::new();
+    // One that finds no seat at all is closed, perhaps before it was written to.
+    if c.write_all(request.as_bytes()).await.is_ok() {
+        let _ = c.read_to_end(&mut out).await;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[tokio::test]
+async fn beyond_the_bound_signs_of_life_alone_are_answered() {
+    let limits = posthaste_api::ConnectionLimits { all: 3, probes: 1, ..Default::default() };
+    let (_s, address) = narrow(limits).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut c = TcpStream::connect(address).await.unwrap();
+        c.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut first = [0; 12];
+        c.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        held.push(c);
+    }
+    // The seat of a probe is free again a moment after its answer.
+    let until = async |path: &str, wanted: &str| {
+        loop {
+            let answer = ask(address, path).await;
+            if !answer.is_empty() {
+                assert!(answer.starts_with(wanted), "{path}: {answer}");
+                return answer;
+            }
+        }
+    };
+    for path in ["/healthz", "/readyz"] {
+        until(path, "HTTP/1.1 200").await;
+    }
+    let refused = until("/v1/tasks", "HTTP/1.1 503").await;
+    assert!(refused.contains("urn:posthaste:error:too-many-connections"), "{refused}");
+    assert!(refused.to_ascii_lowercase().contains("retry-after: 1"), "{refused}");
+    let old = until("/health", "HTTP/1.1 503").await;
+    assert!(old.contains("{\"detail\":"), "{old}");
+    // Whoever holds one has it still, and one that is given back is free for all.
+    let mut last = held.pop().unwrap();
+    last.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert!(answer(last).await.contains("HTTP/1.1 200"));
+    while !ask(address, "/v1/tasks").await.starts_with("HTTP/1.1 200") {}
+}
+
+#[tokio::test]
+async fn whoever_reads_nothing_is_let_go() {
+    let stall = Duration::from_millis(1);
+    let limits = posthaste_api::ConnectionLimits { all: 1, probes: 0, stall, ..Default::default() };
+    let (_s, address) = narrow(limits).await;
+    let deaf = TcpStream::connect(address).await.unwrap();
+    let (reading, mut writing) = deaf.into_split();
+    let asking = tokio::spawn(async move {
+        let request = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        while writing.write_all(request).await.is_ok() {}
+    });
+    // It took the only seat; it is free once the server has let it go.
+    while !ask(address, "/health").await.starts_with("HTTP/1.1 200") {}
+    drop(reading);
+    asking.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_watches_is_written_to_and_stays() {
+    let stall = Duration::from_millis(1);
+    let limits = posthaste_api::ConnectionLimits { stall, ..Default::default() };
+    let (s, address) = narrow(limits).await;
+    let mut watching = TcpStream::connect(address).await.unwrap();
+    watching.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut seen = String::new();
+    let mut some = [0; 4_096];
+    for n in 0..3 {
+        let id = s.task().await;
+        while !seen.contains(&id) {
+            let read = watching.read(&mut some).await.unwrap();
+            assert!(read > 0, "the stream ended after {n}: {seen}");
+            seen.push_str(&String::from_utf8_lossy(&some[..read]));
+        }
+    }
+}

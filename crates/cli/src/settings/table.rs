@@ -230,6 +230,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
     )
     .of(Group::Http),
     process(
+        "max_connections",
+        "POSTHASTE_MAX_CONNECTIONS",
+        "",
+        "connections, 1 to 1000000",
+        "How many connections the listener keeps at once; 16 more are let in for /healthz and /readyz alone. Unless set: three quarters of the descriptors that the process may open (ulimit -n), at most 20000; the others are for the store and for what is sent.",
+    ),
+    process(
+        "max_connections_per_address",
+        "POSTHASTE_MAX_CONNECTIONS_PER_ADDRESS",
+        "",
+        "connections, 1 to 1000000",
+        "How many of them one address may hold, of IPv6 one /64. This machine and trusted_proxies are bounded by max_connections alone. Unless set: half of max_connections.",
+    ),
+    process(
         "open_notify",
         "POSTHASTE_OPEN_NOTIFY",
         "false",

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use posthaste_api::{BasePath, ConfiguredKey, Cors, HostRule, ProxyNet};
+use posthaste_api::{BasePath, ConfiguredKey, ConnectionLimits, Cors, HostRule, ProxyNet};
 use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
@@ -14,6 +14,7 @@ use posthaste_notify::net::{BadCertificates, Certificates};
 use posthaste_notify::sign::{SignError, SigningSecret};
 use posthaste_notify::{EmailProvider, Mailbox, NotifyConfig, RecipientPattern, Sandbox, Service, SmtpUrl};
 use posthaste_worker::QueueWeight;
+use rustix::process::{Resource, getrlimit};
 
 use super::resolve::{ConfigError, Settings, Source};
 use super::store::{Role, StoreConfig};
@@ -58,6 +59,8 @@ pub(crate) struct ServerConfig {
     pub(crate) grace: Duration,
     /// How long finished tasks are kept.
     pub(crate) retention: Retention,
+    /// The bounds of the listener's connections.
+    pub(crate) connections: ConnectionLimits,
     /// Threads of the runtime.
     pub(crate) threads: usize,
     /// Where traces go, if anywhere.
@@ -138,6 +141,7 @@ impl ServerConfig {
             keys,
             failed_attempts: u32::try_from(number(s, "sign_in_limit", 0, 1_000_000)?).unwrap_or(u32::MAX),
             proxies: proxies(s)?,
+            connections: connections(s)?,
             https: s.text("public_url").starts_with("https://"),
             open_notify: choice(s, "open_notify", &[("false", false), ("true", true)])?,
             cors: cors(s),
@@ -432,6 +436,18 @@ pub(super) fn number(s: &Settings, key: &str, min: u64, max: u64) -> Result<u64,
         _ if max == u64::MAX => Err(s.refuse(key, "must be a whole number")),
         _ => Err(s.refuse(key, format!("must be a whole number from {min} to {max}"))),
     }
+}
+
+/// The bounds of the listener's connections; those that are not set by the descriptors that the process may open.
+fn connections(s: &Settings) -> Result<ConnectionLimits, ConfigError> {
+    let derived = ConnectionLimits::of_descriptors(getrlimit(Resource::Nofile).current);
+    let given = |key| match s.text(key) {
+        "" => Ok(None),
+        _ => number(s, key, 1, 1_000_000).map(|n| usize::try_from(n).ok()),
+    };
+    let all = given("max_connections")?.unwrap_or(derived.all);
+    let per_address = given("max_connections_per_address")?.unwrap_or(all.div_ceil(2));
+    Ok(ConnectionLimits { all, per_address, proxies: proxies(s)?, ..derived })
 }
 
 fn duration(s: &Settings, key: &str) -> Result<Duration, ConfigError> {

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use axum::Router;
-use posthaste_api::{Api, ApiConfig, ApiError};
+use posthaste_api::{Api, ApiConfig, ApiError, ConnectionLimits};
 use posthaste_notify::Sandbox;
 use posthaste_telemetry::Tracer;
 use tokio::net::TcpListener;
@@ -109,7 +109,8 @@ async fn serve(config: ServerConfig, out: Out) -> anyhow::Result<()> {
         });
     }
     let stop_serving = api.closing().clone();
-    let mut server = spawn_server(listener, router(config.role, &api), stop_serving.clone());
+    let mut server =
+        spawn_server(config.connections.clone(), listener, router(config.role, &api), stop_serving.clone());
     tell_start(&config, address);
 
     // Requests are answered from here on, with 503 until the store has answered once.
@@ -212,13 +213,14 @@ fn router(role: Role, api: &Api) -> Router {
 
 /// Serves until `stop`; without a listener it only waits for it.
 fn spawn_server(
+    limits: ConnectionLimits,
     listener: Option<TcpListener>,
     router: Router,
     stop: CancellationToken,
 ) -> JoinHandle<std::io::Result<()>> {
     tokio::spawn(async move {
         match listener {
-            Some(listener) => posthaste_api::serve(listener, router, stop).await,
+            Some(listener) => posthaste_api::serve_within(limits, listener, router, stop).await,
             None => {
                 stop.cancelled().await;
                 Ok(())
