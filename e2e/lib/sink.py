@@ -34,7 +34,7 @@ class Session:
 
 
 class Sink:
-    """`behave(stage, session)` may return a reply, raise Cut or Hang, or return None for the usual.
+    """`behave(stage, session)` may return a reply (text, or bytes as they are), raise Cut or Hang, or return None for the usual.
 
     Stages: connect, ehlo, auth, mail, rcpt, data, body (before the final dot was answered, the
     message not kept), dot (the message kept, not answered yet).
@@ -51,7 +51,7 @@ class Sink:
     # --- protocol ----------------------------------------------------------------------------
 
     async def _say(self, writer, text):
-        writer.write(text.encode() + b"\r\n")
+        writer.write((text if isinstance(text, bytes) else text.encode()) + b"\r\n")
         await writer.drain()
 
     async def _ask(self, stage, session):

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::channel::ChannelKind;
 use crate::channels::email::SmtpTimeouts;
 use crate::channels::web_push::VapidKey;
+use crate::ehlo::EhloName;
 use crate::net::Certificates;
 use crate::notification::Recipient;
 use crate::sign::SigningSecret;
@@ -18,6 +19,20 @@ use crate::{Mailbox, Secret, SmtpUrl};
 
 /// The provider that `POSTHASTE_SMTP_URL` configures and that a notification without one uses.
 pub const DEFAULT_PROVIDER: &str = "default";
+
+/// Connections to a mail server at a time unless set.
+pub const DEFAULT_CONNECTIONS: usize = 10;
+/// Most that can be set.
+pub const MAX_CONNECTIONS: usize = 256;
+
+/// Reads how many connections a provider may use.
+///
+/// # Errors
+/// A sentence with the bounds.
+pub fn connections(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|n| (1..=MAX_CONNECTIONS).contains(n));
+    number.ok_or_else(|| format!("must be a number from 1 to {MAX_CONNECTIONS}"))
+}
 
 /// The longest of what a lane's name starts with, the name of a channel and a colon.
 const LANE_PREFIX: &str = "telegram:";
@@ -55,8 +70,14 @@ pub struct EmailProvider {
     pub from: Mailbox,
     /// A certificate authority to trust beside the public ones, as PEM.
     pub trust: Option<String>,
-    /// Most connections at a time.
+    /// The name that EHLO says; without one the host's, if it is a full name, else our address.
+    pub ehlo: Option<EhloName>,
+    /// Most connections at a time, 1 to [`MAX_CONNECTIONS`].
     pub connections: usize,
+    /// How long after a refused connection one more is tried.
+    pub grow: Duration,
+    /// How long a message waits for a server that grants no connection at all.
+    pub patience: Duration,
     /// Messages after which a connection is closed: some servers count them and complain.
     pub messages_per_connection: u32,
     /// How long an unused connection is kept.
@@ -67,7 +88,7 @@ pub struct EmailProvider {
 
 impl EmailProvider {
     /// A provider that trusts the public certificate authorities and is used over at most 10
-    /// connections, each kept for 15 s and 100 messages.
+    /// connections unless its URL says otherwise, each kept for 15 s and 100 messages.
     ///
     /// # Errors
     /// [`ConfigError::ProviderName`].
@@ -77,10 +98,13 @@ impl EmailProvider {
         }
         Ok(Self {
             name,
+            ehlo: url.ehlo().cloned(),
+            connections: url.connections().unwrap_or(DEFAULT_CONNECTIONS),
             url,
             from,
             trust: None,
-            connections: 10,
+            grow: Duration::from_secs(10),
+            patience: Duration::from_secs(20),
             messages_per_connection: 100,
             idle: Duration::from_secs(15),
             timeouts: SmtpTimeouts::default(),

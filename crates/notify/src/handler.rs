@@ -11,6 +11,7 @@ use posthaste_worker::{Context, Handler};
 use serde::Serialize;
 
 use crate::channel::ChannelKind;
+use crate::channels::email::NO_CONNECTION;
 use crate::channels::email::message::{Parts, message_id, unsubscribe_headers};
 use crate::channels::email::unsubscribe_link;
 use crate::channels::{Channel, Means, now, registry, store_error};
@@ -95,6 +96,10 @@ impl NotifyHandler {
                 let to =
                     if notification.channel == ChannelKind::WebPush { "" } else { notification.to.as_str() };
                 Ok(Outcome::result(json(&receipt.into_result(to))))
+            }
+            // Other messages have the connections: as if this try had not been.
+            Err(Failure { code: Some(code), retry_after: Some(delay), .. }) if code == NO_CONNECTION => {
+                Ok(Outcome::Snooze { delay })
             }
             Err(failure) => {
                 if failure.class == FailureClass::Suppress {

@@ -8,7 +8,9 @@
 //! | `smtp://127.0.0.1`, `[::1]`, `localhost` | 25 | none: nothing leaves the machine |
 //! | `smtp+plain://host` | 25 | none, because the URL says so |
 //!
-//! The URL alone decides. What the server offers never weakens it: without STARTTLS where it is
+//! Behind the host may stand `?ehlo=` (the name that EHLO says) and `connections=` (how many at a time).
+//!
+//! The scheme alone decides about protection. What the server offers never weakens it: without STARTTLS where it is
 //! required, nothing is sent.
 
 use std::fmt;
@@ -18,6 +20,8 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use crate::Secret;
+use crate::config::connections;
+use crate::ehlo::EhloName;
 
 /// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +55,15 @@ pub enum SmtpUrlError {
     /// User or password holds a control character or bytes that are not UTF-8.
     #[error("holds a user or password with control characters or bytes that are not UTF-8")]
     BadCredentials,
-    /// A path, query or fragment.
-    #[error("must end after the port; the scheme says how the connection is protected")]
+    /// A path or fragment.
+    #[error("must end after the port, or with ?ehlo= and connections=; the scheme says how it is protected")]
     Extra,
+    /// A parameter that does not exist, or stands twice.
+    #[error("has a parameter {0:?}, which does not exist or stands twice; there are ehlo and connections")]
+    Parameter(String),
+    /// A parameter with a wrong value.
+    #[error("has a parameter {0} that {1}")]
+    Value(&'static str, String),
 }
 
 /// The URL of an SMTP server. Printing it masks the password.
@@ -63,6 +73,8 @@ pub struct SmtpUrl {
     port: u16,
     transport: Transport,
     credentials: Option<(String, Secret)>,
+    ehlo: Option<EhloName>,
+    connections: Option<usize>,
 }
 
 impl SmtpUrl {
@@ -84,6 +96,16 @@ impl SmtpUrl {
     /// Who signs in.
     pub fn credentials(&self) -> Option<(&str, &Secret)> {
         self.credentials.as_ref().map(|(user, secret)| (user.as_str(), secret))
+    }
+
+    /// The name that EHLO says, if the URL has one.
+    pub fn ehlo(&self) -> Option<&EhloName> {
+        self.ehlo.as_ref()
+    }
+
+    /// How many connections at a time, if the URL says so.
+    pub fn connections(&self) -> Option<usize> {
+        self.connections
     }
 
     /// Whether the password would cross a network unprotected: worth a warning.
@@ -111,7 +133,7 @@ impl FromStr for SmtpUrl {
             "smtp+plain" => Transport::Plain,
             other => return Err(SmtpUrlError::Scheme(other.to_owned())),
         };
-        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(SmtpUrlError::Extra);
         }
         let port = url.port().unwrap_or(match transport {
@@ -123,7 +145,29 @@ impl FromStr for SmtpUrl {
             return Err(SmtpUrlError::BadPort);
         }
         let credentials = credentials(&url)?;
-        Ok(Self { host, port, transport, credentials })
+        let mut read = Self { host, port, transport, credentials, ehlo: None, connections: None };
+        for (name, value) in url.query_pairs() {
+            read.parameter(&name, &value)?;
+        }
+        Ok(read)
+    }
+}
+
+impl SmtpUrl {
+    fn parameter(&mut self, name: &str, value: &str) -> Result<(), SmtpUrlError> {
+        match name {
+            "ehlo" if self.ehlo.is_none() => {
+                let name =
+                    value.parse::<EhloName>().map_err(|e| SmtpUrlError::Value("ehlo", e.to_string()))?;
+                self.ehlo = Some(name);
+            }
+            "connections" if self.connections.is_none() => {
+                let number = connections(value).map_err(|e| SmtpUrlError::Value("connections", e))?;
+                self.connections = Some(number);
+            }
+            other => return Err(SmtpUrlError::Parameter(other.chars().take(40).collect())),
+        }
+        Ok(())
     }
 }
 
@@ -204,6 +248,34 @@ mod tests {
     }
 
     #[test]
+    fn name_and_number_of_connections_stand_behind_the_host() {
+        for (url, ehlo, connections) in [
+            ("smtps://u:p@mail.example.com", None, None),
+            ("smtps://mail.example.com?ehlo=app.example.com", Some("app.example.com"), None),
+            ("smtp://mail.example.com:2525/?connections=3&ehlo=[192.0.2.1]", Some("[192.0.2.1]"), Some(3)),
+            (
+                "smtp://[::1]:25?ehlo=%5BIPv6:2001:db8::1%5D&connections=256",
+                Some("[IPv6:2001:db8::1]"),
+                Some(256),
+            ),
+        ] {
+            let u: SmtpUrl = url.parse().unwrap_or_else(|e| panic!("{url}: {e}"));
+            assert_eq!((u.ehlo().map(EhloName::as_str), u.connections()), (ehlo, connections), "{url}");
+        }
+        for (query, named) in [
+            ("ehlo=4c01db0b339c", "ehlo"),
+            ("ehlo=shop_worker.example.com", "ehlo"),
+            ("ehlo=", "ehlo"),
+            ("connections=0", "connections"),
+            ("connections=257", "connections"),
+            ("connections=many", "connections"),
+        ] {
+            let e = format!("smtps://mail.example.com?{query}").parse::<SmtpUrl>().expect_err("refused");
+            assert!(matches!(e, SmtpUrlError::Value(name, _) if name == named), "{query}: {e}");
+        }
+    }
+
+    #[test]
     fn credentials_are_percent_decoded_and_masked() {
         let u: SmtpUrl = "smtps://me%40example.com:p%40ss%2Fword@mail.example.com".parse().unwrap();
         let (user, secret) = u.credentials().unwrap();
@@ -227,7 +299,9 @@ mod tests {
             ("smtps://:secret@mail.example.com", E::HalfCredentials),
             ("smtps://u:p%00q@mail.example.com", E::BadCredentials),
             ("smtps://mail.example.com/x", E::Extra),
-            ("smtps://mail.example.com?tls=none", E::Extra),
+            ("smtps://mail.example.com#x", E::Extra),
+            ("smtps://mail.example.com?tls=none", E::Parameter("tls".into())),
+            ("smtps://mail.example.com?ehlo=a.example&ehlo=b.example", E::Parameter("ehlo".into())),
         ] {
             assert_eq!(bad.parse::<SmtpUrl>(), Err(why), "{bad}");
         }

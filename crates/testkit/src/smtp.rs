@@ -54,6 +54,8 @@ pub enum Action {
     Reply(String),
     /// These bytes as they are; the dialogue goes on as after an answer with their first digit.
     Raw(Vec<u8>),
+    /// These bytes as they are, then hang up.
+    Last(Vec<u8>),
     /// Hang up without an answer. After the final dot the message was taken all the same.
     Cut,
     /// No answer until the client leaves.
@@ -77,6 +79,17 @@ impl Action {
     }
 }
 
+/// A bound of connections.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimit {
+    /// How many may be open; the next one is refused.
+    pub connections: usize,
+    /// Where it is refused.
+    pub at: Stage,
+    /// With what.
+    pub reply: String,
+}
+
 /// What the sink offers.
 #[derive(Debug, Clone, Default)]
 pub struct SinkOptions {
@@ -84,6 +97,10 @@ pub struct SinkOptions {
     pub credentials: Option<(String, String)>,
     /// Offers AUTH LOGIN alone, as some large providers do.
     pub login_only: bool,
+    /// What AUTH LOGIN asks with, as lines without their ends, instead of `Username:` and `Password:` in base64.
+    pub prompts: Option<[String; 2]>,
+    /// How many connections it takes at a time.
+    pub limit: Option<ConnectionLimit>,
     /// Offers STARTTLS with a certificate of its own ([`SmtpSink::certificate_pem`]).
     pub starttls: bool,
     /// Speaks TLS from the first byte, with the same certificate.
@@ -138,6 +155,8 @@ struct Progress {
     messages: Vec<SunkMessage>,
     reached: BTreeMap<Stage, usize>,
     connections: usize,
+    open: usize,
+    hellos: Vec<String>,
 }
 
 struct Shared {
@@ -241,6 +260,11 @@ impl SmtpSink {
         self.shared.progress.borrow().connections
     }
 
+    /// What clients said to introduce themselves: their EHLO and HELO lines.
+    pub fn hellos(&self) -> Vec<String> {
+        self.shared.progress.borrow().hellos.clone()
+    }
+
     /// How often a client got to `stage`.
     pub fn reached(&self, stage: Stage) -> usize {
         self.shared.progress.borrow().reached.get(&stage).copied().unwrap_or(0)
@@ -286,6 +310,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let mut number = 0;
         shared.progress.send_modify(|p| {
             p.connections += 1;
+            p.open += 1;
             number = p.connections;
         });
         let shared = Arc::clone(&shared);

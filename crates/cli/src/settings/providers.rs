@@ -30,6 +30,13 @@ pub(crate) const TYPES: [(&str, &[Key]); 9] = [
                 false,
                 "certificates, as PEM, to trust beside the public authorities: an authority's, or the server's own",
             ),
+            (
+                "ehlo",
+                false,
+                false,
+                "the name that EHLO says; the host's if it is a full one, else its address",
+            ),
+            ("connections", false, false, "most connections at a time, 1 to 256; 10 unless set"),
         ],
     ),
     (

@@ -378,7 +378,10 @@ mod tests {
         for (table, says) in [
             ("ca_fiel = 1", "did you mean `providers.a.ca_file`?"),
             ("frm = 1", "did you mean `providers.a.from`?"),
-            ("password = 1", "a provider of type smtp has type, url, url_file, from, ca_file"),
+            (
+                "password = 1",
+                "a provider of type smtp has type, url, url_file, from, ca_file, ehlo, connections",
+            ),
             (
                 "token = 1",
                 "it is a key of type slack, telegram, ntfy, gotify, twilio; this one is smtp: set providers.a.type",

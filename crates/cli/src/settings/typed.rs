@@ -9,7 +9,8 @@ use posthaste_api::{BasePath, ConfiguredKey, ConnectionLimits, Cors, HostRule, P
 use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
-use posthaste_notify::config::DEFAULT_PROVIDER;
+use posthaste_notify::config::{DEFAULT_PROVIDER, connections};
+use posthaste_notify::ehlo::EhloNameError;
 use posthaste_notify::net::{BadCertificates, Certificates};
 use posthaste_notify::sign::{SignError, SigningSecret};
 use posthaste_notify::{EmailProvider, Mailbox, NotifyConfig, RecipientPattern, Sandbox, Service, SmtpUrl};
@@ -302,6 +303,12 @@ fn provider(
         .or_else(|| sender(&url, default_from))
         .ok_or_else(|| refuse(".from", "must name the sender, for example noreply@example.com".into()))?;
     let mut provider = EmailProvider::new(checked, url, from).map_err(|e| refuse("", e.to_string()))?;
+    if let Some(name) = table.values.get("ehlo") {
+        provider.ehlo = Some(name.parse().map_err(|e: EhloNameError| refuse(".ehlo", e.to_string()))?);
+    }
+    if let Some(number) = table.values.get("connections") {
+        provider.connections = connections(number).map_err(|e| refuse(".connections", e))?;
+    }
     if let Some(path) = table.values.get("ca_file") {
         let pem = std::fs::read_to_string(path)
             .map_err(|e| refuse(".ca_file", format!("{path} cannot be read: {e}")))?;

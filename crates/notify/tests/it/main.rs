@@ -4,11 +4,13 @@
 
 mod answers;
 mod common;
+mod connections;
 mod contract;
 mod delivery;
 mod mail_parts;
 mod message;
 mod net;
+mod replies;
 mod sandbox;
 mod tasks;
 mod tenants;

@@ -39,7 +39,25 @@ enum Next {
     Cut,
 }
 
+/// One of the connections that are open, until it ends or its client says goodbye.
+struct Open(Option<Arc<Shared>>);
+
+impl Open {
+    fn leave(&mut self) {
+        if let Some(shared) = self.0.take() {
+            shared.progress.send_modify(|p| p.open -= 1);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
 struct Session {
+    open: Open,
     shared: Arc<Shared>,
     number: usize,
     encrypted: bool,
@@ -51,7 +69,8 @@ struct Session {
 
 impl Session {
     fn new(shared: Arc<Shared>, number: usize, encrypted: bool) -> Self {
-        Self { shared, number, encrypted, greeted: false, signed_in: false, from: None, to: Vec::new() }
+        let open = Open(Some(Arc::clone(&shared)));
+        Self { open, shared, number, encrypted, greeted: false, signed_in: false, from: None, to: Vec::new() }
     }
 
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, s: &mut BufStream<S>) -> io::Result<End> {
@@ -72,6 +91,7 @@ impl Session {
             let verb = line.split([' ', ':']).next().unwrap_or("").to_ascii_uppercase();
             let next = match verb.as_str() {
                 "EHLO" | "HELO" => {
+                    self.shared.progress.send_modify(|p| p.hellos.push(line.to_owned()));
                     let offers = self.offers();
                     self.act(s, Stage::Ehlo, &offers).await?
                 }
@@ -91,6 +111,7 @@ impl Session {
                 }
                 "NOOP" => self.act(s, Stage::Noop, "250 2.0.0 here").await?,
                 "QUIT" => {
+                    self.open.leave();
                     say(s, "221 2.0.0 bye").await?;
                     return Ok(End::Closed);
                 }
@@ -130,7 +151,9 @@ impl Session {
         if let Some((user, password)) = self.shared.options.credentials.clone() {
             let right = if line.eq_ignore_ascii_case("AUTH LOGIN") {
                 // "Username:" and "Password:".
-                let given = [ask(s, "334 VXNlcm5hbWU6").await?, ask(s, "334 UGFzc3dvcmQ6").await?];
+                let usual = || ["334 VXNlcm5hbWU6".to_owned(), "334 UGFzc3dvcmQ6".to_owned()];
+                let [first, second] = self.shared.options.prompts.clone().unwrap_or_else(usual);
+                let given = [ask(s, &first).await?, ask(s, &second).await?];
                 given == [base64(user.as_bytes()), base64(password.as_bytes())]
             } else {
                 let expected = base64(format!("\0{user}\0{password}").as_bytes());
@@ -218,7 +241,13 @@ impl Session {
         let scripted = lock(&self.shared.once).get_mut(&stage).and_then(VecDeque::pop_front);
         let action =
             scripted.or_else(|| lock(&self.shared.otherwise).get(&stage).cloned()).unwrap_or(Action::Accept);
-        self.shared.progress.send_modify(|p| *p.reached.entry(stage).or_default() += 1);
+        let mut open = 0;
+        self.shared.progress.send_modify(|p| {
+            *p.reached.entry(stage).or_default() += 1;
+            open = p.open;
+        });
+        let limit = self.shared.options.limit.as_ref().filter(|l| l.at == stage && open > l.connections);
+        let action = limit.map_or(action, |l| Action::Reply(l.reply.clone()));
         match action {
             Action::Accept => {}
             Action::Reply(text) => {
@@ -236,6 +265,11 @@ impl Session {
                 s.flush().await?;
                 let positive = matches!(bytes.first(), Some(b'2' | b'3'));
                 return Ok(if positive { Next::Go } else { Next::Refused });
+            }
+            Action::Last(bytes) => {
+                s.write_all(&bytes).await?;
+                s.flush().await?;
+                return Ok(if matches!(bytes.first(), Some(b'2' | b'3')) { Next::Cut } else { Next::Close });
             }
             Action::Cut => return Ok(Next::Cut),
             Action::Hang => {
@@ -273,7 +307,8 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(s: &mut BufStream<S>, text: &
 }
 
 async fn ask<S: AsyncRead + AsyncWrite + Unpin>(s: &mut BufStream<S>, text: &str) -> io::Result<String> {
-    say(s, text).await?;
+    s.write_all(format!("{text}\r\n").as_bytes()).await?;
+    s.flush().await?;
     let mut line = String::new();
     s.read_line(&mut line).await?;
     Ok(line.trim_end().to_owned())

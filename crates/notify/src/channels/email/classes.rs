@@ -1,10 +1,34 @@
 //! The class of every SMTP answer: one table, read from the top, the first row that fits decides.
-//! `docs/SMTP.md` is generated from it.
+//! The rows are in [`super::rows`]; `docs/SMTP.md` is generated from them.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use posthaste_core::FailureClass;
+
+use super::rows::{BEFORE_CONTENT, FROM_RCPT, Row, UNTIL_MAIL, UNTIL_SIGNED_IN, rows};
+
+/// What an answer says something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// This message alone, most often its recipient.
+    Message,
+    /// The provider: whatever the message, the answer would be this one.
+    Provider,
+    /// As [`Whose::Provider`], and it refuses no more than this connection: the message can go by another one.
+    Connection,
+}
+
+impl Whose {
+    /// Its name for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Provider => "provider",
+            Self::Connection => "connection",
+        }
+    }
+}
 
 /// Where in the dialogue an answer came or was missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +64,14 @@ impl Phase {
         Self::Content,
     ];
 
+    /// Where a step ended that was not begun: no byte of the content was sent.
+    pub(super) const fn before_content(self) -> Self {
+        match self {
+            Self::Content => Self::Data,
+            other => other,
+        }
+    }
+
     /// Its name for people.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,8 +101,12 @@ pub struct Enhanced {
 impl Enhanced {
     /// The code that `text` starts with, if it has one that agrees with the reply code, as RFC 2034
     /// §4 demands.
+    ///
+    /// Some servers write `#5.1.1` or `5.1.1:`; it is the same code.
     pub fn parse(code: u16, text: &str) -> Option<Self> {
-        let mut parts = text.split_whitespace().next()?.split('.');
+        let first = text.split_whitespace().next()?;
+        let first = first.trim_start_matches('#').trim_end_matches([':', ',', ';']);
+        let mut parts = first.split('.');
         let mut part = || -> Option<u16> {
             let p = parts.next()?;
             ((1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit())).then(|| p.parse().ok())?
@@ -103,11 +139,17 @@ pub enum Answer {
 pub enum Pattern {
     /// These reply codes.
     Codes(&'static [u16]),
-    /// Reply codes of this first digit with the enhanced code `digit.subject.detail`, one of these
-    /// details.
-    Details(u16, u16, &'static [u16]),
+    /// Reply codes of these first digits with the enhanced code `digit.subject.detail`, one of these details.
+    Details(&'static [u16], u16, &'static [u16]),
+    /// This reply code with an enhanced code of this subject.
+    CodeWith(u16, u16),
     /// Reply codes of this first digit with the enhanced code `digit.subject.*`.
     Subject(u16, u16),
+    /// Reply codes of these first digits whose text, in lower case, holds one of these. For what a service
+    /// documents in words alone, because its codes mean something else elsewhere.
+    Says(&'static [u16], &'static [&'static str]),
+    /// Reply codes of these first digits whose text speaks of too many connections.
+    Crowded(&'static [u16]),
     /// Reply codes of this first digit.
     Digit(u16),
     /// [`Answer::Lost`].
@@ -118,139 +160,90 @@ pub enum Pattern {
     NotOffered,
 }
 
-/// A row of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Row {
-    /// In these phases; empty is any.
-    pub phases: &'static [Phase],
-    /// These answers.
-    pub answer: Pattern,
-    /// Are of this class.
-    pub class: FailureClass,
-    /// Why, for people.
-    pub why: &'static str,
-}
-
-const BEFORE_CONTENT: &[Phase] =
-    &[Phase::Connect, Phase::Hello, Phase::StartTls, Phase::Auth, Phase::Mail, Phase::Rcpt, Phase::Data];
-const UNTIL_MAIL: &[Phase] = &[Phase::Connect, Phase::Hello, Phase::StartTls, Phase::Auth, Phase::Mail];
-
-/// The table.
-pub const ROWS: &[Row] = &[
-    Row {
-        phases: &[Phase::Content],
-        answer: Pattern::Lost,
-        class: FailureClass::Ambiguous,
-        why: "the server may have taken the message before the answer was lost",
-    },
-    Row {
-        phases: &[Phase::Content],
-        answer: Pattern::Garbled,
-        class: FailureClass::Ambiguous,
-        why: "the server may have taken the message; its answer does not say",
-    },
-    Row {
-        phases: BEFORE_CONTENT,
-        answer: Pattern::Lost,
-        class: FailureClass::Unavailable,
-        why: "connect, DNS, TLS, cut or timeout: nothing of the message was sent",
-    },
-    Row {
-        phases: BEFORE_CONTENT,
-        answer: Pattern::Garbled,
-        class: FailureClass::Transient,
-        why: "an answer that cannot be read, or one out of place: nothing of the message was sent",
-    },
-    Row {
-        phases: &[Phase::Rcpt],
-        answer: Pattern::NotOffered,
-        class: FailureClass::Permanent,
-        why: "the address needs SMTPUTF8 (RFC 6531), which the server does not offer",
-    },
-    Row {
-        phases: &[],
-        answer: Pattern::NotOffered,
-        class: FailureClass::Misconfigured,
-        why: "STARTTLS or a sign-in is configured, but the server does not offer it; or the sender's address needs SMTPUTF8",
-    },
-    Row {
-        phases: BEFORE_CONTENT,
-        answer: Pattern::Codes(&[421]),
-        class: FailureClass::Unavailable,
-        why: "the server is closing the connection",
-    },
-    Row {
-        phases: &[],
-        answer: Pattern::Codes(&[530, 534, 535]),
-        class: FailureClass::Misconfigured,
-        why: "credentials missing, too weak or refused",
-    },
-    Row {
-        phases: &[],
-        answer: Pattern::Details(5, 1, &[7, 8]),
-        class: FailureClass::Misconfigured,
-        why: "our sender address is refused",
-    },
-    Row {
-        phases: UNTIL_MAIL,
-        answer: Pattern::Digit(5),
-        class: FailureClass::Misconfigured,
-        why: "refused before a recipient was named: it is about us, not about the message",
-    },
-    Row {
-        phases: &[Phase::Rcpt],
-        answer: Pattern::Details(5, 1, &[1, 3, 6, 10]),
-        class: FailureClass::Suppress,
-        why: "no such mailbox or domain: the address is remembered",
-    },
-    Row {
-        phases: &[],
-        answer: Pattern::Subject(4, 7),
-        class: FailureClass::Throttled,
-        why: "policy: too fast, greylisted; 60 s unless the text names a time",
-    },
-    Row {
-        phases: &[],
-        answer: Pattern::Digit(4),
-        class: FailureClass::Transient,
-        why: "it may go better later",
-    },
-    Row {
-        phases: &[],
-        answer: Pattern::Digit(5),
-        class: FailureClass::Permanent,
-        why: "it will not go better",
-    },
-];
-
 impl Pattern {
-    fn fits(self, answer: Answer) -> bool {
-        match (self, answer) {
-            (Self::Codes(codes), Answer::Reply { code, .. }) => codes.contains(&code),
-            (Self::Details(digit, subject, details), Answer::Reply { code, enhanced: Some(e) }) => {
-                code / 100 == digit && e.subject == subject && details.contains(&e.detail)
-            }
-            (Self::Subject(digit, subject), Answer::Reply { code, enhanced: Some(e) }) => {
-                code / 100 == digit && e.subject == subject
-            }
-            (Self::Digit(digit), Answer::Reply { code, .. }) => code / 100 == digit,
+    fn fits(self, answer: Answer, text: &str) -> bool {
+        let (code, enhanced) = match (self, answer) {
             (Self::Lost, Answer::Lost)
             | (Self::Garbled, Answer::Garbled)
-            | (Self::NotOffered, Answer::NotOffered) => true,
-            _ => false,
+            | (Self::NotOffered, Answer::NotOffered) => return true,
+            (_, Answer::Reply { code, enhanced }) => (code, enhanced),
+            _ => return false,
+        };
+        let digit = code / 100;
+        match self {
+            Self::Codes(codes) => codes.contains(&code),
+            Self::Details(digits, subject, details) => {
+                digits.contains(&digit)
+                    && enhanced.is_some_and(|e| e.subject == subject && details.contains(&e.detail))
+            }
+            Self::CodeWith(wanted, subject) => {
+                code == wanted && enhanced.is_some_and(|e| e.subject == subject)
+            }
+            Self::Subject(wanted, subject) => {
+                digit == wanted && enhanced.is_some_and(|e| e.subject == subject)
+            }
+            Self::Says(digits, phrases) => {
+                digits.contains(&digit) && phrases.iter().any(|phrase| text.contains(phrase))
+            }
+            Self::Crowded(digits) => digits.contains(&digit) && is_crowded(text),
+            Self::Digit(wanted) => digit == wanted,
+            Self::Lost | Self::Garbled | Self::NotOffered => false,
         }
     }
 }
 
-/// The class of an answer that is not the wanted one.
-pub fn class_of(phase: Phase, answer: Answer) -> FailureClass {
+/// Whether a text, in lower case, says that there are too many connections: a word for too many and one for
+/// connections, in the languages that servers were seen to use. A limit of messages or recipients is another matter.
+fn is_crowded(text: &str) -> bool {
+    const TOO_MANY: &[&str] = &[
+        "too many",
+        "limit",
+        "exceed",
+        "maximum",
+        "concurren",
+        "simultan",
+        "trop de",
+        "zu viele",
+        "demasiad",
+        "troppe",
+        "muitas",
+    ];
+    const CONNECTIONS: &[&str] = &[
+        "connection",
+        "session",
+        "connexion",
+        "conexi",
+        "conex",
+        "verbindung",
+        "connession",
+        "sender thread",
+    ];
+    const OTHER: &[&str] = &["recipient", "message", "too many errors", "destination"];
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    any(TOO_MANY) && any(CONNECTIONS) && !any(OTHER)
+}
+
+impl Row {
+    fn fits(&self, phase: Phase, answer: Answer, text: &str) -> bool {
+        (self.phases.is_empty() || self.phases.contains(&phase)) && self.answer.fits(answer, text)
+    }
+}
+
+/// The row of an answer that is not the wanted one. `text` is what the server said beside its codes.
+pub fn row_of(phase: Phase, answer: Answer, text: &str) -> &'static Row {
     // A positive reply that comes here was out of place: 250 to DATA, 354 to the final dot.
     let answer = match answer {
         Answer::Reply { code, .. } if !(400..600).contains(&code) => Answer::Garbled,
         other => other,
     };
-    let fits = |row: &&Row| (row.phases.is_empty() || row.phases.contains(&phase)) && row.answer.fits(answer);
-    ROWS.iter().find(fits).map(|row| row.class).expect("the last rows take whatever is left (tested)")
+    let text = text.to_lowercase();
+    rows().find(|row| row.fits(phase, answer, &text)).expect("the last rows take whatever is left (tested)")
+}
+
+/// The class of an answer that is not the wanted one, and what it says something about.
+pub fn class_of(phase: Phase, answer: Answer, text: &str) -> (FailureClass, Whose) {
+    let row = row_of(phase, answer, text);
+    (row.class, row.whose)
 }
 
 /// Longest pause that the text of an answer can ask for: it is prose, not a protocol.
@@ -290,28 +283,15 @@ pub fn markdown() -> String {
          Read from the top: the first row that fits decides the class. What a class does to the task and to its\n\
          lane is in [STATES.md](STATES.md). An enhanced code counts only if it agrees with the reply code\n\
          (RFC 2034 §4). A positive answer out of place (250 to DATA) is one that cannot be read.\n\n\
-         | phase | answer | class | why |\n| --- | --- | --- | --- |\n",
+         An answer is about the *message*, the *provider*, or one *connection* of it: then the message goes by another\n\
+         connection, and the class counts only if none is granted for long.\n\n\
+         | phase | answer | class | about | why | said by |\n| --- | --- | --- | --- | --- | --- |\n",
     );
-    for row in ROWS {
-        let phases = match row.phases {
-            [] => "any".to_owned(),
-            p if p == BEFORE_CONTENT => "before the content".to_owned(),
-            p if p == UNTIL_MAIL => "until MAIL is accepted".to_owned(),
-            some => some.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", "),
-        };
-        let answer = match row.answer {
-            Pattern::Codes(codes) => codes.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
-            Pattern::Details(digit, subject, details) => {
-                let list: Vec<_> = details.iter().map(|d| format!("{digit}.{subject}.{d}")).collect();
-                format!("{digit}xx with {}", list.join(", "))
-            }
-            Pattern::Subject(digit, subject) => format!("{digit}xx with {digit}.{subject}.x"),
-            Pattern::Digit(digit) => format!("{digit}xx"),
-            Pattern::Lost => "none".to_owned(),
-            Pattern::Garbled => "cannot be read".to_owned(),
-            Pattern::NotOffered => "not offered".to_owned(),
-        };
-        let _ = writeln!(out, "| {phases} | {answer} | `{}` | {} |", row.class, row.why);
+    for row in rows() {
+        let (phases, answer) = (phases_for_people(row.phases), row.answer.for_people());
+        let Row { class, why, source, .. } = row;
+        let _ =
+            writeln!(out, "| {phases} | {answer} | `{class}` | {} | {why} | {source} |", row.whose.as_str());
     }
     out.push_str(
         "\nThe attempt is marked (its point of no return is stored) right before DATA. An answer to DATA itself, or\n\
@@ -328,139 +308,45 @@ pub fn markdown() -> String {
          | `smtp://` and a loopback host (`127.0.0.0/8`, `::1`, `localhost`) | 25 | none: nothing leaves the machine |\n\
          | `smtp+plain://host` | 25 | none, because the URL says so |\n\n\
          User and password come percent-encoded before the host: `smtps://me%40example.com:pass%2Fword@mail.example.com`.\n\
-         The URL alone decides how a connection is protected; what a server offers never weakens it.\n",
+         The URL alone decides how a connection is protected; what a server offers never weakens it.\n\
+         Behind the host may stand `?ehlo=mail.example.com` (the name that EHLO says) and `connections=5` (at most so many at a time).\n\
+         An answer is read by its code, in any charset, with or without text.\n",
     );
     out
 }
 
-#[cfg(test)]
-mod tests {
-    use FailureClass as C;
-
-    use super::*;
-
-    fn reply(code: u16, text: &str) -> Answer {
-        Answer::Reply { code, enhanced: Enhanced::parse(code, text) }
-    }
-
-    /// The rules in words, written independently of the table.
-    fn by_the_rules(phase: Phase, code: u16, e: Option<(u16, u16)>) -> C {
-        let content = phase == Phase::Content;
-        let early =
-            matches!(phase, Phase::Connect | Phase::Hello | Phase::StartTls | Phase::Auth | Phase::Mail);
-        match (code, e) {
-            (421, _) if !content => C::Unavailable,
-            (400..=499, Some((7, _))) => C::Throttled,
-            (400..=499, _) => C::Transient,
-            (530 | 534 | 535, _) | (500..=599, Some((1, 7 | 8))) => C::Misconfigured,
-            (500..=599, _) if early => C::Misconfigured,
-            (500..=599, Some((1, 1 | 3 | 6 | 10))) if phase == Phase::Rcpt => C::Suppress,
-            (500..=599, _) => C::Permanent,
-            _ if content => C::Ambiguous,
-            _ => C::Transient,
-        }
-    }
-
-    #[test]
-    fn every_reply_has_the_class_that_the_rules_give_it() {
-        let mut seen = 0;
-        for phase in Phase::ALL {
-            for code in 200..600 {
-                let enhanced = (0..=8).flat_map(|s| (0..=30).map(move |d| Some((s, d))));
-                for e in enhanced.chain([None]) {
-                    let text = e.map_or("no".to_owned(), |(s, d)| format!("{}.{s}.{d} no", code / 100));
-                    let got = class_of(phase, reply(code, &text));
-                    assert_eq!(got, by_the_rules(phase, code, e), "{phase:?} {code} {text}");
-                    seen += 1;
-                }
-            }
-        }
-        assert_eq!(seen, 8 * 400 * 280);
-    }
-
-    #[test]
-    fn an_answer_that_did_not_come_is_unavailable_before_the_content_and_ambiguous_after() {
-        for phase in Phase::ALL {
-            let content = phase == Phase::Content;
-            assert_eq!(class_of(phase, Answer::Lost), if content { C::Ambiguous } else { C::Unavailable });
-            assert_eq!(class_of(phase, Answer::Garbled), if content { C::Ambiguous } else { C::Transient });
-            let not_offered = class_of(phase, Answer::NotOffered);
-            assert_eq!(not_offered, if phase == Phase::Rcpt { C::Permanent } else { C::Misconfigured });
-        }
-    }
-
-    #[test]
-    fn every_row_decides_something() {
-        let answers = |row: &Row| match row.answer {
-            Pattern::Codes(codes) => reply(codes[0], ""),
-            Pattern::Details(d, s, details) => reply(d * 100 + 50, &format!("{d}.{s}.{}", details[0])),
-            Pattern::Subject(d, s) => reply(d * 100 + 50, &format!("{d}.{s}.0")),
-            Pattern::Digit(d) => reply(d * 100 + 50, ""),
-            Pattern::Lost => Answer::Lost,
-            Pattern::Garbled => Answer::Garbled,
-            Pattern::NotOffered => Answer::NotOffered,
-        };
-        for (i, row) in ROWS.iter().enumerate() {
-            let phases = if row.phases.is_empty() { &Phase::ALL[..] } else { row.phases };
-            let decides = |phase: &Phase| {
-                let fits = |r: &&Row| {
-                    (r.phases.is_empty() || r.phases.contains(phase)) && r.answer.fits(answers(row))
-                };
-                ROWS.iter().position(|r| fits(&r)) == Some(i)
-            };
-            assert!(phases.iter().any(decides), "row {i} is shadowed by those above it");
-        }
-    }
-
-    #[test]
-    fn an_enhanced_code_must_agree_with_its_reply() {
-        let e = |class, subject, detail| Some(Enhanced { class, subject, detail });
-        assert_eq!(Enhanced::parse(550, "5.1.1 no such user"), e(5, 1, 1));
-        assert_eq!(Enhanced::parse(550, "5.1.10"), e(5, 1, 10));
-        for (code, text) in [
-            (450, "5.1.1 no such user"),
-            (550, "no 5.1.1"),
-            (550, "5.1"),
-            (550, "5.1.1.1"),
-            (550, "5.1.1111"),
-            (550, ""),
-            (550, "10.0.0.1 is listed"),
-        ] {
-            assert_eq!(Enhanced::parse(code, text), None, "{code} {text}");
-        }
-    }
-
-    #[test]
-    fn the_time_asked_for_is_read_from_the_text() {
-        let s = |n| Some(Duration::from_secs(n));
-        for (text, pause) in [
-            ("4.7.1 Greylisted, please try again in 300 seconds", s(300)),
-            ("4.7.0 Try again in 5 minutes.", s(300)),
-            ("retry after 90s", s(90)),
-            ("try again in 2 hours", s(3600)),
-            ("please wait 1 minute", s(60)),
-            ("try again in 0 seconds", s(1)),
-            ("in 99999999999999999999 seconds", None),
-            ("try again later", None),
-            ("in 3 days", None),
-            ("delivery in progress", None),
-            ("try again in", None),
-        ] {
-            assert_eq!(asked_pause(text), pause, "{text}");
-        }
-    }
-
-    #[test]
-    fn smtp_page_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/SMTP.md");
-        let page = markdown();
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, &page).expect("docs/ is writable");
-        }
-        let stored = std::fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(
-            stored, page,
-            "docs/SMTP.md is stale: run UPDATE_DOCS=1 cargo test -p posthaste-notify smtp_page"
-        );
+fn phases_for_people(phases: &[Phase]) -> String {
+    match phases {
+        [] => "any".to_owned(),
+        p if p == BEFORE_CONTENT => "before the content".to_owned(),
+        p if p == UNTIL_MAIL => "until MAIL is accepted".to_owned(),
+        p if p == UNTIL_SIGNED_IN => "until the sign-in".to_owned(),
+        p if p == FROM_RCPT => "from RCPT on".to_owned(),
+        some => some.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", "),
     }
 }
+
+impl Pattern {
+    fn for_people(self) -> String {
+        let digits = |all: &[u16]| all.iter().map(|d| format!("{d}xx")).collect::<Vec<_>>().join(" or ");
+        match self {
+            Self::Codes(codes) => codes.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
+            Self::Details(all, subject, details) => {
+                let first = if let [one] = all { one.to_string() } else { "x".to_owned() };
+                let list: Vec<_> = details.iter().map(|d| format!("{first}.{subject}.{d}")).collect();
+                format!("{} with {}", digits(all), list.join(", "))
+            }
+            Self::CodeWith(code, subject) => format!("{code} with {}.{subject}.x", code / 100),
+            Self::Subject(digit, subject) => format!("{digit}xx with {digit}.{subject}.x"),
+            Self::Says(all, phrases) => format!("{} that says \"{}\"", digits(all), phrases.join("\", \"")),
+            Self::Crowded(all) => format!("{} that speaks of too many connections or sessions", digits(all)),
+            Self::Digit(digit) => format!("{digit}xx"),
+            Self::Lost => "none".to_owned(),
+            Self::Garbled => "cannot be read".to_owned(),
+            Self::NotOffered => "not offered".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,15 @@
 //! One SMTP connection, driven command by command, so that the mark can fall between RCPT and DATA.
 
-use std::error::Error as _;
-use std::io;
 use std::time::Duration;
 
-use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::extension::{ClientId, Extension};
-use lettre::transport::smtp::response::Response;
 use posthaste_core::{Failure, FailureClass};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::classes::{Answer, Enhanced, Phase, asked_pause, class_of};
-use super::line_stream::LineStream;
-use crate::{EmailProvider, SmtpUrl, Transport};
+use super::classes::{Answer, Pattern, Phase, Whose, asked_pause, row_of};
+use super::offers::Offers;
+use super::reply::{NoReply, Reply, Stream, Wire};
+use super::rows::Row;
 
 /// Longest text of an answer that is kept, in characters.
 const MAX_TEXT: usize = 500;
@@ -45,33 +39,79 @@ impl Default for SmtpTimeouts {
 }
 
 /// A step of the dialogue that did not go as wanted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) phase: Phase,
     pub(super) answer: Answer,
     text: String,
+    /// Nothing is wrong but that other messages have the connections.
+    busy: bool,
 }
+
+/// The code of a failure that is none: the message is put back, uncounted, because others have the connections.
+pub(crate) const NO_CONNECTION: &str = "no_connection";
+/// When it is tried again.
+const BUSY_PAUSE: Duration = Duration::from_secs(2);
+/// For how many times the patience with a server that grants no connection its refusals mean that others have them.
+const BUSY_FOR: u32 = 15;
 
 impl Refusal {
     pub(super) fn new(phase: Phase, answer: Answer, text: impl Into<String>) -> Self {
-        Self { phase, answer, text: text.into() }
+        Self { phase, answer, text: text.into(), busy: false }
     }
 
-    fn from_smtp(phase: Phase, e: &SmtpError) -> Self {
-        let text = e.source().map_or_else(|| e.to_string(), ToString::to_string);
-        let answer = match e.status() {
-            Some(code) => {
-                let code = u16::from(code);
-                Answer::Reply { code, enhanced: Enhanced::parse(code, &text) }
-            }
-            // What lettre refuses to do for want of an extension.
-            None if e.is_client() => Answer::NotOffered,
-            // A failed handshake is invalid data too; it is the connection that could not be made.
-            None if matches!(phase, Phase::Connect | Phase::StartTls) => Answer::Lost,
-            None if is_invalid_data(e) => Answer::Garbled,
-            None => Answer::Lost,
-        };
-        Self::new(phase, answer, text)
+    /// Of a reply that says no, or says yes out of place.
+    fn of(phase: Phase, reply: &Reply) -> Self {
+        if !(reply.is(4) || reply.is(5)) {
+            return Self::new(phase, Answer::Garbled, format!("{} {}", reply.code, reply.text()));
+        }
+        Self::new(phase, Answer::Reply { code: reply.code, enhanced: reply.enhanced() }, reply.text())
+    }
+
+    fn of_none(phase: Phase, none: NoReply) -> Self {
+        match none {
+            NoReply::Lost(e) => Self::new(phase, Answer::Lost, e.to_string()),
+            NoReply::Garbled(text) => Self::new(phase, Answer::Garbled, text),
+        }
+    }
+
+    /// Others had the connections for as long as this message could wait.
+    pub(super) fn busy() -> Self {
+        Self { busy: true, ..Self::new(Phase::Connect, Answer::Lost, "no connection became free in time") }
+    }
+
+    /// As the last of those that came while none was granted for this long. A server that speaks of too many
+    /// connections grants them to somebody, another process of ours perhaps: for a good while that is no failure.
+    pub(super) fn after(self, none: Duration, patience: Duration) -> Self {
+        Self { busy: self.is_crowded() && none < patience * BUSY_FOR, ..self }
+    }
+
+    /// Whether it speaks of too many connections.
+    pub(super) fn is_crowded(&self) -> bool {
+        matches!(self.row().answer, Pattern::Crowded(_) | Pattern::Codes(&[432]))
+    }
+
+    fn row(&self) -> &'static Row {
+        row_of(self.phase, self.answer, &self.text)
+    }
+
+    /// What the server said, safe to show.
+    pub(super) fn shown(&self) -> String {
+        let code = self.code().map(|code| format!("{code} ")).unwrap_or_default();
+        format!("{code}{}", clean(&self.text))
+    }
+
+    /// The code of the reply, if there was one.
+    pub(super) fn code(&self) -> Option<u16> {
+        match self.answer {
+            Answer::Reply { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether it refuses one more connection, and says nothing about the message.
+    pub(super) fn refuses_connection(&self) -> bool {
+        self.code().is_some() && self.row().whose == Whose::Connection
     }
 
     /// Whether the connection is of no use any more.
@@ -80,7 +120,7 @@ impl Refusal {
     }
 
     fn is_421(&self) -> bool {
-        matches!(self.answer, Answer::Reply { code: 421, .. })
+        self.code() == Some(421)
     }
 
     /// Whether a kept connection turned out to be closed. Servers close idle ones when they like, so
@@ -91,10 +131,15 @@ impl Refusal {
 
     /// The failure of the attempt. `server` is `host:port`.
     pub(super) fn into_failure(self, server: &str) -> Failure {
-        let class = class_of(self.phase, self.answer);
+        let row = self.row();
+        let class = row.class;
         let text = clean(&self.text);
         let phase = self.phase.as_str();
         let message = match (self.answer, self.phase) {
+            // What an operator has to mend is said in our words, too.
+            (Answer::Reply { code, .. }, _) if class == FailureClass::Misconfigured => {
+                format!("{server} answered {phase} with {code} {text} ({})", row.why)
+            }
             (Answer::Reply { code, .. }, _) => format!("{server} answered {phase} with {code} {text}"),
             (Answer::Lost, Phase::Connect) => format!("{server} could not be reached: {text}"),
             (Answer::Lost, Phase::Content) => {
@@ -106,6 +151,10 @@ impl Refusal {
             }
             (Answer::NotOffered, _) => format!("{server}: {text}"),
         };
+        if self.busy {
+            let failure = Failure::new(FailureClass::Unavailable, message);
+            return failure.with_code(NO_CONNECTION).with_retry_after(BUSY_PAUSE);
+        }
         let mut failure = Failure::new(class, message);
         if let Answer::Reply { code, enhanced } = self.answer {
             failure = failure.with_code(enhanced.map_or_else(
@@ -120,17 +169,6 @@ impl Refusal {
         }
         failure
     }
-}
-
-fn is_invalid_data(e: &SmtpError) -> bool {
-    let mut source = e.source();
-    while let Some(s) = source {
-        if let Some(io) = s.downcast_ref::<io::Error>() {
-            return io.kind() == io::ErrorKind::InvalidData;
-        }
-        source = s.source();
-    }
-    false
 }
 
 /// Text of a server, safe to show.
@@ -158,6 +196,12 @@ impl Budget {
         tokio::time::sleep_until(self.until).await;
     }
 
+    /// Waits until `at`.
+    pub(super) async fn pause(self, at: Instant) -> Result<(), Refusal> {
+        tokio::time::sleep_until(at.min(self.until)).await;
+        if at > self.until { Err(Refusal::busy()) } else { Ok(()) }
+    }
+
     pub(super) async fn run<T>(
         self,
         phase: Phase,
@@ -170,121 +214,6 @@ impl Budget {
             Err(_) => Err(Refusal::new(phase, Answer::Lost, "no answer in time")),
         }
     }
-}
-
-/// A server and how to get there.
-pub(super) struct Server {
-    url: SmtpUrl,
-    tls: Result<Option<TlsParameters>, String>,
-    pub(super) timeouts: SmtpTimeouts,
-    hello: ClientId,
-}
-
-impl Server {
-    pub(super) fn new(provider: &EmailProvider) -> Self {
-        let tls = match provider.url.transport() {
-            Transport::Plain => Ok(None),
-            Transport::ImplicitTls | Transport::StartTls => tls_parameters(provider).map(Some),
-        };
-        Self {
-            url: provider.url.clone(),
-            tls: tls.map_err(|e| e.to_string()),
-            timeouts: provider.timeouts,
-            hello: ClientId::default(),
-        }
-    }
-
-    /// `host:port`, for people.
-    pub(super) fn name(&self) -> String {
-        let host = self.url.host();
-        if host.contains(':') {
-            return format!("[{host}]:{}", self.url.port());
-        }
-        format!("{host}:{}", self.url.port())
-    }
-
-    /// Connects, protects the connection as the URL says, signs in.
-    pub(super) async fn connect(&self, budget: Budget) -> Result<Connection, Refusal> {
-        let tls = self.tls.as_ref().map_err(|e| {
-            let why = format!("the TLS configuration cannot be used: {e}");
-            Refusal::new(Phase::Auth, Answer::NotOffered, why)
-        })?;
-        let smtp = match (self.url.transport(), tls) {
-            (Transport::ImplicitTls, Some(tls)) => self.connect_implicit(tls.clone(), budget).await?,
-            (_, tls) => self.connect_plain(tls.as_ref(), budget).await?,
-        };
-        let mut connection =
-            Connection { smtp, messages: 0, state: State::Clean, idle_since: Instant::now() };
-        if let Some((user, password)) = self.url.credentials() {
-            let credentials = Credentials::new(user.to_owned(), password.expose().to_owned());
-            let sign_in = connection.smtp.auth(&[Mechanism::Plain, Mechanism::Login], &credentials);
-            let sign_in = async { sign_in.await.map_err(|e| Refusal::from_smtp(Phase::Auth, &e)) };
-            budget.run(Phase::Auth, self.timeouts.command, sign_in).await?;
-        }
-        Ok(connection)
-    }
-
-    async fn connect_implicit(
-        &self,
-        tls: TlsParameters,
-        budget: Budget,
-    ) -> Result<AsyncSmtpConnection, Refusal> {
-        let address = (self.url.host(), self.url.port());
-        let connect = AsyncSmtpConnection::connect_tokio1(
-            address,
-            Some(self.timeouts.connect),
-            &self.hello,
-            Some(tls),
-            None,
-        );
-        // TCP, TLS, greeting and EHLO are one call here; a reply can only be to the latter two.
-        let connect = async {
-            connect.await.map_err(|e| {
-                let phase = if e.status().is_some() { Phase::Hello } else { Phase::Connect };
-                Refusal::from_smtp(phase, &e)
-            })
-        };
-        budget.run(Phase::Connect, self.timeouts.connect + self.timeouts.command, connect).await
-    }
-
-    async fn connect_plain(
-        &self,
-        starttls: Option<&TlsParameters>,
-        budget: Budget,
-    ) -> Result<AsyncSmtpConnection, Refusal> {
-        let lost = |e: io::Error| Refusal::new(Phase::Connect, Answer::Lost, e.to_string());
-        let resolve =
-            async { tokio::net::lookup_host((self.url.host(), self.url.port())).await.map_err(lost) };
-        let addresses = budget.run(Phase::Connect, self.timeouts.connect, resolve).await?;
-        let mut tcp = Err(Refusal::new(Phase::Connect, Answer::Lost, "the host name has no address"));
-        for address in addresses {
-            let connect = async { TcpStream::connect(address).await.map_err(lost) };
-            tcp = budget.run(Phase::Connect, self.timeouts.connect, connect).await;
-            if tcp.is_ok() {
-                break;
-            }
-        }
-        let tcp = tcp?;
-        // Every step is one write that waits for its answer: holding it back only costs time.
-        let _ = tcp.set_nodelay(true);
-        let hello = AsyncSmtpConnection::connect_with_transport(Box::new(LineStream::new(tcp)), &self.hello);
-        let hello = async { hello.await.map_err(|e| Refusal::from_smtp(Phase::Hello, &e)) };
-        let mut smtp = budget.run(Phase::Hello, self.timeouts.command, hello).await?;
-        if let Some(tls) = starttls {
-            let upgrade = smtp.starttls(tls.clone(), &self.hello);
-            let upgrade = async { upgrade.await.map_err(|e| Refusal::from_smtp(Phase::StartTls, &e)) };
-            budget.run(Phase::StartTls, self.timeouts.command, upgrade).await?;
-        }
-        Ok(smtp)
-    }
-}
-
-fn tls_parameters(provider: &EmailProvider) -> Result<TlsParameters, SmtpError> {
-    let mut builder = TlsParameters::builder(provider.url.host().to_owned());
-    if let Some(pem) = &provider.trust {
-        builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes())?);
-    }
-    builder.build()
 }
 
 /// The addresses of one message, as they go over the wire.
@@ -311,7 +240,8 @@ enum State {
 
 /// An open connection.
 pub(super) struct Connection {
-    smtp: AsyncSmtpConnection,
+    wire: Wire,
+    offers: Offers,
     /// Messages it carried.
     pub(super) messages: u32,
     state: State,
@@ -319,13 +249,52 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            wire: Wire::new(stream),
+            offers: Offers::default(),
+            messages: 0,
+            state: State::Unusable,
+            idle_since: Instant::now(),
+        }
+    }
+
+    /// What the server offers.
+    pub(super) fn offers(&self) -> &Offers {
+        &self.offers
+    }
+
+    /// Takes what the server offers out of its answer to EHLO.
+    pub(super) fn offered(&mut self, reply: &Reply) {
+        self.offers = Offers::of(&reply.lines);
+    }
+
+    /// Whether the server hung up, as far as it was heard.
+    pub(super) fn has_ended(&self) -> bool {
+        self.wire.has_ended()
+    }
+
+    /// Everything that comes before the first message is done.
+    pub(super) fn is_ready(&mut self) {
+        self.state = State::Clean;
+    }
+
+    /// The connection under a plain one; none if more came than was asked for.
+    pub(super) fn into_plain(self) -> Option<TcpStream> {
+        let clean = self.wire.has_no_surplus();
+        match self.wire.into_stream() {
+            Stream::Plain(tcp) if clean => Some(tcp),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_usable(&self) -> bool {
-        self.state != State::Unusable
+        self.state != State::Unusable && self.wire.is_in_step()
     }
 
     /// Whether the server takes lines that are not ASCII (RFC 6152).
     pub(super) fn offers_eight_bit(&self) -> bool {
-        self.smtp.server_info().supports_feature(Extension::EightBitMime)
+        self.offers.eight_bit
     }
 
     pub(super) fn needs_reset(&self) -> bool {
@@ -334,7 +303,7 @@ impl Connection {
 
     /// Forgets a message that was begun.
     pub(super) async fn reset(&mut self, budget: Budget, t: &SmtpTimeouts) -> Result<(), Refusal> {
-        self.step(Phase::Mail, budget, t.command, "RSET\r\n").await?;
+        self.command(Phase::Mail, budget, t.command, "RSET\r\n").await?;
         self.state = State::Clean;
         Ok(())
     }
@@ -347,7 +316,7 @@ impl Connection {
         t: &SmtpTimeouts,
     ) -> Result<(), Refusal> {
         let utf8 = envelope.from_needs_utf8 || envelope.to_needs_utf8;
-        if utf8 && !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
+        if utf8 && !self.offers.utf8 {
             let phase = if envelope.from_needs_utf8 { Phase::Mail } else { Phase::Rcpt };
             let why = "the address needs SMTPUTF8, which the server does not offer";
             return Err(Refusal::new(phase, Answer::NotOffered, why));
@@ -360,7 +329,7 @@ impl Connection {
             command.push_str(" BODY=8BITMIME");
         }
         command.push_str("\r\n");
-        self.step(Phase::Mail, budget, t.command, &command).await.map(drop)
+        self.command(Phase::Mail, budget, t.command, &command).await.map(drop)
     }
 
     /// RCPT.
@@ -371,10 +340,10 @@ impl Connection {
         t: &SmtpTimeouts,
     ) -> Result<(), Refusal> {
         let command = format!("RCPT TO:<{}>\r\n", envelope.to);
-        self.step(Phase::Rcpt, budget, t.command, &command).await?;
+        self.command(Phase::Rcpt, budget, t.command, &command).await?;
         for copy in &envelope.copies {
             let command = format!("RCPT TO:<{copy}>\r\n");
-            match self.step(Phase::Rcpt, budget, t.command, &command).await {
+            match self.command(Phase::Rcpt, budget, t.command, &command).await {
                 Ok(_) => {}
                 // Whether the message goes out is the recipient's matter alone: a copy that is refused is left out.
                 Err(refusal) if !refusal.is_gone() => {
@@ -389,54 +358,109 @@ impl Connection {
     }
 
     /// DATA and, once the server wants it, the content with its final dot.
-    pub(super) async fn data(&mut self, message: &[u8], t: &SmtpTimeouts) -> Result<Response, Refusal> {
+    pub(super) async fn data(&mut self, message: &[u8], t: &SmtpTimeouts) -> Result<Reply, Refusal> {
         let no_budget = |limit| Budget { until: Instant::now() + limit };
         let content = stuffed(message);
-        let go = self.step(Phase::Data, no_budget(t.data), t.data, "DATA\r\n").await?;
-        if !go.has_code(354) {
-            self.state = State::Unusable;
-            return Err(out_of_place(Phase::Data, &go));
-        }
+        self.command(Phase::Data, no_budget(t.data), t.data, "DATA\r\n").await?;
         // One write for content and final dot: two would wait for each other's acknowledgement.
-        let done = self.step(Phase::Content, no_budget(t.final_dot), t.final_dot, &content).await?;
-        if u16::from(done.code()) / 100 != 2 {
-            self.state = State::Unusable;
-            return Err(out_of_place(Phase::Content, &done));
-        }
+        let done = self.command(Phase::Content, no_budget(t.final_dot), t.final_dot, &content).await?;
         self.messages += 1;
-        self.state = State::Clean;
+        if self.state == State::Dirty {
+            self.state = State::Clean;
+        }
         Ok(done)
     }
 
     /// Says goodbye; the answer does not matter.
     pub(super) async fn quit(mut self) {
-        let bye = self.smtp.quit();
+        let bye = async {
+            if self.wire.write(b"QUIT\r\n").await.is_ok() {
+                let _ = self.wire.reply().await;
+            }
+        };
         let _ = tokio::time::timeout(Duration::from_secs(5), bye).await;
     }
 
+    /// The greeting.
+    pub(super) async fn hear(
+        &mut self,
+        phase: Phase,
+        budget: Budget,
+        limit: Duration,
+    ) -> Result<Reply, Refusal> {
+        self.state = State::Unusable;
+        let wire = &mut self.wire;
+        let said = async { wire.reply().await.map_err(|none| Refusal::of_none(phase, none)) };
+        let said = budget.run(phase, limit, said).await;
+        self.judge(phase, said)
+    }
+
     /// One command and its answer. Dropped in the middle, it leaves the connection unusable.
-    async fn step(
+    pub(super) async fn command(
         &mut self,
         phase: Phase,
         budget: Budget,
         limit: Duration,
         command: &str,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Reply, Refusal> {
         self.state = State::Unusable;
-        let step = self.smtp.command(command);
-        let step = async { step.await.map_err(|e| Refusal::from_smtp(phase, &e)) };
-        let done = budget.run(phase, limit, step).await;
-        match &done {
-            Err(refusal) if refusal.breaks() => {}
-            _ => self.state = State::Dirty,
+        if self.wire.has_ended() {
+            let why = "the server closed the connection behind its last answer";
+            return Err(Refusal::new(phase.before_content(), Answer::Lost, why));
         }
-        done
+        if !self.wire.has_no_surplus() {
+            return Err(self.unasked(phase, budget, limit).await);
+        }
+        let wire = &mut self.wire;
+        let exchange = async {
+            let written = wire.write(command.as_bytes()).await;
+            match (wire.reply().await, written) {
+                (Ok(reply), Ok(())) => Ok(reply),
+                // It hung up while it was told: why it did may have come before.
+                (Ok(reply), Err(_)) if reply.is(4) || reply.is(5) => Ok(reply),
+                (_, Err(e)) => Err(Refusal::of_none(phase, NoReply::Lost(e))),
+                (Err(none), Ok(())) => Err(Refusal::of_none(phase, none)),
+            }
+        };
+        let said = budget.run(phase, limit, exchange).await;
+        self.judge(phase, said)
     }
-}
 
-fn out_of_place(phase: Phase, response: &Response) -> Refusal {
-    let text = format!("{} {}", response.code(), response.first_line().unwrap_or(""));
-    Refusal::new(phase, Answer::Garbled, text)
+    /// What the server said without being asked: that it will not go on, or an answer too many, which would be taken for
+    /// the one to this command, and so on to the final dot.
+    async fn unasked(&mut self, phase: Phase, budget: Budget, limit: Duration) -> Refusal {
+        let before = phase.before_content();
+        let wire = &mut self.wire;
+        let said = async { wire.reply().await.map_err(|none| Refusal::of_none(before, none)) };
+        match budget.run(before, limit, said).await {
+            Ok(reply) if reply.is(4) || reply.is(5) => Refusal::of(phase, &reply),
+            Ok(_) => Refusal::new(before, Answer::Garbled, "more answers than commands"),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Whether what was said is a yes, and what may be done with the connection now.
+    fn judge(&mut self, phase: Phase, said: Result<Reply, Refusal>) -> Result<Reply, Refusal> {
+        let said = match said {
+            // Out of time, but the first lines came, and they have the code.
+            Err(refusal) if refusal.answer == Answer::Lost => self.wire.take_begun().ok_or(refusal),
+            said => said,
+        };
+        let judged = said.and_then(|reply| {
+            let wanted = match phase {
+                Phase::Data => reply.is(3),
+                Phase::Auth => reply.is(2) || reply.is(3),
+                _ => reply.is(2),
+            };
+            if wanted { Ok(reply) } else { Err(Refusal::of(phase, &reply)) }
+        });
+        match &judged {
+            Err(refusal) if refusal.breaks() => {}
+            _ if self.wire.is_in_step() => self.state = State::Dirty,
+            _ => {}
+        }
+        judged
+    }
 }
 
 /// The content as it goes over the wire: dots at the start of a line doubled (RFC 5321 §4.5.2), the
@@ -482,6 +506,21 @@ mod tests {
         assert_eq!(before(660), 60);
         assert_eq!(before(1800), 1200);
         assert_eq!(before(60), 30);
+    }
+
+    #[test]
+    fn where_others_have_the_connections_a_refusal_is_none_for_a_good_while() {
+        let patience = Duration::from_secs(20);
+        let said = |text| Refusal::new(Phase::Hello, Answer::Reply { code: 421, enhanced: None }, text);
+        let failure =
+            |text, none| said(text).after(Duration::from_secs(none), patience).into_failure("mx:25");
+        let crowded = failure("Too many connections", 30);
+        assert_eq!((crowded.code.as_deref(), crowded.retry_after), (Some(NO_CONNECTION), Some(BUSY_PAUSE)));
+        let for_long = failure("Too many connections", 300);
+        assert_eq!((for_long.code.as_deref(), for_long.class), (Some("421"), FailureClass::Unavailable));
+        let closed = failure("Service not available", 30);
+        assert_eq!((closed.code.as_deref(), closed.class), (Some("421"), FailureClass::Unavailable));
+        assert_eq!(Refusal::busy().into_failure("mx:25").code.as_deref(), Some(NO_CONNECTION));
     }
 
     #[test]

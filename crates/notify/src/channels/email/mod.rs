@@ -1,14 +1,19 @@
-//! E-mail by SMTP: `lettre` builds the message and speaks the protocol, this module drives it
-//! command by command and says what each answer means.
+//! E-mail by SMTP: `lettre` builds the message, this module speaks the protocol, command by command, and says what
+//! each answer means.
 
 pub mod classes;
 mod connection;
 mod files;
+mod granted;
 pub(crate) mod headers;
 mod html_text;
-mod line_stream;
 pub mod message;
+mod offers;
 mod pool;
+mod reply;
+pub mod rows;
+mod server;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +23,12 @@ use async_trait::async_trait;
 use posthaste_core::{Failure, FailureClass, Name, Tenant};
 use posthaste_worker::Context;
 
+pub(crate) use self::connection::NO_CONNECTION;
 pub use self::connection::SmtpTimeouts;
 use self::connection::{Budget, Envelope};
 use self::message::{Draft, File, Parts, build};
 use self::pool::Pool;
+use self::server::Server;
 use super::{Channel, Means, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
 use crate::config::DEFAULT_PROVIDER;
@@ -70,19 +77,18 @@ impl EmailChannel {
             }
         }
     }
+}
 
-    /// Connects to a provider and signs in, without sending anything: for `posthaste doctor`.
-    ///
-    /// # Errors
-    /// The failure that a message would end in.
-    pub async fn probe(&self, provider: &Name, within: Duration) -> Result<(), Failure> {
-        let provider = self.provider(Some(provider))?;
-        let server = &provider.pool.server;
-        let budget = Budget::of_attempt(within * 2, &server.timeouts);
-        let connection = server.connect(budget).await.map_err(|r| r.into_failure(&server.name()))?;
-        connection.quit().await;
-        Ok(())
-    }
+/// Connects to a provider and signs in as a message would, without sending anything: for `posthaste doctor`.
+///
+/// # Errors
+/// The failure that a message would end in.
+pub async fn probe(provider: &EmailProvider, within: Duration) -> Result<(), Failure> {
+    let server = Server::new(provider);
+    let budget = Budget::of_attempt(within * 2, &server.timeouts);
+    let connection = server.connect(budget).await.map_err(|r| r.into_failure(&server.name()))?;
+    connection.quit().await;
+    Ok(())
 }
 
 #[async_trait]
@@ -127,23 +133,29 @@ impl Channel for EmailChannel {
             eight_bit: !content.is_ascii(),
         };
         let server = &pool.server;
-        let mut lent = tokio::select! {
-            biased;
-            () = attempt.cancellation().cancelled() => return Err(cancelled()),
-            lent = pool.open(&envelope, budget) => lent.map_err(|r| r.into_failure(&server.name()))?,
+        let response = loop {
+            let mut lent = tokio::select! {
+                biased;
+                () = attempt.cancellation().cancelled() => return Err(cancelled()),
+                lent = pool.open(&envelope, budget) => lent.map_err(|r| r.into_failure(&server.name()))?,
+            };
+            if !lent.connection().offers_eight_bit() && parts.files.iter().any(File::wants_eight_bit) {
+                content = build(Draft { eight_bit: false, ..draft }).map_err(|e| permanent(e.to_string()))?;
+            }
+            attempt.mark().await.map_err(|e| mark_error(&e))?;
+            // From here on it is finished, whatever the cancellation says: half a message helps nobody.
+            match lent.connection().data(&content, &server.timeouts).await {
+                Ok(response) => break response,
+                // Refused for its connection, and so not taken: it may go by another one.
+                Err(refusal) => {
+                    pool.go_on(lent, refusal).await.map_err(|r| r.into_failure(&server.name()))?
+                }
+            }
         };
-        if !lent.connection().offers_eight_bit() && parts.files.iter().any(File::wants_eight_bit) {
-            content = build(Draft { eight_bit: false, ..draft }).map_err(|e| permanent(e.to_string()))?;
-        }
-        attempt.mark().await.map_err(|e| mark_error(&e))?;
-        // From here on it is finished, whatever the cancellation says: half a message helps nobody.
-        let sent = lent.connection().data(&content, &server.timeouts).await;
-        let response = sent.map_err(|r| r.into_failure(&server.name()))?;
-        let text: Vec<&str> = response.message().collect();
         Ok(Receipt {
             provider: name.to_string(),
-            code: response.code().to_string(),
-            response: connection::clean(&text.join(" ")),
+            code: response.code.to_string(),
+            response: connection::clean(&response.text()),
         })
     }
 }

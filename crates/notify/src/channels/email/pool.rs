@@ -1,4 +1,7 @@
 //! The connections of one provider: a bounded number, kept for a while between messages.
+//!
+//! A place is a permit of the semaphore; there are as many as connections may stand ([`Granted`]). A message that a
+//! refused connection was for waits for a place of those that stand: nothing of it was tried.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
@@ -7,33 +10,44 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::classes::{Answer, Phase};
-use super::connection::{Budget, Connection, Envelope, Refusal, Server};
+use super::connection::{Budget, Connection, Envelope, Refusal};
+use super::granted::Granted;
+use super::server::Server;
 use crate::EmailProvider;
+
+/// How often a server may be said in the log to grant fewer connections.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// The connections of one provider.
 pub(super) struct Pool {
     pub(super) server: Server,
+    provider: String,
     slots: Arc<Semaphore>,
     idle: Duration,
+    patience: Duration,
     messages_per_connection: u32,
     kept: Mutex<Kept>,
 }
 
-#[derive(Default)]
 struct Kept {
     /// The last one used is the first one used again, so that surplus ones grow old.
     idle: Vec<Connection>,
     reaping: bool,
+    granted: Granted,
+    told: Option<Instant>,
 }
 
 impl Pool {
     pub(super) fn new(provider: &EmailProvider) -> Arc<Self> {
+        let granted = Granted::new(provider.connections, provider.grow);
         Arc::new(Self {
             server: Server::new(provider),
-            slots: Arc::new(Semaphore::new(provider.connections.max(1))),
+            provider: provider.name.to_string(),
+            slots: Arc::new(Semaphore::new(granted.allowed())),
             idle: provider.idle,
+            patience: provider.patience,
             messages_per_connection: provider.messages_per_connection,
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept { idle: Vec::new(), reaping: false, granted, told: None }),
         })
     }
 
@@ -45,57 +59,148 @@ impl Pool {
     /// dropped in the middle of a command is closed.
     pub(super) async fn open(self: &Arc<Self>, envelope: &Envelope, budget: Budget) -> Result<Lent, Refusal> {
         let t = &self.server.timeouts;
-        let (mut lent, reused) = self.lend(budget).await?;
-        match lent.connection().mail(envelope, budget, t).await {
-            Err(refusal) if reused && refusal.is_gone() => {
-                // Boxed: it is large and rarely needed.
-                lent.connection = Some(Box::pin(self.server.connect(budget)).await?);
-                lent.connection().mail(envelope, budget, t).await?;
+        loop {
+            let (mut lent, reused) = self.lend(budget).await?;
+            let accepted = match lent.connection().mail(envelope, budget, t).await {
+                // A kept one that the server closed meanwhile: another one is taken, at last a new one.
+                Err(refusal) if reused && refusal.is_gone() => continue,
+                Ok(()) => lent.connection().rcpt(envelope, budget, t).await,
+                refused => refused,
+            };
+            match accepted {
+                Ok(()) => return Ok(lent),
+                Err(refusal) => self.go_on(lent, refusal).await?,
             }
-            other => other?,
         }
-        lent.connection().rcpt(envelope, budget, t).await?;
-        Ok(lent)
+    }
+
+    /// After a refusal: an error, unless it refuses no more than this connection. Then its place is given up, if others
+    /// stand, and the message may try the next.
+    pub(super) async fn go_on(&self, mut lent: Lent, refusal: Refusal) -> Result<(), Refusal> {
+        if !refusal.refuses_connection() {
+            if refusal.code().is_some() {
+                self.kept().granted.worked();
+            }
+            return Err(refusal);
+        }
+        if let Some(connection) = lent.connection.take() {
+            connection.quit().await;
+        }
+        let now = Instant::now();
+        let (others, none_since, tell) = {
+            let mut kept = self.kept();
+            let free = self.slots.available_permits();
+            let others = kept.granted.allowed().saturating_sub(free + 1) + kept.idle.len();
+            let fewer = kept.granted.refused(others, &refusal, now);
+            // Free places go first; what is missing then is the place of the refused one.
+            let mut gone = self.slots.forget_permits(fewer);
+            if gone < fewer
+                && let Some(permit) = lent.permit.take()
+            {
+                permit.forget();
+                gone += 1;
+            }
+            // A place that somebody took in between stays.
+            kept.granted.keep(fewer - gone);
+            let tell = kept.told.is_none_or(|told| now - told >= TELL_EVERY);
+            if tell {
+                kept.told = Some(now);
+            }
+            let none_since = kept.granted.none().map(|(since, _)| since);
+            (others, none_since, tell.then(|| kept.granted.allowed()))
+        };
+        if let Some(allowed) = tell {
+            tracing::warn!(
+                provider = %self.provider, connections = allowed, answer = %refusal.shown(),
+                "the mail server refuses further connections; messages wait for those that stand"
+            );
+        }
+        match none_since.map(|since| now - since) {
+            Some(none) if none >= self.patience => Err(refusal.after(none, self.patience)),
+            // It serves nobody now, and does not say that it serves too many.
+            None if others == 0 => Err(refusal),
+            _ => Ok(()),
+        }
     }
 
     /// A connection that is signed in, and whether it was used before.
-    pub(super) async fn lend(self: &Arc<Self>, budget: Budget) -> Result<(Lent, bool), Refusal> {
+    async fn lend(self: &Arc<Self>, budget: Budget) -> Result<(Lent, bool), Refusal> {
+        loop {
+            if self.slots.available_permits() == 0 && self.kept().granted.grows(Instant::now()) {
+                self.slots.add_permits(1);
+            }
+            let permit = self.place(budget).await?;
+            let mut lent = Lent { connection: None, pool: Arc::clone(self), permit: Some(permit) };
+            while let Some(connection) = self.take().await {
+                let connection = lent.connection.insert(connection);
+                if !connection.needs_reset() || connection.reset(budget, &self.server.timeouts).await.is_ok()
+                {
+                    return Ok((lent, true));
+                }
+            }
+            lent.connection = None;
+            let asked_again = self.kept().granted.not_before();
+            if let Some(at) = asked_again {
+                budget.pause(at).await.map_err(|late| self.none_granted(late))?;
+            }
+            // Boxed: it is large and rarely needed.
+            match Box::pin(self.server.connect(budget)).await {
+                Ok(connection) => {
+                    lent.connection = Some(connection);
+                    let free = self.slots.available_permits();
+                    let mut kept = self.kept();
+                    let in_use = kept.granted.allowed().saturating_sub(free);
+                    kept.granted.connected(in_use);
+                    drop(kept);
+                    return Ok((lent, false));
+                }
+                Err(refusal) => self.go_on(lent, refusal).await?,
+            }
+        }
+    }
+
+    async fn place(&self, budget: Budget) -> Result<OwnedSemaphorePermit, Refusal> {
         let wait = async {
             let permit = Arc::clone(&self.slots).acquire_owned().await;
             permit.map_err(|_| Refusal::new(Phase::Connect, Answer::Lost, "the pool is closed"))
         };
         let free = budget.run(Phase::Connect, Duration::from_secs(3600), wait).await;
-        let permit = free
-            .map_err(|_| Refusal::new(Phase::Connect, Answer::Lost, "no connection became free in time"))?;
-        let mut lent = Lent { connection: None, pool: Arc::clone(self), _permit: permit };
-        while let Some(connection) = self.take() {
-            let connection = lent.connection.insert(connection);
-            if !connection.needs_reset() || connection.reset(budget, &self.server.timeouts).await.is_ok() {
-                return Ok((lent, true));
-            }
-        }
-        // Boxed: it is large and rarely needed.
-        lent.connection = Some(Box::pin(self.server.connect(budget)).await?);
-        Ok((lent, false))
+        free.map_err(|_| self.none_granted(Refusal::busy()))
     }
 
-    fn take(&self) -> Option<Connection> {
-        let mut kept = self.kept();
-        while let Some(connection) = kept.idle.pop() {
+    /// What the server said last if it grants no connection at all, else `otherwise`.
+    fn none_granted(&self, otherwise: Refusal) -> Refusal {
+        let kept = self.kept();
+        kept.granted
+            .none()
+            .map_or(otherwise, |(since, said)| said.clone().after(since.elapsed(), self.patience))
+    }
+
+    /// A kept connection.
+    async fn take(&self) -> Option<Connection> {
+        loop {
+            let (connection, limited) = {
+                let mut kept = self.kept();
+                (kept.idle.pop()?, kept.granted.is_limited())
+            };
             if connection.idle_since.elapsed() < self.idle {
                 return Some(connection);
             }
-            retire(connection);
+            // Where they are few, an old one must be gone before the server grants a new one.
+            if limited { connection.quit().await } else { retire(connection, None) }
         }
-        None
     }
 
-    fn give_back(self: &Arc<Self>, mut connection: Connection) {
+    fn give_back(self: &Arc<Self>, mut connection: Connection, place: Option<OwnedSemaphorePermit>) {
+        if connection.messages > 0 {
+            self.kept().granted.worked();
+        }
         if !connection.is_usable() {
             return;
         }
         if connection.messages >= self.messages_per_connection {
-            return retire(connection);
+            // The place is free once the server knows that the connection is.
+            return retire(connection, place);
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         connection.idle_since = Instant::now();
@@ -121,16 +226,19 @@ async fn reap(pool: Weak<Pool>, idle: Duration) {
         let go_on = kept.reaping;
         drop(kept);
         let old: Vec<Connection> = old;
-        old.into_iter().for_each(retire);
+        old.into_iter().for_each(|connection| retire(connection, None));
         if !go_on {
             return;
         }
     }
 }
 
-fn retire(connection: Connection) {
+fn retire(connection: Connection, place: Option<OwnedSemaphorePermit>) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(connection.quit());
+        runtime.spawn(async move {
+            connection.quit().await;
+            drop(place);
+        });
     }
 }
 
@@ -138,8 +246,7 @@ fn retire(connection: Connection) {
 pub(super) struct Lent {
     connection: Option<Connection>,
     pool: Arc<Pool>,
-    // Behind the others: the slot is free once the connection is back.
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Lent {
@@ -151,7 +258,8 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.pool.give_back(connection);
+            // The place is free once the connection is back: what is left of it here falls behind.
+            self.pool.give_back(connection, self.permit.take());
         }
     }
 }
