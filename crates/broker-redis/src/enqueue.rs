@@ -62,10 +62,10 @@ impl Inner {
     pub(crate) async fn enqueue_reserved(
         self: &Arc<Self>,
         shard: u16,
-        tasks: Vec<NewTask>,
+        request: EnqueueRequest,
         ids: Ids,
     ) -> Result<EnqueueReply, BrokerError> {
-        self.store(shard, EnqueueRequest { tasks, idempotency: None }, ids).await
+        self.store(shard, request, ids).await
     }
 
     async fn store(

@@ -1,6 +1,9 @@
 //! Storing a request whose tasks lie in several shards. One script call is atomic in one shard only, so the ids are
 //! reserved first: whatever stops the request half-way, a repeat with its key stores the same tasks under the same ids,
 //! and each of them once.
+//!
+//! A failover may lose the reservation and not the tasks, which lie with another server. So each part is stored together
+//! with a note of its own under the same key: a repeat that finds no reservation finds what is there, shard by shard.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,7 +11,7 @@ use std::time::SystemTime;
 use futures_util::future::join_all;
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
 use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
-use posthaste_core::{BrokerError, Due, NewTask, State, TaskId};
+use posthaste_core::{BrokerError, Due, IdempotencyKey, NewTask, State, TaskId};
 use rand::RngExt;
 
 use crate::enqueue::{idem_key, too_far};
@@ -19,6 +22,16 @@ use crate::record::corrupt;
 use crate::reply;
 use crate::scripts::SCRIPTS;
 use crate::store::Inner;
+
+/// The operation under which a shard notes the part that it has of a request; no request names it.
+const IN_PART: &str = "in part";
+
+/// Whether an idempotency key is such a note, which is worth something beside its own tasks only.
+pub(crate) fn is_part(name: &str) -> bool {
+    name.strip_prefix('\u{1f}')
+        .and_then(|rest| rest.strip_prefix(IN_PART))
+        .is_some_and(|rest| rest.starts_with('\u{1f}'))
+}
 
 /// A task of the request: where it lies and under which key.
 #[derive(Clone, Copy)]
@@ -34,6 +47,18 @@ struct Reservation {
     fingerprint: [u8; 32],
     /// Whether the caller can repeat it: its key is remembered.
     repeatable: bool,
+}
+
+impl Reservation {
+    /// Under what a shard notes a part of so many tasks. A repeat that is divided otherwise is another part.
+    fn part(&self, tasks: usize) -> Option<IdempotencyKey> {
+        self.repeatable.then(|| IdempotencyKey {
+            tenant: None,
+            operation: IN_PART,
+            key: format!("{}\u{1f}{tasks}", self.name),
+            fingerprint: self.fingerprint,
+        })
+    }
 }
 
 impl Inner {
@@ -66,7 +91,7 @@ impl Inner {
             return Err(e);
         }
         let ids = if reservation.repeatable { Ids::Repeatable } else { Ids::Reserved };
-        let tasks = self.store_parts(request.tasks, &placed, ids).await?;
+        let tasks = self.store_parts(request.tasks, &placed, ids, &reservation).await?;
         let entries: Vec<u8> = tasks.iter().flat_map(entry).collect();
         let completed =
             self.complete(&reservation, if reservation.repeatable { &entries } else { &[] }).await;
@@ -188,6 +213,7 @@ impl Inner {
         tasks: Vec<NewTask>,
         placed: &[Placed],
         ids: Ids,
+        reservation: &Reservation,
     ) -> Result<Vec<Enqueued>, BrokerError> {
         let mut parts: Vec<(Vec<usize>, Vec<NewTask>)> =
             self.shards().all().map(|_| Default::default()).collect();
@@ -201,7 +227,9 @@ impl Inner {
         for (shard, (at, tasks)) in (0u16..).zip(parts) {
             if !tasks.is_empty() {
                 calls.push(async move {
-                    let reply = self.enqueue_reserved(shard, tasks, ids).await?;
+                    let idempotency = reservation.part(tasks.len());
+                    let request = EnqueueRequest { tasks, idempotency };
+                    let reply = self.enqueue_reserved(shard, request, ids).await?;
                     Ok::<_, BrokerError>((at, reply))
                 });
             }

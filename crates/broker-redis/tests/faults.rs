@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use load::{Load, claim, open, settle, soon, tasks};
 use posthaste_core::broker::{EnqueueRequest, SettleRequest, Settled, Settlement};
-use posthaste_core::{Broker, BrokerError, NewTask, Outcome, State};
+use posthaste_core::{Broker, BrokerError, IdempotencyKey, NewTask, Outcome, Portable as _, State};
 use posthaste_testkit::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, task};
 use serde_json::json;
 use tokio::time::timeout;
@@ -215,6 +215,48 @@ async fn memory_reaches_its_end() {
     }
     assert_eq!(server.command(&["CONFIG", "SET", "maxmemory", "0"]), Reply::Text("OK".to_owned()));
     store.enqueue(large(3)).await.expect("there is room again");
+}
+
+/// What a failover may lose of a request over several shards is where its key is remembered; its tasks are elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_finds_its_tasks_though_the_reservation_is_lost() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let (store, _clock) = open(&server.url(), 8);
+    let request = |key: &str, n: usize| {
+        let fingerprint = [u8::try_from(n).expect("a few"); 32];
+        let idempotency =
+            IdempotencyKey { tenant: None, operation: "tasks", key: key.to_owned(), fingerprint };
+        EnqueueRequest { idempotency: Some(idempotency), ..tasks(n) }
+    };
+    // Keys of the store as `redis-cli` prints them, with the separator between the parts of a name.
+    let forget = |pattern: &str| {
+        const FORGET: &str = "local gone = 0
+            for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+              for _, name in ipairs(redis.call('HKEYS', key)) do
+                if not string.find(name, 'in part', 1, true) then gone = gone + redis.call('HDEL', key, name) end
+              end
+            end
+            return gone";
+        server.command(&["EVAL", FORGET, "0", pattern])
+    };
+    let ids = |reply: posthaste_core::broker::EnqueueReply| {
+        reply.tasks.into_iter().map(|task| task.id).collect::<Vec<_>>()
+    };
+    for (key, n) in [("one", 1), ("five", 5), ("many", 40)] {
+        let first = ids(store.enqueue(request(key, n)).await.expect("enqueue"));
+        assert_eq!(first.len(), n);
+        let again = store.enqueue(request(key, n)).await.expect("a repeat");
+        assert!(again.replayed);
+        assert_eq!(ids(again), first);
+        assert_eq!(forget("*:idem:*"), Reply::Number(1), "where the key is remembered");
+        assert_eq!(ids(store.enqueue(request(key, n)).await.expect("a repeat")), first, "{key}");
+        let other = store.enqueue(request(key, n + 1)).await;
+        assert!(matches!(other, Err(BrokerError::IdempotencyMismatch)), "{other:?}");
+    }
+    let stored: u64 = store.counts().await.expect("counts").iter().map(|q| q.of(State::Queued)).sum();
+    assert_eq!(stored, 46, "each once");
+    let exported = store.export(None, 1_000).await.expect("export");
+    assert!(!format!("{exported:?}").contains("in part"), "what lies in a shard is of use there alone");
 }
 
 /// As the server does at the start, and though its policy was another one then.

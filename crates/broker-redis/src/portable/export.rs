@@ -21,6 +21,7 @@ use crate::names::{Route, lane_key};
 use crate::reads::Told;
 use crate::record::{Phase, Record, Run, corrupt, damaged, is, run_flag};
 use crate::reply;
+use crate::spread::is_part;
 use crate::store::Inner;
 use crate::{records, series};
 
@@ -140,6 +141,7 @@ impl Inner {
             bytes += value.len();
             items.extend(match name {
                 "unique" => Some(PortableItem::Unique(unique(of, &value)?)),
+                "idem" if is_part(&of) => None,
                 "idem" => Some(PortableItem::Idempotency(idempotency(of, &value)?)),
                 "lane" => lane(&of, &value)?.map(PortableItem::Lane),
                 _ => queue(&of, &value)?.map(PortableItem::Queue),
