@@ -4,6 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use crate::reply;
 use crate::shards::Shards;
 use crate::store::Info;
@@ -12,6 +14,9 @@ use crate::store::Info;
 const FULL_PERCENT: u64 = 80;
 /// How long an answer holds while memory is plenty; while it is short, each tick asks.
 const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// How long each server may take.
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// What the servers last said.
 #[derive(Default)]
@@ -60,10 +65,12 @@ impl Memory {
 
     /// Asks every master. What a server that does not answer evicts is what it evicted before.
     pub(crate) async fn look(&self, shards: &Shards) {
-        let told = ask(shards).await;
+        let (mut told, all) = ask(shards).await;
         let mut known = self.known();
         let before = known.told.take().map(|(_, told)| told).unwrap_or_default();
-        let told = told.unwrap_or_else(|| Told { short: false, evicts: before.evicts.clone() });
+        if !all {
+            told.evicts = told.evicts.or_else(|| before.evicts.clone());
+        }
         match (&before.evicts, &told.evicts) {
             (None, Some(policy)) => tracing::error!(
                 policy,
@@ -82,13 +89,20 @@ impl Memory {
     }
 }
 
-async fn ask(shards: &Shards) -> Option<Told> {
-    let mut told = Told::default();
-    for node in shards.link().masters().await.ok()? {
-        let text = reply::text(node.command(redis::cmd("INFO").arg("memory")).await.ok()?).ok()?;
-        told.add(&Info(text));
+/// What the masters say that answer, and whether all do.
+async fn ask(shards: &Shards) -> (Told, bool) {
+    let (mut told, mut all) = (Told::default(), true);
+    let mut command = redis::cmd("INFO");
+    command.arg("memory");
+    let Ok(nodes) = shards.link().masters().await else { return (told, false) };
+    for node in nodes {
+        match timeout(ANSWER, node.command(&command)).await.map(|answer| answer.and_then(reply::text)) {
+            Ok(Ok(text)) => told.add(&Info(text)),
+            // The others are not kept waiting.
+            _ => all = false,
+        }
     }
-    Some(told)
+    (told, all)
 }
 
 impl Told {

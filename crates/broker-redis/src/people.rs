@@ -60,7 +60,7 @@ impl Inner {
                     call.arg(rand::rng().random::<f64>().to_string());
                 }
             }
-            async move { reply::bytes(self.run(*shard, call).await?) }
+            async move { reply::bytes(self.run_aside(*shard, call).await?) }
         });
         let mut out = vec![b'L'; leases.len()];
         let answers = join_all(calls).await;

@@ -128,7 +128,7 @@ impl Inner {
     pub(crate) async fn has_turn(&self, what: &str) -> Result<bool, BrokerError> {
         let mut call = self.call(&SCRIPTS.share, 0);
         call.arg("turn").arg(what).arg(self.shards().origin()).int(TURN_MS);
-        Ok(reply::int(self.run(0, call).await?)? == 1)
+        Ok(reply::int(self.run_aside(0, call).await?)? == 1)
     }
 
     /// Every limited lane with what each shard has of it.
@@ -137,7 +137,7 @@ impl Inner {
         let looks = try_join_all(shards.all().map(|shard| async move {
             let mut call = self.call(&SCRIPTS.share, shard);
             call.arg("look");
-            reply::list(self.run(shard, call).await?)
+            reply::list(self.run_aside(shard, call).await?)
         }));
         let mut lanes: BTreeMap<String, Limited> = BTreeMap::new();
         for (shard, values) in looks.await?.into_iter().enumerate() {
@@ -175,7 +175,7 @@ impl Inner {
                     .arg(number(of[at].rate.map(|r| r.1)))
                     .arg(number(of[at].concurrency));
             }
-            async move { Ok::<_, BrokerError>((shard, reply::list(self.run(shard, call).await?)?)) }
+            async move { Ok::<_, BrokerError>((shard, reply::list(self.run_aside(shard, call).await?)?)) }
         });
         let mut running = Vec::new();
         for (shard, mut values) in try_join_all(calls).await? {

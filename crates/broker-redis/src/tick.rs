@@ -76,7 +76,7 @@ impl Inner {
         for _ in 0..DRAWS {
             call.arg(rand::rng().random::<f64>().to_string());
         }
-        let values = reply::list(self.run(shard, call).await?)?;
+        let values = reply::list(self.run_aside(shard, call).await?)?;
         let [due, rescued, expired, pruned, next, woke] =
             <[Value; 6]>::try_from(values).map_err(|_| corrupt("the answer to a tick"))?;
         let n = |v: Value| reply::int(v).map(|n| usize::try_from(n).unwrap_or(0));

@@ -1,9 +1,12 @@
 //! Settling outcomes and handing out work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use posthaste_core::broker::{ClaimRequest, Held, SettleReply, SettleRequest, Settled, Settlement};
+use posthaste_core::broker::{
+    ClaimRequest, Held, ReleaseReason, SettleReply, SettleRequest, Settled, Settlement,
+};
 use posthaste_core::limits::{MAX_CLAIM, MAX_SNOOZE};
 use posthaste_core::task::stored::cut;
 use posthaste_core::{
@@ -11,6 +14,7 @@ use posthaste_core::{
 };
 use rand::RngExt;
 use redis::Value;
+use tokio::time::timeout;
 
 use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
@@ -24,6 +28,9 @@ use crate::store::Inner;
 
 /// Rounds that one claim goes when what it looked at was held up or stale.
 const LOOKS: usize = 8;
+
+/// How long a claim waits for one server of a Cluster, the others having work too.
+const LOOK_TIME: Duration = Duration::from_millis(300);
 
 /// What a call to one shard answers.
 struct Worked {
@@ -188,7 +195,7 @@ impl Inner {
         self: &Arc<Self>,
         request: ClaimRequest,
     ) -> Result<(Vec<Claimed>, More), BrokerError> {
-        let (mut failed, mut more) = (None, More::default());
+        let (mut failed, mut answered, mut more) = (None, false, More::default());
         let shards = self.found().await?;
         let n = shards.count();
         let mut out: Vec<Claimed> = Vec::new();
@@ -214,9 +221,11 @@ impl Inner {
             if busy.is_some() && look.is_none() {
                 continue;
             }
-            let call = self.pack_work(shard, &mut Part::default(), Some(&part));
-            let worked = match self.work(shard, call, Some(&part)).await {
-                Ok(worked) => worked,
+            let worked = match self.look_into(shard, &part).await {
+                Ok(worked) => {
+                    answered = true;
+                    worked
+                }
                 // A shard that does not answer takes nothing from what others handed out.
                 Err(e) => {
                     failed = Some(e);
@@ -237,9 +246,37 @@ impl Inner {
             out.extend(worked.claimed);
         }
         match failed {
-            Some(e) if out.is_empty() => Err(e),
+            Some(e) if !answered => Err(e),
             _ => Ok((out, more)),
         }
+    }
+
+    /// Looks for work in one shard. A server of a Cluster that stands still is not waited for: what it hands out when it
+    /// goes on is given back at once.
+    async fn look_into(self: &Arc<Self>, shard: u16, request: &ClaimRequest) -> Result<Worked, BrokerError> {
+        let call = self.pack_work(shard, &mut Part::default(), Some(request));
+        let link = self.shards().link();
+        if !link.is_cluster() {
+            return self.work(shard, call, Some(request)).await;
+        }
+        link.stands_still(call.slot)?;
+        let (inner, own) = (Arc::clone(self), request.clone());
+        let mut look = Box::pin(async move { inner.work(shard, call, Some(&own)).await });
+        if let Ok(worked) = timeout(LOOK_TIME, &mut look).await {
+            return worked;
+        }
+        let inner = Arc::clone(self);
+        let _late_handle = tokio::spawn(async move {
+            let Ok(worked) = look.await else { return };
+            let leases: Vec<LeaseRef> = worked.claimed.iter().map(|c| c.lease).collect();
+            if !leases.is_empty()
+                && let Err(e) = inner.release(&leases, ReleaseReason::Shutdown).await
+            {
+                tracing::debug!(error = %e, "what was handed out late waits until its leases end");
+            }
+        });
+        let why = "a node of the Redis Cluster does not answer in time".to_owned();
+        Err(BrokerError::Unavailable { why })
     }
 
     /// Packs a part. The answers come in the order in which its outcomes are packed: `part.at` is put into that order.
@@ -317,7 +354,12 @@ impl Inner {
         call: Call,
         claim: Option<&ClaimRequest>,
     ) -> Result<Worked, BrokerError> {
-        let values = reply::list(self.run(shard, call).await?)?;
+        // A claim waits for its answer, which may hand out work; outcomes can be sent again.
+        let answer = match claim {
+            Some(_) => self.run(shard, call).await?,
+            None => self.run_aside(shard, call).await?,
+        };
+        let values = reply::list(answer)?;
         let [letters, now, epoch, nonce, more, rows, worker, names] =
             <[Value; 8]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
         let letters = reply::bytes(letters)?;

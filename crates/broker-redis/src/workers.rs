@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use posthaste_core::broker::WorkerInfo;
 use posthaste_core::limits::WORKER_KEPT;
 use posthaste_core::{BrokerError, Timestamp};
@@ -41,9 +41,10 @@ pub(crate) async fn heartbeat(shards: &Shards, worker: &WorkerInfo) -> Result<()
         let mut call = SCRIPTS.beat.call(&shards.m_key(shard));
         call.arg(shards.clock_arg()).arg(worker.id.as_str()).arg(&text);
         call.int(WORKER_KEPT.as_millis() as i64);
-        shards.link().run(call)
+        shards.link().run_aside(call)
     });
-    try_join_all(beats).await.map(drop)
+    // A shard that does not answer keeps no other from hearing of this worker.
+    join_all(beats).await.into_iter().try_for_each(|beat| beat.map(drop))
 }
 
 /// Workers seen lately, by id.

@@ -58,6 +58,7 @@ impl Blocking {
             // What has come is looked at after the news that it is worth nothing.
             biased;
             _ = line.fence.changed() => None,
+            () = self.link.moved(self.slot, &line.peer) => None,
             answer = line.connection.send_packed_command(cmd) => Some(answer),
         };
         match answer {

@@ -106,10 +106,39 @@ impl Cluster {
         if let Some(since) = last.map(|last| last.elapsed()).filter(|since| *since < LOOK_AGAIN) {
             tokio::time::sleep(LOOK_AGAIN - since).await;
         }
-        let answer = self.ask_anybody().await;
+        let answer = self.ask_anybody(None).await;
         *last = Some(Instant::now());
         let (asked, value) = answer?;
         self.learn(&asked, &value)
+    }
+
+    /// Looks at the map as the nodes other than `doubted` see it; true if they say that another one has the slot now. One that
+    /// has woken up still believes that it has what was taken from it.
+    pub(super) async fn has_moved(&self, slot: u16, doubted: &Arc<Peer>) -> bool {
+        {
+            let mut last = self.looking.lock().await;
+            if self.owns(slot, doubted) && last.is_none_or(|last| last.elapsed() >= LOOK_AGAIN) {
+                let answer = self.ask_anybody(Some(doubted.host())).await;
+                *last = Some(Instant::now());
+                if let Ok((asked, value)) = answer {
+                    let _kept_if_unreadable = self.learn(&asked, &value);
+                }
+            }
+        }
+        !self.owns(slot, doubted)
+    }
+
+    /// An error where the node that has a slot is known to stand still.
+    pub(super) fn stands_still(&self, slot: u16) -> Result<(), BrokerError> {
+        match self.map().owner(slot).filter(|peer| peer.is_doubted()) {
+            Some(peer) => Err(unavailable(format!("Redis at {} stands still", peer.host()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether, as far as is known, this node has the slot.
+    pub(super) fn owns(&self, slot: u16, peer: &Arc<Peer>) -> bool {
+        self.map().owner(slot).is_some_and(|owner| owner.host() == peer.host())
     }
 
     /// Looks at the map unless somebody does already: after an error that a failover may have caused.
@@ -118,7 +147,7 @@ impl Cluster {
         if last.is_some_and(|last| last.elapsed() < LOOK_AGAIN) {
             return;
         }
-        let answer = self.ask_anybody().await;
+        let answer = self.ask_anybody(None).await;
         *last = Some(Instant::now());
         if let Ok((asked, value)) = answer {
             let _kept_if_unreadable = self.learn(&asked, &value);
@@ -129,12 +158,18 @@ impl Cluster {
         self.map.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The first answer that any node gives to `CLUSTER SLOTS`.
-    async fn ask_anybody(&self) -> Result<(Host, Value), BrokerError> {
+    /// The first answer that any node gives to `CLUSTER SLOTS`, all but one of them asked at once.
+    async fn ask_anybody(&self, except: Option<&Host>) -> Result<(Host, Value), BrokerError> {
         let map = self.map();
         let seeds =
             self.seeds.iter().filter(|seed| map.masters.iter().all(|master| master.host() != seed.host()));
-        let asked = map.masters.iter().chain(seeds).map(|peer| Box::pin(ask(peer.clone())));
+        let all = map.masters.iter().chain(seeds).filter(|peer| Some(peer.host()) != except);
+        let asked = all.map(|peer| Box::pin(ask(peer.clone()))).collect::<Vec<_>>();
+        if asked.is_empty() {
+            return Err(unavailable(
+                "no other node of the Redis Cluster is known; name several in REDIS_URL",
+            ));
+        }
         match select_ok(asked).await {
             Ok((answer, _)) => Ok(answer),
             Err(error) => Err(error),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::Link;
 use super::dial::{CONNECT_TIMEOUT, Purpose, dial};
-use super::peer::pause;
+use super::peer::{Peer, pause};
 use super::slot::slot_of;
 
 /// Messages that wait to be taken. A listener that is slower than that starts afresh.
@@ -39,6 +39,7 @@ pub(crate) struct Listener {
 struct Subscription {
     /// Held so that the connection stays open.
     _connection: MultiplexedConnection,
+    peer: Arc<Peer>,
     /// Tells that another server has taken over: this one may tell nothing more, and stay connected.
     fence: watch::Receiver<u64>,
     rx: mpsc::Receiver<PushInfo>,
@@ -63,6 +64,7 @@ impl Listener {
                 push = subscription.rx.recv() => push,
                 // The sender ends with the peer; then the connection is the wrong one as well.
                 _ = subscription.fence.changed() => None,
+                () = self.link.moved(slot_of(&self.channel), &subscription.peer) => None,
             };
             match push {
                 Some(PushInfo { kind: PushKind::SMessage, data }) => {
@@ -112,7 +114,9 @@ impl Listener {
         let mut command = redis::cmd("SSUBSCRIBE");
         command.arg(&self.channel[..]);
         match timeout(CONNECT_TIMEOUT, connection.send_packed_command(&command)).await {
-            Ok(Ok(Value::Push { .. })) => Some(Subscription { _connection: connection, fence, rx, overrun }),
+            Ok(Ok(Value::Push { .. })) => {
+                Some(Subscription { _connection: connection, peer, fence, rx, overrun })
+            }
             _ => None,
         }
     }

@@ -27,13 +27,14 @@ mod script;
 mod sentinel;
 mod slot;
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use posthaste_core::BrokerError;
 use redis::{Cmd, Value};
 use tokio::runtime;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 pub(crate) use blocking::{Blocking, Unblocked};
 pub use container::{LOCALHOST_IN_A_CONTAINER, container_help, in_container};
@@ -43,13 +44,17 @@ pub(crate) use slot::{crc16, slot_of};
 
 use cluster::Cluster;
 use dial::{Route, Target};
-use error::{Verdict, meaning, meaning_in_a_cluster, verdict};
+use error::{Verdict, meaning, meaning_in_a_cluster, unavailable, verdict};
 use peer::Peer;
 
 use crate::url::{Mode, RedisUrl};
 
 /// How long a call waits, in all, for a server that says that in a moment it will work.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A node that has not answered for so long is doubted: the others are asked whether another one has its slots now.
+const DOUBT: Duration = Duration::from_millis(250);
+/// How long those wait who have other nodes to serve.
+const ASIDE: Duration = Duration::from_secs(1);
 /// A script is loaded this often for one call; a cache that is flushed more often than that is a fault.
 const MAX_LOADS: u32 = 3;
 /// A slot is followed this often for one call.
@@ -88,6 +93,24 @@ impl Way {
         match self {
             Self::One(peer) => Ok(peer.clone()),
             Self::Cluster(cluster) => cluster.owner(slot).await,
+        }
+    }
+
+    /// Sends a call to a server. While a node of a Cluster does not answer, the others are asked whether its slots have gone to
+    /// another one; then nobody waits any longer, and what it may answer late is worth nothing.
+    async fn pass(
+        &self,
+        slot: u16,
+        peer: &Arc<Peer>,
+        cmd: &Cmd,
+        script: Option<&Script>,
+    ) -> Result<Value, BrokerError> {
+        let mut call = pin!(send(peer, cmd, script));
+        let Self::Cluster(cluster) = self else { return call.await };
+        match timeout(DOUBT, &mut call).await {
+            Ok(answer) => answer,
+            // Boxed: it is seldom needed, and every call would carry it.
+            Err(_) => Box::pin(doubtfully(cluster, slot, peer, call)).await,
         }
     }
 
@@ -160,6 +183,34 @@ impl Link {
         self.carry(call.slot, &call.cmd, Some(&call.script)).await
     }
 
+    /// As [`Link::run`], for those who must not wait for one node of several: one that stands still is left out, and none
+    /// is waited for longer than a second. The call may be executed later all the same.
+    pub(crate) async fn run_aside(&self, call: Call) -> Result<Value, BrokerError> {
+        if !self.is_cluster() {
+            return self.run(call).await;
+        }
+        self.stands_still(call.slot)?;
+        let run = timeout(ASIDE, self.run(call));
+        run.await.unwrap_or_else(|_| Err(unavailable("a node of the Redis Cluster does not answer in time")))
+    }
+
+    /// An error where the node that has the slot of a call is known to stand still.
+    pub(crate) fn stands_still(&self, slot: u16) -> Result<(), BrokerError> {
+        match &*self.way() {
+            Way::Cluster(cluster) => cluster.stands_still(slot),
+            Way::One(_) => Ok(()),
+        }
+    }
+
+    /// Returns when another node than `peer` is known to have the slot.
+    async fn moved(&self, slot: u16, peer: &Arc<Peer>) {
+        let way = self.way();
+        let Way::Cluster(cluster) = &*way else { return std::future::pending().await };
+        while cluster.owns(slot, peer) {
+            tokio::time::sleep(DOUBT * 2).await;
+        }
+    }
+
     /// Sends a command to the master that has `key`.
     pub(crate) async fn command(&self, key: &[u8], cmd: Cmd) -> Result<Value, BrokerError> {
         self.carry(slot_of(key), &cmd, None).await.map(plain)
@@ -206,7 +257,7 @@ impl Link {
     async fn carry(&self, slot: u16, cmd: &Cmd, script: Option<&Script>) -> Result<Value, BrokerError> {
         let way = self.way();
         let peer = way.owner(slot).await?;
-        match pass(&peer, cmd, script).await {
+        match way.pass(slot, &peer, cmd, script).await {
             Ok(Value::ServerError(error)) => {
                 Box::pin(self.insist(&way, slot, cmd, script, peer, error)).await
             }
@@ -235,12 +286,12 @@ impl Link {
                 (Verdict::NoScript, _) => {
                     let script = script.filter(|_| tries.load()).ok_or_else(|| meaning(&error))?;
                     load(&peer, script).await?;
-                    pass(&peer, cmd, Some(script)).await
+                    way.pass(slot, &peer, cmd, Some(script)).await
                 }
                 (Verdict::Moved(slot, Some(host)), Way::Cluster(cluster)) if tries.redirect() => {
                     peer = cluster.moved(slot, &host);
                     way.suspect();
-                    pass(&peer, cmd, script).await
+                    way.pass(slot, &peer, cmd, script).await
                 }
                 (Verdict::Ask(Some(host)), Way::Cluster(cluster)) if script.is_none() && tries.redirect() => {
                     cluster.node(&host).send_asking(cmd).await
@@ -251,7 +302,7 @@ impl Link {
                     }
                     way.suspect();
                     peer = way.owner(slot).await?;
-                    pass(&peer, cmd, script).await
+                    way.pass(slot, &peer, cmd, script).await
                 }
                 (Verdict::ReadOnly, way) if tries.renew() => {
                     match way {
@@ -259,7 +310,7 @@ impl Link {
                         Way::Cluster(cluster) => cluster.look(cluster.version()).await?,
                     }
                     peer = way.owner(slot).await?;
-                    pass(&peer, cmd, script).await
+                    way.pass(slot, &peer, cmd, script).await
                 }
                 (Verdict::Moved(..) | Verdict::Ask(_) | Verdict::ReadOnly, _) => {
                     return Err(self.meaning(&error));
@@ -314,8 +365,42 @@ impl Tries {
     }
 }
 
+/// Awaits a call that has waited long.
+async fn doubtfully(
+    cluster: &Cluster,
+    slot: u16,
+    peer: &Arc<Peer>,
+    mut call: Pin<&mut (impl Future<Output = Result<Value, BrokerError>> + Send)>,
+) -> Result<Value, BrokerError> {
+    peer.doubt();
+    loop {
+        let look = async {
+            let moved = cluster.has_moved(slot, peer).await;
+            if !moved {
+                tokio::time::sleep(DOUBT).await;
+            }
+            moved
+        };
+        let moved = tokio::select! {
+            answer = &mut call => match answer {
+                // It may have woken up and not know yet that it has been replaced.
+                Ok(answer) if !cluster.has_moved(slot, peer).await => return Ok(answer),
+                Ok(_) => true,
+                Err(error) => return Err(error),
+            },
+            moved = look => moved,
+        };
+        if moved {
+            return Err(unavailable(format!(
+                "Redis at {} was replaced during the call; what became of the call is not known",
+                peer.host()
+            )));
+        }
+    }
+}
+
 /// Sends a call to a server; one that may write is believed only while that server is the master.
-async fn pass(peer: &Arc<Peer>, cmd: &Cmd, script: Option<&Script>) -> Result<Value, BrokerError> {
+async fn send(peer: &Arc<Peer>, cmd: &Cmd, script: Option<&Script>) -> Result<Value, BrokerError> {
     if script.is_some_and(Script::writes) { peer.send_write(cmd).await } else { peer.send(cmd).await }
 }
 

@@ -65,6 +65,8 @@ pub(super) struct Peer {
     followers: Mutex<Followers>,
     /// Sentinels that are listened to.
     sentinels: Mutex<BTreeSet<Host>>,
+    /// True from a call that has waited long until the server answers again.
+    doubted: AtomicBool,
 }
 
 #[derive(Default)]
@@ -110,6 +112,7 @@ impl Peer {
             fence: watch::Sender::new(0),
             followers: Mutex::default(),
             sentinels: Mutex::default(),
+            doubted: AtomicBool::new(false),
         })
     }
 
@@ -149,9 +152,33 @@ impl Peer {
         match answer {
             // It was not executed, or there is nothing to be lost.
             Ok(Value::ServerError(error)) => Ok(Value::ServerError(error)),
-            Ok(answer) => self.believed(&live, answer).await,
+            Ok(answer) if live.number > *self.fence.borrow() => Ok(answer),
+            Ok(answer) => Box::pin(self.believed(&live, answer)).await,
             Err(error) => Err(self.broken(&live, &error)),
         }
+    }
+
+    /// Whether the server has not answered for a while.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Acquire)
+    }
+
+    /// A call has waited long: the server is asked until it answers.
+    pub(super) fn doubt(self: &Arc<Self>) {
+        if self.doubted.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let asking = Asking(Arc::downgrade(self));
+        let _asking_handle = tokio::spawn(async move {
+            let ping = redis::cmd("PING");
+            while let Some(peer) = asking.0.upgrade() {
+                if peer.send(&ping).await.is_ok() {
+                    return;
+                }
+                drop(peer);
+                tokio::time::sleep(FIRST_PAUSE).await;
+            }
+        });
     }
 
     /// Tells when what waits on a connection waits at the wrong server.
@@ -260,11 +287,8 @@ impl Peer {
         self.lost(number);
     }
 
-    /// The answer to what was sent on a connection, unless another server is the master now.
+    /// The answer to what was sent on a connection that is fenced off, unless another server is the master now.
     async fn believed(self: &Arc<Self>, live: &Live, answer: Value) -> Result<Value, BrokerError> {
-        if live.number > *self.fence.borrow() {
-            return Ok(answer);
-        }
         match self.live().await {
             Ok(now) if now.master == live.master && now.epoch == live.epoch => Ok(answer),
             Ok(_) => Err(unavailable(format!(
@@ -315,7 +339,8 @@ impl Peer {
         if let State::Up(live) = &*self.state.borrow() {
             return Ok(live.clone());
         }
-        self.wait_for_connection().await
+        // Boxed, as is all that is seldom needed: every call would carry it.
+        Box::pin(self.wait_for_connection()).await
     }
 
     async fn wait_for_connection(self: &Arc<Self>) -> Result<Live, BrokerError> {
@@ -486,6 +511,17 @@ impl Drop for Waits<'_> {
     fn drop(&mut self) {
         if self.since.elapsed() >= GIVEN_UP {
             self.peer.lost(self.number);
+        }
+    }
+}
+
+/// The question whether a server answers again. The doubt ends with it, also when its runtime is shut down.
+struct Asking(Weak<Peer>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(peer) = self.0.upgrade() {
+            peer.doubted.store(false, Ordering::Release);
         }
     }
 }

@@ -104,7 +104,7 @@ fn absent(key: &[u8]) -> Option<Vec<u8>> {
 /// A call of a script, packed argument by argument.
 pub(crate) struct Call {
     pub(super) script: Script,
-    pub(super) slot: u16,
+    pub(crate) slot: u16,
     pub(super) cmd: Cmd,
 }
 
