@@ -255,6 +255,7 @@ impl Api {
     ) -> Result<EnqueueReply, ApiError> {
         for task in &mut tasks {
             caller.claim(task)?;
+            self.check_task_sender(caller, &task.kind, &task.payload)?;
         }
         let reply = self.store_tasks(EnqueueRequest { tasks, idempotency }).await?;
         if !reply.replayed {

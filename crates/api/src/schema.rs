@@ -255,6 +255,9 @@ pub(crate) struct HeldMessage {
     /// Who would have got copies.
     #[schema(nullable = false)]
     cc: Option<Vec<String>>,
+    /// Who would have got copies that nobody else sees.
+    #[schema(nullable = false)]
+    bcc: Option<Vec<String>>,
     /// The names of the files that would have gone with it.
     #[schema(nullable = false)]
     attachments: Option<Vec<String>>,

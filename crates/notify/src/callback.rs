@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{
-    BatchId, Failure, FailureClass, Json, Kind, NewTask, Outcome, RetryPolicy, State, Store, Task, TaskId,
-    Timestamp,
+    BatchId, Failure, FailureClass, Json, Kind, NewTask, Outcome, RetryPolicy, State, Store, Task, TaskEnd,
+    TaskId, Timestamp,
 };
 use posthaste_worker::{Context, Handler};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,19 @@ struct News {
     event: &'static str,
     /// When it came to be.
     at: Timestamp,
-    data: Value,
+    data: Json,
+}
+
+/// What is told of a task; its result as the handler wrote it.
+#[derive(Serialize)]
+struct Finished<'a> {
+    id: TaskId,
+    kind: &'a str,
+    state: State,
+    attempt: u32,
+    finished_at: Option<Timestamp>,
+    result: Option<&'a Json>,
+    error: Option<&'a TaskEnd>,
 }
 
 fn age(cx: &Context) -> Duration {
@@ -151,7 +163,7 @@ impl CallbackHandler {
         Ok(Some(News {
             event: "batch.finished",
             at,
-            data: json!({
+            data: Json::from(json!({
                 "batch_id": id,
                 "size": size.unwrap_or(known),
                 "counts": {
@@ -160,7 +172,7 @@ impl CallbackHandler {
                     // Final so long ago that retention has removed them.
                     "removed": missing,
                 },
-            }),
+            })),
         }))
     }
 
@@ -170,21 +182,26 @@ impl CallbackHandler {
         let found = self.store.get(&[id]).await.map_err(|e| store_error(&e))?.into_iter().next().flatten();
         let own = |t: &Task| cx.task().tenant.is_none() || cx.task().tenant == t.tenant;
         let Some(task) = found.filter(own) else {
-            let gone =
-                News { event, at: cx.task().created_at, data: json!({"id": id, "state": Value::Null}) };
+            let data = Json::from(json!({"id": id, "state": Value::Null}));
+            let gone = News { event, at: cx.task().created_at, data };
             return Ok((age(cx) >= ON_ITS_WAY).then_some(gone));
         };
         if !task.state.is_final() {
             return Ok(None);
         }
-        let result = task.result.as_ref().and_then(|r| r.parse::<Value>().ok());
+        let finished = Finished {
+            id,
+            kind: task.kind.as_str(),
+            state: task.state,
+            attempt: task.attempt,
+            finished_at: task.finished_at,
+            result: task.result.as_ref(),
+            error: task.error.as_ref(),
+        };
         Ok(Some(News {
             event,
             at: task.finished_at.unwrap_or(cx.task().created_at),
-            data: json!({
-                "id": id, "kind": task.kind.as_str(), "state": task.state, "attempt": task.attempt,
-                "finished_at": task.finished_at, "result": result, "error": task.error,
-            }),
+            data: Json::from_value(&finished).expect("texts, numbers and JSON are JSON"),
         }))
     }
 

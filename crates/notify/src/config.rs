@@ -68,6 +68,8 @@ pub struct EmailProvider {
     pub url: SmtpUrl,
     /// Who its messages are from.
     pub from: Mailbox,
+    /// Who else a message may say that it is from.
+    pub senders: Vec<Mailbox>,
     /// A certificate authority to trust beside the public ones, as PEM.
     pub trust: Option<String>,
     /// The name that EHLO says; without one the host's, if it is a full name, else our address.
@@ -102,12 +104,28 @@ impl EmailProvider {
             connections: url.connections().unwrap_or(DEFAULT_CONNECTIONS),
             url,
             from,
+            senders: Vec::new(),
             trust: None,
             grow: Duration::from_secs(10),
             patience: Duration::from_secs(20),
             messages_per_connection: 100,
             idle: Duration::from_secs(15),
             timeouts: SmtpTimeouts::default(),
+        })
+    }
+}
+
+impl EmailProvider {
+    /// Who a message is from that asks to be from `asked`, or asks nothing; `None` for a sender that is not allowed. The
+    /// address decides; a message may give it a name of its own.
+    pub fn sender(&self, asked: Option<&Mailbox>) -> Option<Mailbox> {
+        let Some(asked) = asked else { return Some(self.from.clone()) };
+        let wanted = asked.address.suppression_name();
+        let mut allowed = std::iter::once(&self.from).chain(&self.senders);
+        let found = allowed.find(|m| m.address.suppression_name() == wanted)?;
+        Some(Mailbox {
+            name: asked.name.clone().or_else(|| found.name.clone()),
+            address: found.address.clone(),
         })
     }
 }
@@ -386,6 +404,22 @@ mod tests {
         assert!(!RecipientPattern::new("*@example.com").unwrap().matches(ChannelKind::Sms, &number));
         // A piece is not used twice.
         assert!(!glob("ab*ba", "aba"));
+    }
+
+    #[test]
+    fn a_sender_is_one_of_those_that_the_provider_allows() {
+        let url = "smtps://mail.example.com".parse().unwrap();
+        let mailbox = |text: &str| text.parse::<Mailbox>().unwrap();
+        let mut p =
+            EmailProvider::new(Name::new("x").unwrap(), url, mailbox("Shop <shop@example.com>")).unwrap();
+        let sender = |p: &EmailProvider, asked: &str| p.sender(Some(&mailbox(asked))).map(|m| m.to_string());
+        assert_eq!(p.sender(None), Some(p.from.clone()));
+        assert_eq!(sender(&p, "shop@EXAMPLE.com").as_deref(), Some("Shop <shop@example.com>"));
+        assert_eq!(sender(&p, "Us <shop@example.com>").as_deref(), Some("Us <shop@example.com>"));
+        assert_eq!(sender(&p, "news@example.com"), None);
+        p.senders = vec![mailbox("News <news@example.com>")];
+        assert_eq!(sender(&p, "news@example.com").as_deref(), Some("News <news@example.com>"));
+        assert_eq!(sender(&p, "news@example.org"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::channel::ChannelKind;
 use crate::channels::email::NO_CONNECTION;
 use crate::channels::email::message::{Parts, message_id, unsubscribe_headers};
-use crate::channels::email::unsubscribe_link;
+use crate::channels::email::{foreign_sender, unsubscribe_link};
 use crate::channels::{Channel, Means, now, registry, store_error};
 use crate::faults::FaultBox;
 use crate::net::{Guard, HttpClient};
@@ -114,7 +114,13 @@ impl NotifyHandler {
     async fn hold(&self, n: &Notification, cx: &Context) -> Result<Outcome, Failure> {
         let task = cx.task().lease.task;
         let email = n.channel == ChannelKind::Email;
-        let from = self.config.provider(n.provider.as_ref()).map_or(&self.sandbox_from, |p| &p.from);
+        let from = match self.config.provider(n.provider.as_ref()) {
+            Some(provider) => {
+                provider.sender(n.from.as_ref()).ok_or_else(|| foreign_sender(&provider.name))?
+            }
+            // Nobody allows anything yet: what the sender wants is shown.
+            None => n.from.clone().unwrap_or_else(|| self.sandbox_from.clone()),
+        };
         let reason = match &self.config.sandbox {
             Sandbox::OnlyFor(_) => "the sandbox is on for this recipient".to_owned(),
             _ if self.config.sends_nothing() && email => "no e-mail provider is configured".to_owned(),
@@ -134,18 +140,19 @@ impl NotifyHandler {
         let held = HeldMessage {
             channel: n.channel.as_str().to_owned(),
             from: sender,
-            to: n.to.to_string(),
+            to: n.named_recipient(),
             subject: parts.subject,
             text: parts.text,
             html: parts.html,
             data: n.data.clone(),
             event: n.event.clone(),
             cc: parts.cc.iter().map(ToString::to_string).collect(),
+            bcc: n.bcc.iter().map(ToString::to_string).collect(),
             attachments: n.attachments.iter().map(|a| a.filename.clone()).collect(),
             reply_to: parts.reply_to.as_ref().map(ToString::to_string),
             headers: parts.headers,
             date: now(),
-            message_id: if email { message_id(task, from) } else { task.to_string() },
+            message_id: if email { message_id(task, &from) } else { task.to_string() },
             reason: reason.clone(),
         };
         let whom = if n.to.as_str().is_empty() { n.channel.as_str() } else { n.to.as_str() };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use posthaste_core::Timestamp;
+use posthaste_core::{Json, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The body of a [`SandboxMessage`](posthaste_core::RecordKind::SandboxMessage), kept beside the
@@ -25,13 +25,16 @@ pub struct HeldMessage {
     pub html: Option<String>,
     /// What a webhook would have said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<serde_json::Value>,
+    pub data: Option<Json>,
     /// The event of a webhook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
     /// Who would have got copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cc: Vec<String>,
+    /// Who would have got copies that nobody else sees; not of the message, so that it is shown to operators alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bcc: Vec<String>,
     /// The names of the files that would have gone with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<String>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::address::{AddressError, EmailAddress, is_control};
 
 /// Longest display name, in bytes.
-const MAX_NAME: usize = 200;
+pub const MAX_NAME: usize = 200;
 
 /// Why a sender was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum MailboxError {
     #[error("The name must be at most {MAX_NAME} bytes long.")]
     TooLong,
     /// An angle bracket without its partner, or something after it.
-    #[error("Write a sender as name@example.com or as Name <name@example.com>.")]
+    #[error("Write an address as name@example.com or as Name <name@example.com>.")]
     Form,
 }
 

@@ -13,7 +13,8 @@ use crate::channel::ChannelKind;
 use crate::channels::email::headers::own_problem;
 use crate::config::{DEFAULT_PROVIDER, MAX_PROVIDER_NAME, channel_lane};
 use crate::digest::sha256_hex;
-use crate::{AddressError, EmailAddress, Mailbox};
+use crate::mailbox::MAX_NAME as MAX_DISPLAY_NAME;
+use crate::{EmailAddress, Mailbox, MailboxError};
 
 /// Longest subject, in bytes: a header line holds 998 (RFC 5322 §2.1.1).
 pub const MAX_SUBJECT: usize = 900;
@@ -112,6 +113,8 @@ pub struct Notification {
     pub channel: ChannelKind,
     /// The recipient.
     pub to: Recipient,
+    /// The display name of the recipient of an e-mail.
+    pub to_name: Option<String>,
     /// The subject line or title.
     pub subject: Option<String>,
     /// The text.
@@ -124,6 +127,10 @@ pub struct Notification {
     pub reply_to: Option<Mailbox>,
     /// Who gets copies of an e-mail, seen by all.
     pub cc: Vec<Mailbox>,
+    /// Who gets copies of an e-mail, seen by nobody: they are named to the server and never in the message.
+    pub bcc: Vec<Mailbox>,
+    /// Who an e-mail is from, of those that its provider allows; its provider's own sender unless given.
+    pub from: Option<Mailbox>,
     /// Headers of the caller's own, such as `List-Id`; those that are ours to write are refused.
     pub headers: BTreeMap<String, String>,
     /// Files that go with an e-mail.
@@ -132,8 +139,8 @@ pub struct Notification {
     pub unsubscribe: Option<String>,
     /// What kind of event a webhook tells of.
     pub event: Option<String>,
-    /// What a webhook says.
-    pub data: Option<Value>,
+    /// What a webhook says, as it was written: receivers compare amounts digit by digit.
+    pub data: Option<Json>,
     /// What only this channel knows.
     pub options: BTreeMap<String, Value>,
 }
@@ -157,6 +164,10 @@ struct Wire {
     reply_to: Option<Mailbox>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cc: Vec<Mailbox>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bcc: Vec<Mailbox>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Mailbox>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -166,27 +177,34 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     event: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+    data: Option<Json>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     options: BTreeMap<String, Value>,
 }
 
 impl TryFrom<Wire> for Notification {
-    type Error = AddressError;
+    type Error = MailboxError;
 
-    fn try_from(w: Wire) -> Result<Self, AddressError> {
+    fn try_from(w: Wire) -> Result<Self, MailboxError> {
+        let (to, to_name) = match w.channel {
+            ChannelKind::Email => {
+                let Mailbox { name, address } = w.to.parse()?;
+                (Recipient::Email(address), name)
+            }
+            _ => (Recipient::Other(w.to), None),
+        };
         Ok(Self {
             channel: w.channel,
-            to: match w.channel {
-                ChannelKind::Email => Recipient::Email(w.to.parse()?),
-                _ => Recipient::Other(w.to),
-            },
+            to,
+            to_name,
             subject: w.subject,
             message: w.message,
             html: w.html,
             provider: w.provider,
             reply_to: w.reply_to,
             cc: w.cc,
+            bcc: w.bcc,
+            from: w.from,
             headers: w.headers,
             attachments: w.attachments,
             unsubscribe: w.unsubscribe,
@@ -201,16 +219,15 @@ impl From<Notification> for Wire {
     fn from(n: Notification) -> Self {
         Self {
             channel: n.channel,
-            to: match n.to {
-                Recipient::Email(a) => a.as_str().to_owned(),
-                Recipient::Other(t) => t,
-            },
+            to: n.named_recipient(),
             subject: n.subject,
             message: n.message,
             html: n.html,
             provider: n.provider,
             reply_to: n.reply_to,
             cc: n.cc,
+            bcc: n.bcc,
+            from: n.from,
             headers: n.headers,
             attachments: n.attachments,
             unsubscribe: n.unsubscribe,
@@ -241,12 +258,15 @@ impl Notification {
         Self {
             channel,
             to,
+            to_name: None,
             subject: None,
             message: None,
             html: None,
             provider: None,
             reply_to: None,
             cc: Vec::new(),
+            bcc: Vec::new(),
+            from: None,
             headers: BTreeMap::new(),
             attachments: Vec::new(),
             unsubscribe: None,
@@ -281,7 +301,18 @@ impl Notification {
 
     fn check_recipient(&self, problems: &mut Problems) {
         match (&self.to, self.channel) {
-            (Recipient::Email(_), ChannelKind::Email) => {}
+            (Recipient::Email(_), ChannelKind::Email) => {
+                if self
+                    .to_name
+                    .as_ref()
+                    .is_some_and(|n| n.len() > MAX_DISPLAY_NAME || n.chars().any(is_control))
+                {
+                    problems.refuse(
+                        "to",
+                        format!("The name must be at most {MAX_DISPLAY_NAME} bytes long, without control characters."),
+                    );
+                }
+            }
             (Recipient::Email(_), _) | (_, ChannelKind::Email) => {
                 problems.refuse("to", "The recipient does not fit the channel.");
             }
@@ -326,6 +357,8 @@ impl Notification {
                 ("html", self.html.is_some()),
                 ("reply_to", self.reply_to.is_some()),
                 ("cc", !self.cc.is_empty()),
+                ("bcc", !self.bcc.is_empty()),
+                ("from", self.from.is_some()),
                 ("headers", !self.headers.is_empty()),
                 ("attachments", !self.attachments.is_empty()),
                 ("unsubscribe", self.unsubscribe.is_some()),
@@ -338,10 +371,12 @@ impl Notification {
         if self.reply_to.as_ref().is_some_and(|m| m.address.needs_smtputf8()) {
             problems.refuse("reply_to", "The address before its @ must be ASCII.");
         }
-        if self.cc.len() > MAX_CC {
-            problems.refuse("cc", format!("There must be at most {MAX_CC} recipients of copies."));
-        } else if self.cc.iter().any(|m| m.address.needs_smtputf8()) {
-            problems.refuse("cc", "The addresses before their @ must be ASCII.");
+        for (field, copies) in [("cc", &self.cc), ("bcc", &self.bcc)] {
+            if copies.len() > MAX_CC {
+                problems.refuse(field, format!("There must be at most {MAX_CC} recipients of copies."));
+            } else if copies.iter().any(|m| m.address.needs_smtputf8()) {
+                problems.refuse(field, "The addresses before their @ must be ASCII.");
+            }
         }
         if let Some(problem) = header_problem(&self.headers) {
             problems.refuse("headers", problem);
@@ -349,7 +384,7 @@ impl Notification {
         if let Err(problem) = check_attachments(&self.attachments) {
             problems.refuse("attachments", problem);
         }
-        if self.unsubscribe.is_some() && !self.cc.is_empty() {
+        if self.unsubscribe.is_some() && !(self.cc.is_empty() && self.bcc.is_empty()) {
             // One message, one link: whoever got a copy would unsubscribe the recipient with it.
             problems
                 .refuse("unsubscribe", "A message with copies cannot be unsubscribed from: send it to each.");
@@ -404,6 +439,16 @@ impl Notification {
             _ => self.provider.as_ref().map_or(DEFAULT_PROVIDER, Name::as_str).to_owned(),
         };
         channel_lane(self.channel, &target)
+    }
+
+    /// Its recipient with the display name, as it is written in a request.
+    pub fn named_recipient(&self) -> String {
+        match &self.to {
+            Recipient::Email(address) if self.to_name.is_some() => {
+                Mailbox { name: self.to_name.clone(), address: address.clone() }.to_string()
+            }
+            to => to.as_str().to_owned(),
+        }
     }
 
     /// How its recipient is remembered: `channel:address`.
@@ -531,6 +576,32 @@ mod tests {
         assert_eq!(task.lane.unwrap().to_string(), "email:ses");
         assert_eq!(task.kind, Kind::notify());
         assert!(task.policy.check().is_ok());
+    }
+
+    #[test]
+    fn a_name_goes_along_and_the_address_alone_is_remembered() {
+        let text = r#"{"channel":"email","to":"\"Ada \\\"the first\\\"\" <Ada@Example.com>","bcc":["b@example.com"],"from":"News <n@example.com>"}"#;
+        let n: Notification = serde_json::from_str(text).unwrap();
+        assert_eq!((n.to.as_str(), n.to_name.as_deref()), ("Ada@Example.com", Some("Ada \"the first\"")));
+        assert_eq!(n.recipient_key(), "email:ada@example.com");
+        let task = n.clone().into_task();
+        assert_eq!((task.payload.as_str(), task.recipient.as_deref()), (text, Some("email:ada@example.com")));
+        assert_eq!(task.payload.parse::<Notification>().unwrap(), n);
+        let other = Notification { channel: ChannelKind::Slack, to: Recipient::Other(String::new()), ..n };
+        let fields: Vec<_> = other.check().unwrap_err().into_iter().map(|p| p.field).collect();
+        assert_eq!(fields, ["bcc", "from"]);
+        let many = Notification { bcc: vec!["b@example.com".parse().unwrap(); MAX_CC + 1], ..note() };
+        assert_eq!(many.check().unwrap_err()[0].field, "bcc");
+        let left = Notification { unsubscribe: Some("news".into()), bcc: many.bcc[1..].to_vec(), ..note() };
+        assert_eq!(left.check().unwrap_err()[0].field, "unsubscribe");
+    }
+
+    #[test]
+    fn data_is_kept_as_it_was_written() {
+        let text =
+            r#"{"channel":"webhook","to":"shop","data":{"b":1e2,"a":12345678901234567890123,"c":12.30}}"#;
+        let n: Notification = serde_json::from_str(text).unwrap();
+        assert_eq!(n.into_task().payload.as_str(), text);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod undefined;
 use std::io;
 use std::sync::Arc;
 
-use minijinja::value::{Serde, Value as Filled};
+use minijinja::value::{Serde, Value as Filled, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, filters, tests as known};
 use posthaste_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -173,7 +173,7 @@ impl CompiledTemplate {
     /// # Errors
     /// [`TemplateError`]: an unknown name, too many steps, too long a result, a line break in a subject.
     pub fn render<T: Serialize>(&self, data: &T) -> Result<Rendered, TemplateError> {
-        let data = Filled::from(Serde(data));
+        let data = without_nulls(&Filled::from(Serde(data)));
         let mut out = Rendered::default();
         for part in self.parts.iter() {
             let text = self.part(part, &data)?;
@@ -202,6 +202,32 @@ impl CompiledTemplate {
             Err(e) => Err(explain(part, &e)),
         }
     }
+}
+
+/// The data, its nulls as what is not there, at any depth: nobody is called "none", and `default` fills both.
+fn without_nulls(value: &Filled) -> Filled {
+    match value.kind() {
+        ValueKind::None => Filled::UNDEFINED,
+        ValueKind::Seq => value
+            .try_iter()
+            .map_or_else(|_| value.clone(), |items| items.map(|item| without_nulls(&item)).collect()),
+        ValueKind::Map => value.try_iter().map_or_else(
+            |_| value.clone(),
+            |keys| {
+                let pair = |key: Filled| {
+                    let item = value.get_item(&key).unwrap_or(Filled::UNDEFINED);
+                    (key, without_nulls(&item))
+                };
+                Filled::from_pairs(keys.map(pair))
+            },
+        ),
+        _ => value.clone(),
+    }
+}
+
+/// Whether a value is null; of data that is one that is not there.
+fn is_none(value: &Filled) -> bool {
+    value.is_none() || value.is_undefined()
 }
 
 /// A subject is one line; data with a line break in it could otherwise write headers.
@@ -269,7 +295,7 @@ fn environment() -> Environment<'static> {
     env.add_filter("times", times);
     env.add_test("defined", known::is_defined);
     env.add_test("undefined", known::is_undefined);
-    env.add_test("none", known::is_none);
+    env.add_test("none", is_none);
     env.add_test("odd", known::is_odd);
     env.add_test("even", known::is_even);
     env.add_test("string", known::is_string);
@@ -304,6 +330,9 @@ fn join(list: Filled, separator: Option<String>) -> Result<Filled, minijinja::Er
     }
     let mut out = String::new();
     for (i, item) in list.try_iter()?.enumerate() {
+        if item.is_undefined() {
+            return Err(minijinja::Error::from(ErrorKind::UndefinedError));
+        }
         if i > 0 {
             out.push_str(&separator);
         }
@@ -484,7 +513,7 @@ mod tests {
             ("{{ user['age'] }}", 1, "user.age"),
             ("{{ user.home.street }}", 1, "user.home"),
             ("{{ t.x }}", 1, "t.x"),
-            ("{{ n.x }}", 1, "n.x"),
+            ("{{ n.x }}", 1, "n"),
             ("{{ nobody | upper }}", 1, "nobody"),
             ("{% if nobody %}x{% endif %}", 1, "nobody"),
             ("{% for x in nobody %}{{ x }}{% endfor %}", 1, "nobody"),
@@ -502,6 +531,46 @@ mod tests {
             let of_data = !missing.starts_with(['x', 'y']);
             assert_eq!(error.missing.join("."), if of_data { missing } else { "" }, "{source}");
         }
+    }
+
+    #[test]
+    fn null_is_what_is_not_there() {
+        let data = json!({"name": null, "user": {"name": null, "age": 7}, "list": [{"a": 1}, {"a": null}, null], "n": [1, null],
+            "rows": [{"a": 1}, {"a": null}]});
+        for source in [
+            "{{ name }}",
+            "Hello {{ user.name }}.",
+            "{{ user['name'] | upper }}",
+            "{{ 'a' ~ name }}",
+            "{{ name ~ 'a' }}",
+            "{% if name %}x{% endif %}",
+            "{% for x in list %}{{ x.a }}{% endfor %}",
+            "{% for x in n %}{{ x }}{% endfor %}",
+            "{{ n | join(',') }}",
+            "{{ n[1] }}",
+            "{{ n | last }}",
+            "{% set y = user.name %}{{ y }}",
+        ] {
+            let rendered = template(source).render(&data);
+            assert!(rendered.is_err(), "{source}: {rendered:?}");
+            let html = Template { text: None, html: Some(source.into()), ..template("") };
+            assert!(html.render(&data).is_err(), "{source}");
+        }
+        for (source, text) in [
+            ("Hello {{ name | default('you') }}.", "Hello you."),
+            ("{{ user.name | d('x') }}{{ user.age }}", "x7"),
+            ("{% for x in rows %}{{ x.a | default('-') }}{% endfor %}", "1-"),
+            ("{% for x in n %}{{ x | default('') }};{% endfor %}", "1;;"),
+            ("{% if name is defined %}a{% else %}b{% endif %}", "b"),
+            (
+                "{% if name is none %}a{% else %}b{% endif %}{% if user.age is none %}a{% else %}b{% endif %}",
+                "ab",
+            ),
+        ] {
+            assert_eq!(template(source).render(&data).map(|r| r.text), Ok(Some(text.to_owned())), "{source}");
+        }
+        let error = template("a\n{{ user.name }}").render(&data).unwrap_err();
+        assert_eq!((error.missing.join("."), &error.problem[..7]), ("user.name".into(), "Line 2:"));
     }
 
     #[test]

@@ -5,16 +5,17 @@ use posthaste_notify::{ChannelKind, template};
 use serde_json::Value;
 
 use super::fields::{Errors, Object, id, integer, parsed, text, time, word};
+use super::notification::Beside;
 use super::{notification, retry};
 use crate::FieldError;
 use crate::operations::send::{Draft, TemplateRef};
 use crate::routes::tasks::create::{read_due, read_unique};
 
-/// Reads one notification from `o`, which its caller finishes. `to` is the recipient.
-pub(crate) fn draft(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Errors) -> Option<Draft> {
+/// Reads one notification from `o`, which its caller finishes.
+pub(crate) fn draft(o: &mut Object<'_>, beside: Beside<'_>, errors: &mut Errors) -> Option<Draft> {
     let template = o.object(errors, "template").and_then(|t| read_template(t, errors));
     let named = o.value("template").is_some();
-    let mut message = notification::message(o, to, errors);
+    let mut message = notification::message(o, beside, errors);
     let data = o.value("data").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     // The data is the template's; a webhook says it as well.
     if named && let Some(message) = message.as_mut().filter(|m| m.channel != ChannelKind::Webhook) {

@@ -69,6 +69,24 @@ impl JsonBody {
     }
 }
 
+impl JsonBody {
+    /// A field of the body as it was written.
+    pub(crate) fn written(&self, field: &str) -> Option<&RawValue> {
+        written(&self.0, field)
+    }
+}
+
+/// A field of an object as it was written; the last one where there are several.
+pub(crate) fn written<'a>(object: &'a [u8], field: &str) -> Option<&'a RawValue> {
+    let fields = body::object(object).ok()?.0;
+    fields.into_iter().rev().find(|(name, _)| name.as_str() == field).map(|(_, text)| text)
+}
+
+/// The texts of a list, if it is one.
+pub(crate) fn written_items(list: Option<&RawValue>) -> Vec<&RawValue> {
+    list.and_then(|l| serde_json::from_str(l.get()).ok()).unwrap_or_default()
+}
+
 /// JSON by its grammar that still means nothing: a lone surrogate, a number beyond all bounds.
 pub(crate) fn unreadable<const N: usize>(loc: [&str; N]) -> FieldError {
     FieldError::new(loc, "json_invalid", "Input holds a number out of range or text that is not Unicode")

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use posthaste_core::Json;
 use posthaste_notify::attachment::Attachment;
 use posthaste_notify::{ChannelKind, EmailAddress, Mailbox, Notification, Recipient};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::fields::{Errors, Object, Refusal, parsed, text};
 use crate::operations::providers;
@@ -13,9 +15,18 @@ use crate::{ApiConfig, FieldError, Loc};
 /// Most entries of a list that are looked at.
 const MAX_LISTED: usize = 100;
 
-/// Reads the fields of a message from `o`, which its caller finishes. `to` is read by the caller where it may be more
-/// than one.
-pub(crate) fn message(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Errors) -> Option<Notification> {
+/// What of a message is read beside its fields.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Beside<'a> {
+    /// The recipient, of which there may be more than one.
+    pub(crate) to: Option<&'a Value>,
+    /// Its `data` as it was written: numbers and the order of names are the caller's own.
+    pub(crate) data: Option<&'a RawValue>,
+}
+
+/// Reads the fields of a message from `o`, which its caller finishes.
+pub(crate) fn message(o: &mut Object<'_>, beside: Beside<'_>, errors: &mut Errors) -> Option<Notification> {
+    let Beside { to, data } = beside;
     let given = o.optional(errors, "channel", channel);
     let named = o.value("channel").is_some();
     let wants_email = to.and_then(Value::as_str).is_some_and(|t| t.contains('@') && !t.contains("://"));
@@ -28,7 +39,8 @@ pub(crate) fn message(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Error
             None
         }
     };
-    let to = channel.and_then(|c| recipient(c, to, o.loc("to"), errors));
+    let read = channel.and_then(|c| recipient(c, to, o.loc("to"), errors));
+    let (to, to_name) = read.unzip();
     let string = |v: &Value| text(v).map(str::to_owned);
     let (channel_or, to_or) =
         (channel.unwrap_or(ChannelKind::Gotify), to.clone().unwrap_or(Recipient::Other(String::new())));
@@ -39,11 +51,17 @@ pub(crate) fn message(o: &mut Object<'_>, to: Option<&Value>, errors: &mut Error
         provider: o.optional(errors, "provider", parsed),
         reply_to: o.optional(errors, "reply_to", parsed),
         cc: o.optional(errors, "cc", mailboxes).unwrap_or_default(),
+        bcc: o.optional(errors, "bcc", mailboxes).unwrap_or_default(),
+        from: o.optional(errors, "from", parsed),
+        to_name: to_name.flatten(),
         headers: o.optional(errors, "headers", texts).unwrap_or_default(),
         attachments: o.optional(errors, "attachments", attachments).unwrap_or_default(),
         unsubscribe: o.optional(errors, "unsubscribe", string),
         event: o.optional(errors, "event", string),
-        data: o.value("data").cloned(),
+        data: o.value("data").map(|value| match data {
+            Some(text) => Json::from_trusted(text.get().to_owned()),
+            None => Json::from(value.clone()),
+        }),
         options: o.optional(errors, "options", object).unwrap_or_default(),
         ..Notification::of(channel_or, to_or)
     };
@@ -85,26 +103,27 @@ fn channel(v: &Value) -> Result<ChannelKind, Refusal> {
     text(v)?.parse().map_err(|_| ("enum", super::fields::one_of(all.into_iter())))
 }
 
-/// The recipient of a channel; a subscription of Web Push may be an object.
+/// The recipient of a channel, of an e-mail with the display name; a subscription of Web Push may be an object.
 fn recipient(
     channel: ChannelKind,
     to: Option<&Value>,
     loc: Vec<Loc>,
     errors: &mut Errors,
-) -> Option<Recipient> {
+) -> Option<(Recipient, Option<String>)> {
+    let other = |text: String| (Recipient::Other(text), None);
     let read = match (channel, to) {
-        (_, None) if channel.recipient_is_optional() => return Some(Recipient::Other(String::new())),
+        (_, None) if channel.recipient_is_optional() => return Some(other(String::new())),
         (_, None) => {
             errors.push(FieldError::missing(loc));
             return None;
         }
-        (ChannelKind::WebPush, Some(v @ Value::Object(_))) => Ok(Recipient::Other(v.to_string())),
+        (ChannelKind::WebPush, Some(v @ Value::Object(_))) => Ok(other(v.to_string())),
         (ChannelKind::Email, Some(v)) => text(v).and_then(|t| {
-            let address =
-                t.parse().map_err(|e| ("value_error", format!("value is not a valid email address: {e}")));
-            address.map(Recipient::Email)
+            let read: Result<Mailbox, _> = t.parse();
+            let read = read.map_err(|e| ("value_error", format!("value is not a valid email address: {e}")));
+            read.map(|Mailbox { name, address }| (Recipient::Email(address), name))
         }),
-        (_, Some(v)) => text(v).map(|t| Recipient::Other(t.to_owned())),
+        (_, Some(v)) => text(v).map(|t| other(t.to_owned())),
     };
     match read {
         Ok(to) => Some(to),

@@ -6,6 +6,8 @@ use axum::http::request::Parts;
 use posthaste_core::limits::{DEFAULT_PAGE, MAX_PAGE};
 use posthaste_core::{Name, Record, RecordKind, RecordOrder};
 
+use serde_json::value::RawValue;
+
 use super::fields::{Errors, Object};
 use super::json::JsonBody;
 use super::query::{self, Query};
@@ -19,6 +21,15 @@ pub(crate) async fn body<T>(
     request: Request,
     read: impl FnOnce(&mut Object<'_>, &mut Errors) -> Option<T>,
 ) -> Result<T, ApiError> {
+    body_with(request, "", |o, _, errors| read(o, errors)).await
+}
+
+/// As [`body`]; the field `verbatim` as it was written as well: its numbers and the order of its names are the caller's own.
+pub(crate) async fn body_with<T>(
+    request: Request,
+    verbatim: &str,
+    read: impl FnOnce(&mut Object<'_>, Option<&RawValue>, &mut Errors) -> Option<T>,
+) -> Result<T, ApiError> {
     let (parts, body) = request.into_parts();
     query::none(&parts.uri)?;
     let body = JsonBody::read(&parts.headers, body).await?;
@@ -26,7 +37,8 @@ pub(crate) async fn body<T>(
     let value = body.optional_object(&mut errors)?;
     let mut read_as = None;
     if let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) {
-        read_as = read(&mut o, &mut errors);
+        let written = if verbatim.is_empty() { None } else { body.written(verbatim) };
+        read_as = read(&mut o, written, &mut errors);
         o.finish(&mut errors);
     }
     // What is missing was reported, so this cannot be reached without an error.

@@ -289,7 +289,7 @@ impl Api {
         let to = Recipient::Other(name.as_str().to_owned());
         let message = Notification {
             event: Some("endpoint.test".into()),
-            data: Some(serde_json::json!({"endpoint": name.as_str(), "message": "This is a test."})),
+            data: Some(serde_json::json!({"endpoint": name.as_str(), "message": "This is a test."}).into()),
             ..Notification::of(ChannelKind::Webhook, to)
         };
         self.notify_once(caller, message, idempotency).await

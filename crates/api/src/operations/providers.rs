@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use posthaste_core::{LaneKey, Name, Pause, PauseReason, QueueName, Scope};
-use posthaste_notify::ChannelKind;
-use posthaste_notify::Notification;
 use posthaste_notify::config::{DEFAULT_PROVIDER, channel_lane};
+use posthaste_notify::{ChannelKind, EmailAddress, Notification};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,6 +19,8 @@ pub struct ConfiguredProvider {
     pub channel: ChannelKind,
     /// What it is: `smtp`, `slack` …
     pub kind: &'static str,
+    /// Of e-mail, the addresses that its messages may be from; the first is its own.
+    pub senders: Vec<EmailAddress>,
 }
 
 /// Whether a message finds its provider among those that this program knows: the rule that its worker goes by.

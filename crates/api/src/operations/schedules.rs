@@ -113,6 +113,7 @@ impl Api {
     /// # Errors
     /// [`ApiError::Invalid`], [`ApiError::Changed`], [`ApiError::Unavailable`].
     pub async fn put_schedule(&self, caller: &Caller, new: &Schedule) -> Result<ScheduleView, ApiError> {
+        self.check_task_sender(caller, &new.kind, &new.payload)?;
         schedule::put_schedule(self.store().as_ref(), new).await?;
         self.audit(caller, "schedules.put", &new.name).await;
         self.schedule(&new.name).await

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use posthaste_core::broker::{EnqueueReply, Enqueued};
-use posthaste_core::{BatchId, Due, IdempotencyKey, NewTask, RecordKind, Timestamp};
+use posthaste_core::{BatchId, Due, IdempotencyKey, Json, Kind, Name, NewTask, RecordKind, Timestamp};
 use posthaste_notify::attachment::{self, AttachmentError, KEPT, MAX_ATTACHMENT_BYTES};
 use posthaste_notify::callback::Callback;
+use posthaste_notify::config::DEFAULT_PROVIDER;
 use posthaste_notify::template::{CompiledTemplate, Template, version_name};
 use posthaste_notify::{ChannelKind, Notification};
 use serde_json::Value;
@@ -206,6 +207,59 @@ impl Api {
             self.enqueue_callback(caller, callback, new.idempotency).await?;
         }
         Ok(StoredBatch { id, tasks, replayed })
+    }
+}
+
+impl Api {
+    /// Refuses a sender that its provider does not allow, as far as is known here: the worker that sends checks again. A key
+    /// of a tenant has its provider's own sender alone, because who else is allowed is for the installation to say.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`], its place being `from` behind `loc`.
+    pub(crate) fn check_sender(
+        &self,
+        caller: &Caller,
+        message: &Notification,
+        loc: &[&'static str],
+    ) -> Result<(), ApiError> {
+        let Some(from) = &message.from else { return Ok(()) };
+        let named = message.provider.as_ref().map_or(DEFAULT_PROVIDER, Name::as_str);
+        let mut all = self.config().providers.iter();
+        let provider = all.find(|p| p.channel == ChannelKind::Email && p.name.as_str() == named);
+        let allowed = provider.map_or(&[] as &[_], |p| p.senders.as_slice());
+        let of_tenant = caller.tenant().is_some();
+        let allowed = if of_tenant { &allowed[..allowed.len().min(1)] } else { allowed };
+        let wanted = from.address.suppression_name();
+        if allowed.iter().any(|a| a.suppression_name() == wanted) || (provider.is_none() && !of_tenant) {
+            return Ok(());
+        }
+        let msg = if of_tenant {
+            "A key of a tenant sends from the provider's own address alone: leave from out, or ask the operator for a provider".to_owned()
+        } else {
+            format!(
+                "The provider {named} does not send from this address: add it to senders in [providers.{named}]"
+            )
+        };
+        let loc = loc.iter().copied().map(Loc::from).chain(["from".into()]);
+        Err(ApiError::Invalid(vec![FieldError::new(loc, "value_error", msg)]))
+    }
+
+    /// The same of a task that is enqueued, by whatever door.
+    ///
+    /// # Errors
+    /// As [`Api::check_sender`].
+    pub(crate) fn check_task_sender(
+        &self,
+        caller: &Caller,
+        kind: &Kind,
+        payload: &Json,
+    ) -> Result<(), ApiError> {
+        // Within a text its quotes would be escaped, so hardly any other payload is taken apart for this.
+        if *kind != Kind::notify() || !payload.as_str().contains("\"from\":") {
+            return Ok(());
+        }
+        let Ok(message) = payload.parse::<Notification>() else { return Ok(()) };
+        self.check_sender(caller, &message, &["body", "payload"])
     }
 }
 

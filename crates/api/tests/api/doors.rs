@@ -54,6 +54,7 @@ async fn with_providers(providers: &[(&str, ChannelKind)]) -> Server {
         name: Name::new(name).unwrap(),
         channel: *channel,
         kind: "x",
+        senders: Vec::new(),
     };
     let providers = providers.iter().map(of).collect();
     Server::with(ApiConfig { providers, providers_known: true, ..ApiConfig::default() }).await

@@ -11,8 +11,12 @@ const ALL: &str = "/v1/providers";
 const ONE: &str = "/v1/providers/default";
 
 async fn server() -> Server {
-    let provider =
-        |name: &str, channel, kind| ConfiguredProvider { name: Name::new(name).unwrap(), channel, kind };
+    let provider = |name: &str, channel, kind| ConfiguredProvider {
+        name: Name::new(name).unwrap(),
+        channel,
+        kind,
+        senders: Vec::new(),
+    };
     let providers =
         vec![provider("default", ChannelKind::Email, "smtp"), provider("chat", ChannelKind::Slack, "slack")];
     Server::with(ApiConfig { providers, provider_configured: true, ..ApiConfig::default() }).await

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use posthaste_notify::EmailAddress;
+use posthaste_notify::Mailbox;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ const MAX_ATTACHMENT: u64 = 10 * 1024 * 1024;
 /// Arguments of `posthaste send`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The recipient: an e-mail address, an endpoint's id, a chat, a number: what the channel takes
+    /// The recipient: an e-mail address, also as 'Name <address>', an endpoint's id, a chat, a number: what the channel takes
     to: Option<String>,
     /// A recipient; given several times, each gets a message of its own, together a batch
     #[arg(long = "to", value_name = "RECIPIENT")]
@@ -53,6 +53,12 @@ pub(crate) struct Args {
     /// Who gets a copy of an e-mail, seen by all; may be given several times
     #[arg(long, value_name = "MAILBOX")]
     cc: Vec<String>,
+    /// Who gets a copy of an e-mail that nobody else sees; may be given several times
+    #[arg(long, value_name = "MAILBOX")]
+    bcc: Vec<String>,
+    /// Who an e-mail is from, of those that its provider allows
+    #[arg(long, value_name = "MAILBOX")]
+    from: Option<String>,
     /// Where answers to an e-mail go
     #[arg(long, value_name = "MAILBOX")]
     reply_to: Option<String>,
@@ -141,6 +147,7 @@ impl Args {
             ("subject", &self.subject),
             ("message", &self.message),
             ("event", &self.event),
+            ("from", &self.from),
             ("reply_to", &self.reply_to),
             ("unsubscribe", &self.unsubscribe),
             ("provider", &self.provider),
@@ -163,8 +170,10 @@ impl Args {
         if let Some(data) = &self.data {
             body.insert("data".into(), json_arg("--data", data)?);
         }
-        if !self.cc.is_empty() {
-            body.insert("cc".into(), json!(self.cc));
+        for (name, copies) in [("cc", &self.cc), ("bcc", &self.bcc)] {
+            if !copies.is_empty() {
+                body.insert(name.into(), json!(copies));
+            }
         }
         let pairs = |list: &[String], flag: &str, by: char| -> anyhow::Result<Vec<(String, String)>> {
             let one = |text: &String| {
@@ -200,8 +209,7 @@ impl Args {
                 ))
                 .into());
             }
-            to.parse::<EmailAddress>()
-                .map_err(|e| Stop::Usage(format!("{to:?} is no e-mail address: {e}")))?;
+            to.parse::<Mailbox>().map_err(|e| Stop::Usage(format!("{to:?} is no e-mail address: {e}")))?;
         }
         match all.as_slice() {
             // Channels whose provider knows its recipient take none.
@@ -306,6 +314,11 @@ mod tests {
             "data": {"n": 1}, "headers": {"List-Id": "x"}, "options": {"priority": 5, "tag": "a b"},
             "cc": ["b@example.com"]});
         assert_eq!(got.expect("valid"), want);
+        let named =
+            body(&["Ada <ada@example.com>", "--bcc", "b@example.com", "--from", "News <n@example.com>"]);
+        let want =
+            json!({"to": "Ada <ada@example.com>", "bcc": ["b@example.com"], "from": "News <n@example.com>"});
+        assert_eq!(named.expect("valid"), want);
         let many = body(&["--to", "a@example.com", "--to", "b@example.com"]).expect("valid");
         assert_eq!(many, json!({"to": ["a@example.com", "b@example.com"]}));
         let chat = body(&["--channel", "slack", "-m", "x"]).expect("the provider knows where to");

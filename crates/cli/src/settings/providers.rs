@@ -24,6 +24,7 @@ pub(crate) const TYPES: [(&str, &[Key]); 9] = [
         &[
             ("url", true, true, "smtp://user:password@host:587 (STARTTLS) or smtps:// (TLS)"),
             ("from", false, false, "the sender; email_from unless set"),
+            ("senders", false, false, "who else a message may be from by its own from, a list"),
             (
                 "ca_file",
                 false,

@@ -380,7 +380,7 @@ mod tests {
             ("frm = 1", "did you mean `providers.a.from`?"),
             (
                 "password = 1",
-                "a provider of type smtp has type, url, url_file, from, ca_file, ehlo, connections",
+                "a provider of type smtp has type, url, url_file, from, senders, ca_file, ehlo, connections",
             ),
             (
                 "token = 1",

@@ -309,6 +309,13 @@ fn provider(
     if let Some(number) = table.values.get("connections") {
         provider.connections = connections(number).map_err(|e| refuse(".connections", e))?;
     }
+    if let Some(list) = table.values.get("senders") {
+        let read = |text: &str| {
+            text.parse::<Mailbox>()
+                .map_err(|e| refuse(".senders", format!("must be a list of addresses; {text:?}: {e}")))
+        };
+        provider.senders = mailbox_texts(list).into_iter().map(read).collect::<Result<_, _>>()?;
+    }
     if let Some(path) = table.values.get("ca_file") {
         let pem = std::fs::read_to_string(path)
             .map_err(|e| refuse(".ca_file", format!("{path} cannot be read: {e}")))?;
@@ -317,6 +324,18 @@ fn provider(
         provider.trust = Some(pem);
     }
     Ok(provider)
+}
+
+/// The mailboxes of a list: a comma within the quotes of a name ends none.
+fn mailbox_texts(list: &str) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = list.split(|c: char| {
+        let ends = c == ',' && !quoted;
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    parts.map(str::trim).filter(|p| !p.is_empty()).collect()
 }
 
 /// The sender of a provider that names none: the general one, else the address that signs in, else,
@@ -604,6 +623,33 @@ mod tests {
         let c = ServerConfig::new(&resolve(&inputs).expect("valid"), Role::Up).expect("valid");
         let from: Vec<String> = c.notify.providers.values().map(|p| p.from.to_string()).collect();
         assert_eq!(from, ["a@example.com", "b@example.com"]);
+    }
+
+    #[test]
+    fn senders_are_read_as_a_list_of_mailboxes() {
+        let senders = |line: &str| {
+            let text = format!(
+                "[providers.x]\nurl = \"smtps://mail.example.com\"\nfrom = \"b@example.com\"\n{line}"
+            );
+            let inputs = Inputs { file: Some((Path::new("posthaste.toml"), &text)), ..Inputs::default() };
+            let config = ServerConfig::new(&resolve(&inputs).expect("valid"), Role::Up);
+            config.map(|c| {
+                c.notify
+                    .providers
+                    .values()
+                    .flat_map(|p| &p.senders)
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(senders("").expect("valid"), Vec::<String>::new());
+        assert_eq!(
+            senders("senders = ['News <n@example.com>', '\"Smith, John\" <j@example.com>', 'x@example.com']")
+                .expect("valid"),
+            ["News <n@example.com>", "Smith, John <j@example.com>", "x@example.com"]
+        );
+        let error = senders("senders = ['nobody']").expect_err("refused").to_string();
+        assert!(error.contains("providers.x.senders") && error.contains("nobody"), "{error}");
     }
 
     #[test]

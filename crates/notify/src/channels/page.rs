@@ -58,8 +58,8 @@ chat = \"-100123456\"
 - Redirects and proxies are not followed. A connection may take 5 s, all of it 15 s, and of an answer no more is read than is kept.
 - The attempt is marked (its point of no return is stored) before the request. What cannot be connected to is
   `unavailable`; a request without an answer is `ambiguous`, which is tried again, except for text messages, which are held.
-- A text is sent as it is written: what would be markup or a mention in a chat is escaped. Telegram's `parse_mode` is the exception,
-  for who asks for it.
+- A text is sent as it is written: what would be markup or a mention in a chat is escaped, or switched off (Slack's `mrkdwn`).
+  Telegram's `parse_mode` is the exception, for who asks for it.
 
 What a class does to the task and to its lane is in [STATES.md](../STATES.md).
 ";

@@ -46,7 +46,7 @@ impl Channel for SlackChannel {
                         "The message names no Slack channel, nor does its provider.",
                     )
                 })?;
-                let body = json!({"channel": to, "text": text, "unfurl_links": false});
+                let body = json!({"channel": to, "text": text, "mrkdwn": false, "unfurl_links": false});
                 let url = format!("{}/chat.postMessage", api.trim_end_matches('/'));
                 (
                     Request::json(url, &body).with("authorization", &format!("Bearer {}", token.expose()))?,
@@ -60,7 +60,7 @@ impl Channel for SlackChannel {
                         "An incoming webhook of Slack has one channel: leave the recipient out, or configure a bot's token.",
                     ));
                 }
-                (Request::json(url.expose(), &json!({"text": text})), false)
+                (Request::json(url.expose(), &json!({"text": text, "mrkdwn": false})), false)
             }
             _ => unreachable!("services are found by their channel"),
         };
@@ -71,7 +71,8 @@ impl Channel for SlackChannel {
     }
 }
 
-/// `&`, `<` and `>` are Slack's markup: mentions and links are written with them.
+/// Mentions and links are written with `&`, `<` and `>`, also where `mrkdwn` switches the rest of the markup off
+/// (<https://docs.slack.dev/messaging/formatting-message-text>).
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

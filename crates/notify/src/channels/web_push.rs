@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use posthaste_core::{Failure, FailureClass, FailureClass as C};
 use posthaste_worker::Context;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -73,8 +73,8 @@ struct Keys {
 
 /// Browsers leave the padding out, some libraries put it in, and some use the other alphabet.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    URL_SAFE_NO_PAD.decode(text).or_else(|_| URL_SAFE.decode(text)).or_else(|_| STANDARD.decode(text)).ok()
+    let text = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 impl FromStr for Subscription {
@@ -317,5 +317,23 @@ mod tests {
             assert!(bad.parse::<Subscription>().is_err(), "{bad}");
         }
         assert!(VapidKey::new("x", "y").is_err());
+    }
+
+    #[test]
+    fn keys_are_read_in_either_alphabet_padded_or_not() {
+        use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
+        // Every character of both alphabets, `+/` and `-_` among them.
+        let (public, auth) = ([0xfbu8; 65], [0xffu8; 16]);
+        for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+            let (p256dh, auth) = (engine.encode(public), engine.encode(auth));
+            let text =
+                json!({"endpoint": "https://push.example.com/x", "keys": {"p256dh": p256dh, "auth": auth}})
+                    .to_string();
+            assert!(text.parse::<Subscription>().is_ok_and(|s| s.public == public), "{text}");
+            let short =
+                json!({"endpoint": "https://push.example.com/x", "keys": {"p256dh": p256dh, "auth": "-+"}})
+                    .to_string();
+            assert!(short.parse::<Subscription>().is_err(), "{short}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use posthaste_core::{Failure, FailureClass, Records, Timestamp};
+use posthaste_core::{Failure, FailureClass, Json, Records, Timestamp};
 use posthaste_worker::Context;
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +35,7 @@ struct Body<'a> {
     #[serde(rename = "type")]
     event: &'a str,
     timestamp: Timestamp,
-    data: &'a Value,
+    data: &'a Json,
 }
 
 /// How long an endpoint that was read is believed: one that is disabled or moved gets nothing more after that.
@@ -97,7 +97,7 @@ pub(crate) fn signed_headers(secrets: &[SigningSecret], id: &str, body: &[u8]) -
 }
 
 /// A body of a signed message: `{"type", "timestamp", "data"}`.
-pub(crate) fn body_of(event: &str, data: &Value, timestamp: Timestamp) -> Vec<u8> {
+pub(crate) fn body_of(event: &str, data: &Json, timestamp: Timestamp) -> Vec<u8> {
     serde_json::to_vec(&Body { event, timestamp, data }).expect("texts, times and JSON are JSON")
 }
 
@@ -278,7 +278,7 @@ impl WebhookChannel {
 }
 
 /// What the message says: its data, or its texts.
-fn data_of(message: &Notification) -> Cow<'_, Value> {
+fn data_of(message: &Notification) -> Cow<'_, Json> {
     if let Some(data) = &message.data {
         return Cow::Borrowed(data);
     }
@@ -288,5 +288,5 @@ fn data_of(message: &Notification) -> Cow<'_, Value> {
             map.insert(name.to_owned(), Value::String(text.clone()));
         }
     }
-    Cow::Owned(Value::Object(map))
+    Cow::Owned(Json::from(Value::Object(map)))
 }

@@ -80,7 +80,12 @@ fn cases() -> Vec<Case> {
             error: word,
             errors: 400,
             says_in_body: false,
-            shape: |r| assert_eq!(r.json()["text"], "Subject\n\nText"),
+            shape: |r| {
+                assert_eq!(
+                    (&r.json()["text"], &r.json()["mrkdwn"]),
+                    (&json!("Subject\n\nText"), &json!(false))
+                );
+            },
             too_long: 40_001,
         },
         Case {
@@ -107,6 +112,7 @@ fn cases() -> Vec<Case> {
                     (&r.json()["channel"], &r.json()["text"]),
                     (&json!("#ops"), &json!("Subject\n\nText"))
                 );
+                assert_eq!(r.json()["mrkdwn"], false);
             },
             too_long: 40_001,
         },

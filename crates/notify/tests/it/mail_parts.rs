@@ -12,7 +12,9 @@ use posthaste_core::{
 };
 use posthaste_notify::attachment::{self, MAX_ATTACHMENT_BYTES, Upload};
 use posthaste_notify::sign::SigningSecret;
-use posthaste_notify::{Notification, NotifyConfig, NotifyHandler, unsubscribe};
+use posthaste_notify::{
+    EmailProvider, HeldMessage, Notification, NotifyConfig, NotifyHandler, Sandbox, unsubscribe,
+};
 use posthaste_testkit::smtp::{Action, SinkOptions, SmtpSink, Stage, SunkMessage};
 use posthaste_testkit::{HttpAction, HttpReply, HttpSink};
 use posthaste_worker::{Context, Handler, Marker};
@@ -348,6 +350,54 @@ async fn copies_are_seen_and_delivered_and_a_refused_one_stops_nothing() {
     let plain = rig.send(json!({}), None).await.unwrap();
     assert_eq!(plain.to, ["dev@example.com"], "the connection starts anew");
     assert_eq!(plain.header("Cc"), None);
+}
+
+#[tokio::test]
+async fn blind_copies_are_delivered_and_named_nowhere() {
+    let rig = Rig::new().await;
+    let fields = json!({
+        "to": "Ada <dev@example.com>", "cc": ["bob@example.org"],
+        "bcc": ["Eve <eve@example.org>", "BOB@example.org", "dev@example.com", "eve@example.org"],
+    });
+    let sunk = rig.send(fields, None).await.unwrap();
+    assert_eq!(sunk.to, ["dev@example.com", "bob@example.org", "eve@example.org"], "each once");
+    let raw = String::from_utf8_lossy(&sunk.raw).to_lowercase();
+    assert!(!raw.contains("eve") && !raw.contains("bcc"), "{raw}");
+    assert_eq!(sunk.header("To").as_deref(), Some("Ada <dev@example.com>"));
+
+    let sandbox = NotifyHandler::new(NotifyConfig { sandbox: Sandbox::On, ..NotifyConfig::default() });
+    let n = json!({"channel": "email", "to": "Ada <dev@example.com>", "bcc": ["eve@example.org"], "from": "Us <us@example.com>"});
+    let n: Notification = serde_json::from_value(n).unwrap();
+    let (Outcome::Success { kept: Some(kept), .. }, 0) = attempt(&sandbox, &n).await else {
+        panic!("not held")
+    };
+    let held: HeldMessage = kept.body.parse().unwrap();
+    assert_eq!((held.to.as_str(), held.from.as_str()), ("Ada <dev@example.com>", "Us <us@example.com>"));
+    assert_eq!(held.bcc, ["eve@example.org"]);
+    assert!(held.headers.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_is_from_its_provider_or_from_whom_that_allows() {
+    let sink = SmtpSink::start().await;
+    let senders = vec!["News <news@sender.example>".parse().unwrap()];
+    let allowing = EmailProvider { senders, ..provider("default", &sink) };
+    let handler = NotifyHandler::new(config([allowing]));
+    for (from, address, header) in [
+        (None, "post@sender.example", "Posthaste <post@sender.example>"),
+        (Some("news@sender.example"), "news@sender.example", "News <news@sender.example>"),
+        (Some("Us <POST@sender.example>"), "post@sender.example", "Us <post@sender.example>"),
+    ] {
+        let n = Notification { from: from.map(|f| f.parse().unwrap()), ..note() };
+        sent(&handler, &n).await;
+        let sunk = sink.drain().pop().unwrap();
+        assert_eq!((sunk.from.as_str(), sunk.header("From").as_deref()), (address, Some(header)));
+        assert!(sunk.header("Message-ID").unwrap().ends_with("@sender.example>"));
+    }
+    let n = Notification { from: Some("ceo@sender.example".parse().unwrap()), ..note() };
+    let (failure, marks) = failing(&handler, &n).await;
+    assert_eq!((failure.class, marks, sink.messages().len()), (C::Permanent, 0, 0));
+    assert!(failure.message.contains("senders in [providers.default]"), "{}", failure.message);
 }
 
 #[tokio::test]

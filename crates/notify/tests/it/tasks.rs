@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
-use posthaste_core::broker::EnqueueRequest;
+use posthaste_core::broker::{ClaimRequest, EnqueueRequest, SettleRequest, Settlement};
 use posthaste_core::{
-    BatchId, Broker, Claimed, Failure, FailureClass as C, Json, NewTask, Outcome, Records, Store, TaskId,
-    Timestamp,
+    BatchId, Broker, Claimed, Failure, FailureClass as C, Json, NewTask, Outcome, QueueName, Records, Store,
+    TaskId, Timestamp, WorkerId,
 };
 use posthaste_notify::callback::{Callback, CallbackHandler};
 use posthaste_notify::http_task::{self, HttpTaskHandler};
@@ -84,6 +84,22 @@ impl Rig {
     fn about(&self, batch: Option<(BatchId, u64)>, task: Option<TaskId>) -> Callback {
         Callback { url: self.sink.url("/done"), batch: batch.map(|b| b.0), size: batch.map(|b| b.1), task }
     }
+}
+
+/// Runs the next task to success.
+async fn finish(rig: &Rig, result: Json) {
+    let claim = ClaimRequest {
+        worker: WorkerId::new("test:1:a").unwrap(),
+        queues: vec![QueueName::default()],
+        max: 1,
+        start: 1,
+        lease: Duration::from_secs(60),
+        per_target: None,
+        held: vec![],
+    };
+    let lease = rig.store.claim(claim).await.unwrap().remove(0).lease;
+    let settlements = vec![Settlement { lease, outcome: Outcome::result(result) }];
+    rig.store.settle(SettleRequest { settlements, ..SettleRequest::default() }).await.unwrap();
 }
 
 async fn run(handler: &dyn Handler, task: Claimed) -> (Outcome, usize) {
@@ -286,6 +302,13 @@ async fn a_task_is_told_of_with_its_end_and_a_receiver_that_refuses_is_asked_aga
     let body = rig.sink.requests().pop().unwrap().json();
     assert_eq!((&body["type"], &body["data"]["state"]), (&json!("task.finished"), &json!("cancelled")));
     assert_eq!(body["data"]["id"], json!(ids[0]));
+    // The result as the handler wrote it, not as a reader of numbers would.
+    let ids = rig.enqueue(vec![posthaste_testkit::task("x", json!({}))]).await;
+    let written = r#"{"wei":12345678901234567890123,"b":12.30,"a":1e2}"#;
+    finish(&rig, Json::from_text(written.to_owned()).unwrap()).await;
+    assert_eq!(result(rig.tell(HOUR, rig.about(None, Some(ids[0]))).await)["code"], 200);
+    let body = String::from_utf8(rig.sink.requests().pop().unwrap().body).unwrap();
+    assert!(body.contains(&format!(r#""result":{written}"#)), "{body}");
     let wrong = Callback { url: rig.sink.url("/x"), batch: None, size: None, task: None };
     assert!(matches!(rig.tell(HOUR, wrong).await, Outcome::Failure(f) if f.class == C::Permanent));
 }

@@ -89,6 +89,8 @@ fn of(mail: &ParsedMail<'_>, name: &str) -> SingleInfo {
 }
 
 fn lines(text: &str) -> String {
+    // The parser takes a byte order mark for one.
+    let text = text.trim_start_matches('\u{feff}');
     text.replace("\r\n", "\n").replace('\r', "\n").trim_end_matches('\n').to_owned()
 }
 

@@ -41,9 +41,10 @@ pub(crate) async fn handle(
     TaskPath(id): TaskPath,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (token, result) = simple::body(request, |o, errors| {
+    let (token, result) = simple::body_with(request, "result", |o, written, errors| {
         let token = o.required(errors, "lease_token", super::token);
-        let result = o.value("result").cloned().map(posthaste_core::Json::from);
+        let given = o.value("result").and(written);
+        let result = given.map(|text| posthaste_core::Json::from_trusted(text.get().to_owned()));
         if result.as_ref().is_some_and(|r| r.depth() > MAX_RESULT_DEPTH) {
             let msg = format!("The result should be nested at most {MAX_RESULT_DEPTH} levels deep");
             errors.push(FieldError::new(o.loc("result"), "result_too_deep", msg));

@@ -6,6 +6,7 @@ use axum::response::Response;
 use posthaste_core::broker::{EnqueueReply, Enqueued};
 use posthaste_core::{BatchId, IdempotencyKey, NewTask, State as TaskState, TaskId};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -16,10 +17,11 @@ use crate::input::body::MAX_BATCH_BYTES;
 use crate::input::bulk::{self, Mode, relocate};
 use crate::input::draft::draft;
 use crate::input::fields::{Errors, MAX_ERRORS, Object};
-use crate::input::json::JsonBody;
+use crate::input::json::{JsonBody, written, written_items};
+use crate::input::notification::Beside;
 use crate::input::query;
 use crate::operations::repeat::BatchNote;
-use crate::operations::send::{NewBatch, StoredBatch};
+use crate::operations::send::{Draft, NewBatch, StoredBatch};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::routes::tasks::create::{IDEMPOTENCY_REPLAYED, callback_url, fingerprint, idempotency_key};
 use crate::{Api, ApiError, Caller, FieldError, schema};
@@ -50,13 +52,13 @@ pub(crate) struct Body {
 pub(crate) struct ItemView {
     /// Its place in the request.
     index: usize,
-    /// Its id; of a duplicate, the id of the one that holds the unique key.
+    /// Its id; of a duplicate, the id of the one that holds the unique key or is for the same recipient.
     #[schema(value_type = schema::Id)]
     id: TaskId,
     /// Its state.
     #[schema(value_type = schema::State)]
     state: TaskState,
-    /// Whether another one holds its unique key, so that nothing was stored.
+    /// Whether another one holds its unique key, or an earlier one of `to` is the same recipient: nothing was stored.
     duplicate: bool,
 }
 
@@ -153,7 +155,8 @@ pub(crate) async fn handle(
     o.finish(&mut errors);
     let Some(items) = errors.into_result(items)? else { return Err(ApiError::Internal) };
 
-    let read: Vec<_> = items.iter().map(read_one).collect();
+    let texts = written_items(body.written("notifications"));
+    let read: Vec<_> = items.iter().zip(texts).map(|(item, text)| read_one(item, text)).collect();
     let good: Vec<_> = read.iter().filter_map(|r| r.as_ref().ok()).collect();
     let idempotency = key.map(|key| IdempotencyKey {
         tenant: caller.tenant().cloned(),
@@ -169,9 +172,12 @@ pub(crate) async fn handle(
             return again(&api, &caller, asked.new, first, items.len()).await;
         }
     };
-    let tasks = read
-        .into_iter()
-        .map(|draft| draft.and_then(|d| d.into_task(&known, api.config()).map_err(Errors::from)));
+    let task = |draft: Draft| {
+        let sender = api.check_sender(&caller, &draft.message, &["body"]);
+        sender.map_err(|e| Errors::from(e.errors().to_vec()))?;
+        draft.into_task(&known, api.config()).map_err(Errors::from)
+    };
+    let tasks = read.into_iter().map(|draft| draft.and_then(task));
     asked.store(&api, &caller, tasks).await
 }
 
@@ -266,12 +272,13 @@ async fn again_of(api: &Api, stored: StoredBatch, count: usize) -> Result<Respon
     Ok(answer(&BatchView::new(stored.id, places, stored.tasks, errors), true))
 }
 
-fn read_one(value: &Value) -> Result<crate::operations::send::Draft, Errors> {
+fn read_one(value: &Value, text: &RawValue) -> Result<Draft, Errors> {
     let mut errors = Errors::default();
     let mut read = None;
     if let Some(mut o) = Object::new(value, vec!["body".into()], &mut errors) {
-        let to = o.value("to");
-        read = draft(&mut o, to, &mut errors);
+        let data = value.get("data").and_then(|_| written(text.get().as_bytes(), "data"));
+        let beside = Beside { to: o.value("to"), data };
+        read = draft(&mut o, beside, &mut errors);
         o.finish(&mut errors);
     }
     match read {

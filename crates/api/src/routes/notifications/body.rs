@@ -49,7 +49,7 @@ pub(crate) struct TemplateChoiceBody {
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes a body that is read by hand")]
 pub(crate) enum To {
-    /// An e-mail address; the name of an endpoint or a URL; a chat, topic or number.
+    /// An e-mail address, `name@example.com` or `Name <name@example.com>`; the name of an endpoint or a URL; a chat, topic or number.
     One(String),
     /// A browser's subscription of Web Push, as its `PushSubscription.toJSON()` gives it.
     Subscription(BTreeMap<String, Value>),
@@ -93,6 +93,12 @@ pub(crate) struct NotificationBody {
     /// Who gets copies of an e-mail.
     #[schema(max_items = 20)]
     cc: Option<Vec<String>>,
+    /// Who gets copies of an e-mail that nobody else sees.
+    #[schema(max_items = 20)]
+    bcc: Option<Vec<String>>,
+    /// Who an e-mail is from, `name@example.com` or `Name <name@example.com>`: the sender of its provider, or one of its
+    /// `senders`. With a key of a tenant the provider's own alone.
+    from: Option<String>,
     /// Headers of an e-mail, such as `List-Id`; those that the server writes are refused.
     headers: Option<BTreeMap<String, String>>,
     /// Files that go with an e-mail: at most 10, at most 10 MiB together.

@@ -1,9 +1,13 @@
 //! `POST /v1/notifications`: send a message to one recipient, or the same to several.
 
+use std::collections::{HashMap, HashSet};
+
 use axum::extract::{Request, State};
 use axum::response::Response;
+use posthaste_core::broker::Enqueued;
 use posthaste_core::{IdempotencyKey, NewTask};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::batch::{BatchView, answer};
 use super::body::NotificationBody;
@@ -11,6 +15,7 @@ use crate::input::bulk::check_len;
 use crate::input::draft::draft;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
+use crate::input::notification::Beside;
 use crate::input::query;
 use crate::operations::send::{Draft, NewBatch};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
@@ -34,7 +39,8 @@ pub(crate) struct RequestBody {
 /// Send a notification
 ///
 /// Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000: then each recipient
-/// gets a message of their own, stored together as a batch, and the answer is that of `/v1/notifications/batch`. A
+/// gets a message of their own, stored together as a batch, and the answer is that of `/v1/notifications/batch`; one that
+/// is named twice gets one, and its second place says `duplicate`. A
 /// template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours answers as the
 /// first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
 #[utoipa::path(
@@ -64,7 +70,8 @@ pub(crate) async fn handle(
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
     let (value, _) = body.object(&mut errors, None)?;
-    let (drafts, several) = read(&value, &mut errors);
+    let data = value.get("data").and_then(|_| body.written("data"));
+    let (drafts, several) = read(&value, data, &mut errors);
     let callback = callback_url(&value, vec!["body".into()], &mut errors);
     let drafts = errors.into_result(drafts)?;
     let tenant = caller.tenant().cloned().or_else(|| drafts.first().and_then(|d| d.envelope.tenant.clone()));
@@ -74,7 +81,7 @@ pub(crate) async fn handle(
         key,
         fingerprint: fingerprint(&value, None),
     });
-    let places = (0..drafts.len()).collect();
+    let (drafts, places) = if several { once_each(drafts) } else { (drafts, vec![0]) };
     let unique = drafts.iter().any(|d| d.envelope.unique.is_some());
     let tasks = tasks(&api, &caller, drafts).await;
     if several {
@@ -86,7 +93,9 @@ pub(crate) async fn handle(
                 api.batch_stored(&caller, new, first).await?
             }
         };
-        return Ok(answer(&BatchView::new(stored.id, places, stored.tasks, Vec::new()), stored.replayed));
+        let listed = in_places(&places, stored.tasks);
+        let view = BatchView::new(stored.id, (0..listed.len()).collect(), listed, Vec::new());
+        return Ok(answer(&view, stored.replayed));
     }
     let told = match tasks {
         Ok(mut tasks) => {
@@ -105,13 +114,46 @@ pub(crate) async fn handle(
 /// The tasks that send these.
 async fn tasks(api: &Api, caller: &Caller, drafts: Vec<Draft>) -> Result<Vec<NewTask>, ApiError> {
     let known = api.look_up(caller, &drafts.iter().collect::<Vec<_>>()).await?;
-    drafts.into_iter().map(|draft| draft.into_task(&known, api.config()).map_err(ApiError::Invalid)).collect()
+    let task = |draft: Draft| {
+        api.check_sender(caller, &draft.message, &["body"])?;
+        draft.into_task(&known, api.config()).map_err(ApiError::Invalid)
+    };
+    drafts.into_iter().map(task).collect()
+}
+
+/// Each recipient once, and for each place of the list which of them it is.
+fn once_each(drafts: Vec<Draft>) -> (Vec<Draft>, Vec<usize>) {
+    let (mut known, mut once) = (HashMap::new(), Vec::with_capacity(drafts.len()));
+    let mut places = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let at = *known.entry(draft.message.recipient_key()).or_insert(once.len());
+        places.push(at);
+        if at == once.len() {
+            once.push(draft);
+        }
+    }
+    (once, places)
+}
+
+/// What became of each place of the list: of a repeated recipient what became of the first.
+fn in_places(places: &[usize], stored: Vec<Enqueued>) -> Vec<Enqueued> {
+    // An earlier version, whose answer is repeated here, stored one for each place.
+    if stored.len() == places.len() {
+        return stored;
+    }
+    let mut seen = HashSet::new();
+    let of = |at: &usize| {
+        let first = *stored.get(*at)?;
+        Some(Enqueued { duplicate: first.duplicate || !seen.insert(*at), ..first })
+    };
+    places.iter().filter_map(of).collect()
 }
 
 /// The notifications of a body, and whether they were asked for as several.
-fn read(value: &Value, errors: &mut Errors) -> (Vec<Draft>, bool) {
+fn read(value: &Value, data: Option<&RawValue>, errors: &mut Errors) -> (Vec<Draft>, bool) {
+    let beside = |to| Beside { to, data };
     let Some(list) = value.get("to").and_then(Value::as_array) else {
-        return (one(value, value.get("to"), errors).into_iter().collect(), false);
+        return (one(value, beside(value.get("to")), errors).into_iter().collect(), false);
     };
     if !check_len(list.len(), vec!["body".into(), "to".into()], errors) {
         return (Vec::new(), true);
@@ -122,7 +164,7 @@ fn read(value: &Value, errors: &mut Errors) -> (Vec<Draft>, bool) {
     let mut drafts = Vec::with_capacity(list.len());
     for (i, to) in list.iter().enumerate() {
         let mut found = Errors::default();
-        drafts.extend(one(value, Some(to), &mut found));
+        drafts.extend(one(value, beside(Some(to)), &mut found));
         if !found.is_empty() {
             // What is wrong with a recipient is said with its place; what is wrong with the rest once.
             errors.absorb(found.moved(|mut e| {
@@ -137,11 +179,12 @@ fn read(value: &Value, errors: &mut Errors) -> (Vec<Draft>, bool) {
     (drafts, true)
 }
 
-fn one(value: &Value, to: Option<&Value>, errors: &mut Errors) -> Option<Draft> {
+fn one(value: &Value, beside: Beside<'_>, errors: &mut Errors) -> Option<Draft> {
     let mut o = Object::new(value, vec!["body".into()], errors)?;
     o.value("to");
     o.value("callback_url");
-    let draft = draft(&mut o, to.filter(|v| !v.is_null()), errors);
+    let to = beside.to.filter(|v| !v.is_null());
+    let draft = draft(&mut o, Beside { to, ..beside }, errors);
     o.finish(errors);
     draft
 }

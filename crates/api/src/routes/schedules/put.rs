@@ -8,10 +8,13 @@ use posthaste_core::{Json, Kind, NewTask, QueueName};
 use posthaste_notify::{Notification, http_task, kinds};
 use posthaste_worker::schedule::{MissedPolicy, Schedule};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::detail::json_of;
 use crate::input::fields::{Errors, Object, parsed, text, word};
+use crate::input::json::written;
+use crate::input::notification::Beside;
 use crate::input::simple::{self, Named};
 use crate::input::{fields, notification, retry};
 use crate::operations::schedules::ScheduleView;
@@ -68,7 +71,7 @@ pub(crate) async fn handle(
     Named(name): Named,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let schedule = simple::body(request, |o, errors| {
+    let schedule = simple::body_with(request, "payload", |o, written, errors| {
         let cron = o.required(errors, "cron", |v| text(v).map(str::to_owned));
         let time_zone = o.optional(errors, "time_zone", |v| text(v).map(str::to_owned));
         let kind: Option<Kind> = o.required(errors, "kind", parsed);
@@ -76,6 +79,7 @@ pub(crate) async fn handle(
         if payload.is_none() {
             errors.push(FieldError::missing(o.loc("payload")));
         }
+        let payload = payload.zip(written);
         let base =
             kind.clone().zip(payload).and_then(|(kind, payload)| base(&kind, payload, api.config(), errors));
         let queue = o.optional(errors, "queue", parsed).unwrap_or_else(QueueName::default);
@@ -108,8 +112,13 @@ pub(crate) async fn handle(
 }
 
 /// A task of the kind with its payload and every default of the kind.
-fn base(kind: &Kind, payload: &Value, config: &ApiConfig, errors: &mut Errors) -> Option<NewTask> {
-    let stored = Json::from(payload.clone());
+fn base(
+    kind: &Kind,
+    (payload, text): (&Value, &RawValue),
+    config: &ApiConfig,
+    errors: &mut Errors,
+) -> Option<NewTask> {
+    let stored = Json::from_trusted(text.get().to_owned());
     if stored.as_str().len() > MAX_PAYLOAD_BYTES {
         let msg = format!("The payload should be at most {MAX_PAYLOAD_BYTES} bytes of JSON");
         errors.push(FieldError::new(["body", "payload"], "too_large", msg));
@@ -128,8 +137,8 @@ fn base(kind: &Kind, payload: &Value, config: &ApiConfig, errors: &mut Errors) -
     let loc: Vec<crate::Loc> = vec!["body".into(), "payload".into()];
     let before = errors.len();
     let mut o = Object::new(payload, loc.clone(), errors)?;
-    let to = o.value("to");
-    let message: Option<Notification> = notification::message(&mut o, to, errors);
+    let beside = Beside { to: o.value("to"), data: written(text.get().as_bytes(), "data") };
+    let message: Option<Notification> = notification::message(&mut o, beside, errors);
     o.finish(errors);
     let message = message?;
     notification::check(&message, &loc, config, errors);

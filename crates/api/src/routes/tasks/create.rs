@@ -18,7 +18,8 @@ use utoipa::ToSchema;
 use crate::auth::now;
 use crate::detail::json_of;
 use crate::input::fields::{Errors, Object, id, integer, key, parsed, time, word};
-use crate::input::json::{JsonBody, unreadable};
+use crate::input::json::{JsonBody, unreadable, written};
+use crate::input::notification::Beside;
 use crate::input::{notification, query, retry};
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::view::EnqueuedView;
@@ -398,8 +399,8 @@ fn read_notification(payload: &Json, config: &ApiConfig, errors: &mut Errors) ->
     if o.value("channel").is_none() {
         found.push(FieldError::missing(o.loc("channel")));
     }
-    let to = o.value("to");
-    let read = if found.is_empty() { notification::message(&mut o, to, &mut found) } else { None };
+    let beside = Beside { to: o.value("to"), data: written(payload.as_str().as_bytes(), "data") };
+    let read = if found.is_empty() { notification::message(&mut o, beside, &mut found) } else { None };
     if o.value("channel").is_some() {
         o.finish(&mut found);
     }

@@ -115,7 +115,8 @@ fn words(text: &str, said: &str) -> String {
 impl World {
     pub(crate) async fn start() -> Self {
         let name = Name::new("default").unwrap();
-        let providers = vec![ConfiguredProvider { name, channel: ChannelKind::Email, kind: "smtp" }];
+        let providers =
+            vec![ConfiguredProvider { name, channel: ChannelKind::Email, kind: "smtp", senders: Vec::new() }];
         let config = ApiConfig { providers, provider_configured: true, ..ApiConfig::default() };
         let s = Server::with(config).await;
         let keys = s.keys().await;

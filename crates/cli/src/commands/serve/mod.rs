@@ -282,15 +282,17 @@ fn announce(out: Out, config: &ServerConfig, address: Option<SocketAddr>) -> any
 
 /// What the API tells of the configured providers.
 fn providers(config: &ServerConfig) -> Vec<posthaste_api::ConfiguredProvider> {
-    let email = config.notify.providers.keys().map(|name| posthaste_api::ConfiguredProvider {
-        name: name.clone(),
+    let email = config.notify.providers.values().map(|p| posthaste_api::ConfiguredProvider {
+        name: p.name.clone(),
         channel: posthaste_notify::ChannelKind::Email,
         kind: "smtp",
+        senders: std::iter::once(&p.from).chain(&p.senders).map(|m| m.address.clone()).collect(),
     });
     let services = config.notify.services.values().map(|s| posthaste_api::ConfiguredProvider {
         name: s.name.clone(),
         channel: s.kind.channel(),
         kind: s.kind.channel().as_str(),
+        senders: Vec::new(),
     });
     email.chain(services).collect()
 }

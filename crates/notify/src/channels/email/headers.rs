@@ -15,6 +15,8 @@ use crate::Mailbox;
 const LINE: usize = 76;
 /// Most bytes of text in one encoded word: with what is around them 75 (RFC 2047 §2).
 const WORD_TEXT: usize = 45;
+/// Longest encoded word (RFC 2047 §2).
+const MAX_WORD: usize = 75;
 /// What is around the text of an encoded word, in bytes.
 const WORD_AROUND: usize = "=?utf-8?B??=".len();
 /// Longest name that is written in quotes; a longer one is folded as encoded words.
@@ -199,7 +201,7 @@ impl Folded {
     /// One encoded word where that suffices: some readers put a space between two of them in a name.
     fn encoded_phrase(&mut self, name: &str) {
         let q = q_text(name);
-        if name.len() > WORD_TEXT && q.len() <= WORD_TEXT / 3 * 4 {
+        if name.len() > WORD_TEXT && q.len() <= MAX_WORD - WORD_AROUND {
             return self.token(&format!("=?utf-8?Q?{q}?="));
         }
         self.encoded(name);

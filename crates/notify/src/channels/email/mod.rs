@@ -33,7 +33,7 @@ use super::{Channel, Means, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
 use crate::config::DEFAULT_PROVIDER;
 use crate::signing::Signing;
-use crate::{EmailProvider, Mailbox, Notification, NotifyConfig, unsubscribe};
+use crate::{EmailAddress, EmailProvider, Mailbox, Notification, NotifyConfig, unsubscribe};
 
 /// E-mail by SMTP.
 pub struct EmailChannel {
@@ -43,16 +43,14 @@ pub struct EmailChannel {
 }
 
 struct Provider {
-    name: Name,
-    from: Mailbox,
+    config: EmailProvider,
     pool: Arc<Pool>,
 }
 
 impl EmailChannel {
     /// With the providers of `config`; connects when the first message needs it.
     pub fn new(config: &NotifyConfig, means: Means) -> Self {
-        let provider =
-            |p: &EmailProvider| Provider { name: p.name.clone(), from: p.from.clone(), pool: Pool::new(p) };
+        let provider = |p: &EmailProvider| Provider { config: p.clone(), pool: Pool::new(p) };
         let providers = config.providers.iter().map(|(name, p)| (name.clone(), provider(p))).collect();
         Self { providers, means, public_url: config.public_url.clone() }
     }
@@ -60,7 +58,7 @@ impl EmailChannel {
     fn provider(&self, named: Option<&Name>) -> Result<&Provider, Failure> {
         let found = match named {
             Some(name) => self.providers.get(name),
-            None => self.providers.values().find(|p| p.name.as_str() == DEFAULT_PROVIDER),
+            None => self.providers.values().find(|p| p.config.name.as_str() == DEFAULT_PROVIDER),
         };
         found.ok_or_else(|| Failure::new(FailureClass::Misconfigured, self.no_provider(named)))
     }
@@ -103,7 +101,8 @@ impl Channel for EmailChannel {
             let why = "There is no such e-mail provider for this tenant: its operator adds one.";
             if attempt.task().tenant.is_some() { Failure { message: why.into(), ..e } } else { e }
         })?;
-        let Provider { name, from, pool } = provider;
+        let Provider { config, pool } = provider;
+        let from = config.sender(message.from.as_ref()).ok_or_else(|| foreign_sender(&config.name))?;
         let task = attempt.task();
         let permanent = |why: String| Failure::new(FailureClass::Permanent, why);
         // From here, so that fetching files takes from the time before the final dot, not from the wait after it.
@@ -114,10 +113,10 @@ impl Channel for EmailChannel {
         let signing = self.means.stored.as_ref().map(|(_, signing)| signing);
         parts.unsubscribe =
             unsubscribe_link(message, self.public_url.as_deref(), signing, task.tenant.as_ref()).await?;
-        let recipient = Mailbox { name: None, address: to.clone() };
+        let recipient = Mailbox { name: message.to_name.clone(), address: to.clone() };
         let draft = Draft {
             task: task.lease.task,
-            from,
+            from: &from,
             to: &recipient,
             parts: &parts,
             date: SystemTime::now(),
@@ -127,7 +126,7 @@ impl Channel for EmailChannel {
         let envelope = Envelope {
             from: from.address.to_wire(),
             to: to.to_wire(),
-            copies: message.cc.iter().map(|m| m.address.to_wire()).collect(),
+            copies: copies(message),
             from_needs_utf8: from.address.needs_smtputf8(),
             to_needs_utf8: to.needs_smtputf8(),
             eight_bit: !content.is_ascii(),
@@ -153,7 +152,7 @@ impl Channel for EmailChannel {
             }
         };
         Ok(Receipt {
-            provider: name.to_string(),
+            provider: config.name.to_string(),
             code: response.code.to_string(),
             response: connection::clean(&response.text()),
         })
@@ -197,6 +196,28 @@ pub(crate) async fn unsubscribe_link(
     let newest = secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
     let token = unsubscribe::mint_for(newest, &message.recipient_key(), category, tenant);
     Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
+}
+
+/// Who gets copies, each address once: servers differ about one that is named twice.
+fn copies(message: &Notification) -> Vec<String> {
+    let mut seen: Vec<String> = message.to.email().map(EmailAddress::suppression_name).into_iter().collect();
+    let mut out = Vec::new();
+    for copy in message.cc.iter().chain(&message.bcc) {
+        let name = copy.address.suppression_name();
+        if !seen.contains(&name) {
+            seen.push(name);
+            out.push(copy.address.to_wire());
+        }
+    }
+    out
+}
+
+/// Of the message alone: the provider goes on for everybody else.
+pub(crate) fn foreign_sender(provider: &Name) -> Failure {
+    let why = format!(
+        "The provider {provider} does not send from this address: add it to senders in [providers.{provider}], or leave from out."
+    );
+    Failure::new(FailureClass::Permanent, why)
 }
 
 fn cancelled() -> Failure {
