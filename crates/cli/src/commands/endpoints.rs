@@ -88,6 +88,9 @@ struct CreateArgs {
     /// What it is, for people
     #[arg(long)]
     description: Option<String>,
+    /// Whose it is: keys that are bound to this tenant send to it
+    #[arg(long)]
+    tenant: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -150,6 +153,7 @@ async fn create(server: &Server, args: CreateArgs, out: Out) -> anyhow::Result<(
     body.insert("name".into(), json!(args.name));
     body.insert("url".into(), json!(args.url));
     body.extend(args.description.map(|d| ("description".to_owned(), json!(d))));
+    body.extend(args.tenant.map(|t| ("tenant".to_owned(), json!(t))));
     show(out, &server.post("v1/endpoints", Some(&Value::Object(body))).await?)
 }
 
