@@ -190,10 +190,11 @@ impl Api {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(Enqueued, bool), ApiError> {
         check_notification(&notification)?;
+        // First: it tells a tenant nothing of providers that are not its own.
+        self.check_message(caller, &notification, &["body"]).await?;
         if let Err(problem) = providers::check(self.config(), &notification) {
             return Err(ApiError::field(["body", "provider"], "value_error", problem));
         }
-        self.check_message(caller, &notification, &["body"]).await?;
         let reply = self.enqueue_many(caller, vec![notification.into_task()], idempotency).await?;
         let task = reply.tasks.first().copied().ok_or_else(fault("an enqueue of one task answered none"))?;
         Ok((task, reply.replayed))

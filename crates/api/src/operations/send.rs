@@ -113,7 +113,7 @@ impl Api {
             known.endpoints.insert(name.to_owned(), self.sends_to(caller, name).await?);
         }
         for draft in drafts {
-            super::tenants::check_provider(caller, &draft.message)?;
+            super::tenants::check_provider(self.config(), caller, &draft.message, &["body"])?;
         }
         let mut files: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
         for draft in drafts {

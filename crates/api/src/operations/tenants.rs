@@ -2,13 +2,14 @@
 //! what to ask its operator for.
 
 use std::future::Future;
+use std::sync::LazyLock;
 
 use posthaste_core::{Kind, NewTask, Record, RecordKind, RecordOrder};
 use posthaste_notify::config::DEFAULT_PROVIDER;
 use posthaste_notify::{ChannelKind, Notification, endpoint, lanes};
 
 use crate::input::simple::PageOf;
-use crate::{Api, ApiError, Caller, FieldError, Loc};
+use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc};
 
 /// Records that are read at once while those of one tenant are looked for.
 const SCAN: usize = 500;
@@ -41,14 +42,34 @@ pub(crate) fn check_envelope(caller: &Caller, task: &NewTask) -> Result<(), ApiE
 }
 
 /// A provider signs with an account and a sender of its own: a tenant has the one that is everybody's, and one of its name.
-pub(crate) fn check_provider(caller: &Caller, message: &Notification) -> Result<(), ApiError> {
-    let (Some(tenant), Some(provider)) = (caller.tenant(), &message.provider) else { return Ok(()) };
-    if provider.as_str() == DEFAULT_PROVIDER || provider.as_str() == tenant.as_str() {
-        return Ok(());
+/// Which others there are it is not told. Costs nothing without a tenant.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for another name; [`ApiError::Invalid`] where its own is not there.
+pub(crate) fn check_provider(
+    config: &ApiConfig,
+    caller: &Caller,
+    message: &Notification,
+    loc: &[&str],
+) -> Result<(), ApiError> {
+    let Some(tenant) = caller.tenant() else { return Ok(()) };
+    let own = |name: &str| name == DEFAULT_PROVIDER || name == tenant.as_str();
+    if message.provider.as_ref().is_some_and(|name| !own(name.as_str())) {
+        return Err(forbidden(
+            "a tenant sends through the provider default or one of its own name: leave provider out, or ask the operator for one",
+        ));
     }
-    Err(forbidden(
-        "a tenant sends through the provider default or one of its own name: leave provider out, or ask the operator for one",
-    ))
+    if super::providers::check(config, message).is_err() {
+        let msg = "There is no such provider for this tenant; its operator adds one";
+        return Err(invalid(loc, "provider", msg.into()));
+    }
+    Ok(())
+}
+
+/// The configuration that a request is read by: for a tenant without providers, which are looked at by [`check_provider`].
+pub(crate) fn config_for<'a>(config: &'a ApiConfig, caller: &Caller) -> &'a ApiConfig {
+    static BARE: LazyLock<ApiConfig> = LazyLock::new(ApiConfig::default);
+    if caller.tenant().is_some() { &BARE } else { config }
 }
 
 impl Api {
@@ -102,7 +123,7 @@ impl Api {
         if caller.tenant().is_none() {
             return Ok(());
         }
-        check_provider(caller, message)?;
+        check_provider(self.config(), caller, message, loc)?;
         let to = message.to.as_str();
         let named = message.channel == ChannelKind::Webhook && !to.contains("://");
         if named && !self.sends_to(caller, to).await? {

@@ -13,6 +13,7 @@ use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;
 use crate::input::query;
 use crate::operations::send::NewBatch;
+use crate::operations::tenants::config_for;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::routes::notifications::batch::{Asked, BatchView};
 use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc, schema};
@@ -83,7 +84,8 @@ pub(crate) async fn handle(
         key,
         fingerprint: fingerprint(&value, raw),
     });
-    let tasks: Vec<_> = items.into_iter().map(|item| read_one(item, api.config())).collect();
+    let tasks: Vec<_> =
+        items.into_iter().map(|item| read_one(item, config_for(api.config(), &caller))).collect();
     if caller.tenant().is_some() {
         let good: Vec<_> = tasks.iter().filter_map(|t| t.as_ref().ok()).cloned().collect();
         api.check_payloads(&caller, &good).await?;

@@ -21,6 +21,7 @@ use crate::input::fields::{Errors, Object, id, integer, key, parsed, time, word}
 use crate::input::json::{JsonBody, unreadable, written};
 use crate::input::notification::Beside;
 use crate::input::{notification, query, retry};
+use crate::operations::tenants::config_for;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
 use crate::view::EnqueuedView;
 use crate::{Api, ApiConfig, ApiError, Caller, FieldError, schema};
@@ -159,7 +160,8 @@ pub(crate) async fn handle(
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
     let (value, payload) = body.object(&mut errors, Some("payload"))?;
-    let task = read_task(&value, payload, api.config(), &mut errors);
+    let config = config_for(api.config(), &caller);
+    let task = read_task(&value, payload, config, &mut errors);
     let callback_url = callback_url(&value, vec!["body".into()], &mut errors);
     let Some(task) = errors.into_result(task)? else {
         // A missing part was reported above, so this cannot be reached.
