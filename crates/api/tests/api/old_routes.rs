@@ -257,7 +257,7 @@ async fn a_slash_too_many_leads_to_the_address_without_it() {
     let id =
         json(s.post("/notify/?email=dev@example.com").await).await["task_id"].as_str().unwrap().to_owned();
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(posthaste_notify::net::tls())
+        .tls_backend_preconfigured(posthaste_notify::net::tls(None))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()
