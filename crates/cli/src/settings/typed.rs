@@ -9,7 +9,7 @@ use posthaste_api::{BasePath, ConfiguredKey, ConnectionLimits, Cors, HostRule, P
 use posthaste_broker_redis::RedisUrl;
 use posthaste_core::limits::Retention;
 use posthaste_core::{Name, QueueName};
-use posthaste_notify::config::{DEFAULT_PROVIDER, connections};
+use posthaste_notify::config::DEFAULT_PROVIDER;
 use posthaste_notify::ehlo::EhloNameError;
 use posthaste_notify::net::{BadCertificates, Certificates};
 use posthaste_notify::sign::{SignError, SigningSecret};
@@ -307,7 +307,8 @@ fn provider(
         provider.ehlo = Some(name.parse().map_err(|e: EhloNameError| refuse(".ehlo", e.to_string()))?);
     }
     if let Some(number) = table.values.get("connections") {
-        provider.connections = connections(number).map_err(|e| refuse(".connections", e))?;
+        provider.connections =
+            posthaste_notify::config::connections(number).map_err(|e| refuse(".connections", e))?;
     }
     if let Some(list) = table.values.get("senders") {
         let read = |text: &str| {
