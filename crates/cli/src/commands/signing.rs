@@ -22,7 +22,11 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Show the secret that receivers of http tasks, callbacks and webhooks to plain URLs check signatures with
-    Secret,
+    Secret {
+        /// The one of what is sent for this tenant
+        #[arg(long)]
+        tenant: Option<String>,
+    },
     /// Make a new secret; the old one signs beside it for a while
     Rotate {
         /// How long the old secret signs beside the new one [default: 1d]
@@ -44,7 +48,10 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
 
 async fn act(server: &Server, verb: Verb, out: Out) -> anyhow::Result<()> {
     match verb {
-        Verb::Secret => show(out, &server.get("v1/signing-secret", &[]).await?),
+        Verb::Secret { tenant } => {
+            let tenant: Vec<(&str, String)> = tenant.into_iter().map(|name| ("tenant", name)).collect();
+            show(out, &server.get("v1/signing-secret", &tenant).await?)
+        }
         Verb::Rotate { overlap, sure } => {
             sure.ask("Give this installation a new signing secret?")?;
             let body = overlap.map(|d| json!({"overlap_ms": ms(d)}));

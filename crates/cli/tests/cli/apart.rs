@@ -281,6 +281,5 @@ fn that_localhost_is_the_container_is_said_only_while_no_connection_ever_stood()
         redis.kill();
         let later = process.logged("refused the connection");
         assert!(!later.contains("container"), "the address was right all the time: {later}");
-        assert_eq!(process.terminate().0, Some(0));
     }
 }

@@ -97,6 +97,8 @@ fn the_signing_secret_is_shown_and_rotated() {
     let p = Asked { dir: dir.path(), url: up.url.clone() };
     let old = p.json(&["signing", "secret"]);
     assert!(p.text(&["signing", "secret"]).contains(old["secret"].as_str().unwrap()));
+    let acme = p.json(&["signing", "secret", "--tenant", "acme"]);
+    assert_ne!(acme["secret"], old["secret"]);
     let new = p.json(&["signing", "rotate", "--overlap", "1h", "--yes"]);
     assert!(new["secret"] != old["secret"] && new["secrets"] == 2, "{new}");
     assert_eq!(p.json(&["signing", "secret"]), new);
