@@ -465,7 +465,8 @@ impl Api {
     pub async fn queues(&self) -> Result<Vec<QueueView>, ApiError> {
         let counts = self.inner.store.counts().await?;
         let workers = self.inner.store.workers().await?;
-        Ok(counts.into_iter().map(|q| QueueView::new(q, &workers)).collect())
+        let now = crate::auth::now();
+        Ok(counts.into_iter().map(|q| QueueView::new(q, &workers, now)).collect())
     }
 
     /// Lanes that hold work, a pause or limits.
@@ -481,7 +482,8 @@ impl Api {
     /// # Errors
     /// [`ApiError::Unavailable`].
     pub async fn workers(&self) -> Result<Vec<WorkerView>, ApiError> {
-        Ok(self.inner.store.workers().await?.into_iter().map(Into::into).collect())
+        let now = crate::auth::now();
+        Ok(self.inner.store.workers().await?.into_iter().map(|w| WorkerView::new(w, now)).collect())
     }
 
     /// Sets the limits of a lane or target, or of a queue's default lane.

@@ -379,7 +379,7 @@ pub struct QueueView {
     pub counts: StateCounts,
     /// Of the succeeded: messages held by the sandbox instead of sent.
     pub held: u64,
-    /// Workers that serve it; while there is none, its tasks wait.
+    /// Workers that serve it and are heard of; while there is none, its tasks wait.
     pub workers: u32,
     /// The pause of the whole queue, if one is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -388,9 +388,9 @@ pub struct QueueView {
 }
 
 impl QueueView {
-    /// What the store counted, and which of `workers` serve the queue.
-    pub fn new(q: QueueCounts, workers: &[WorkerInfo]) -> Self {
-        let serving = workers.iter().filter(|w| !w.stopping && w.queues.contains(&q.queue)).count();
+    /// What the store counted, and which of `workers` serve the queue at `now`.
+    pub fn new(q: QueueCounts, workers: &[WorkerInfo], now: Timestamp) -> Self {
+        let serving = workers.iter().filter(|w| w.serves(now) && w.queues.contains(&q.queue)).count();
         Self {
             workers: u32::try_from(serving).unwrap_or(u32::MAX),
             queue: q.queue,
@@ -502,11 +502,15 @@ pub struct WorkerView {
     pub seen_at: Timestamp,
     /// Whether it is stopping.
     pub stopping: bool,
+    /// Whether it missed three heartbeats: what it held is being given to others.
+    pub silent: bool,
 }
 
-impl From<WorkerInfo> for WorkerView {
-    fn from(w: WorkerInfo) -> Self {
+impl WorkerView {
+    /// What the store keeps of a worker, looked at at `now`.
+    pub fn new(w: WorkerInfo, now: Timestamp) -> Self {
         Self {
+            silent: w.silence(now).is_some(),
             id: w.id,
             host: w.host,
             pid: w.pid,

@@ -21,6 +21,7 @@ use posthaste_core::{
 use tokio::sync::oneshot;
 
 use crate::checkpoint::Checkpoints;
+use crate::damage::Damage;
 use crate::error::closed;
 use crate::live::Live;
 use crate::lookup::Lookups;
@@ -30,12 +31,16 @@ use crate::row::prepare;
 use crate::writer::{Op, Reply, Writer, spawn};
 use crate::{OpenError, SqliteConfig};
 
+/// How often an operation is made again when it found one more damaged page.
+const ROUND_TRIES: usize = 4;
+
 /// The embedded store. Dropping it stops the writer after what it has been sent.
 pub struct SqliteStore {
     inbox: Sender<Op>,
     readers: Arc<Readers>,
     lookups: Arc<Lookups>,
     live: Arc<Live>,
+    damage: Arc<Damage>,
     presets: Presets,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -53,15 +58,24 @@ impl SqliteStore {
     }
 
     fn open_now(config: SqliteConfig) -> Result<Arc<Self>, OpenError> {
-        let Opened { mut db, mem, file, lock } = crate::open::open(&config.dir)?;
+        let Opened { mut db, mem, file, lock, damage } = crate::open::open(&config.dir)?;
         let io = |e: std::io::Error| OpenError::Io { dir: config.dir.clone(), why: e.to_string() };
-        let checkpoints = Checkpoints::start(&mut db, &file).map_err(io)?;
+        let checkpoints = Checkpoints::start(&mut db, &file, Arc::clone(&damage)).map_err(io)?;
         let live = Live::new();
-        let writer = Writer::new(db, mem, config.clock, config.retention, Arc::clone(&live), checkpoints);
+        let writer = Writer::new(
+            db,
+            mem,
+            config.clock,
+            config.retention,
+            Arc::clone(&live),
+            checkpoints,
+            Arc::clone(&damage),
+        );
         let (inbox, thread) = spawn(writer, lock).map_err(io)?;
         Ok(Arc::new(Self {
             inbox,
-            readers: Readers::new(file),
+            readers: Readers::new(file, Arc::clone(&damage)),
+            damage,
             lookups: Arc::default(),
             live,
             presets: Presets::new(),
@@ -85,6 +99,18 @@ impl SqliteStore {
         self.readers.close();
     }
 
+    /// As [`SqliteStore::ask`]. A transaction that meets a damaged page is void; it is made again, round what was found.
+    async fn ask_round<T>(&self, op: impl Fn(Reply<T>) -> Op) -> Result<T, BrokerError> {
+        for _ in 0..ROUND_TRIES {
+            let known = self.damage.lost();
+            match self.ask(&op).await {
+                Err(BrokerError::Corrupt { .. }) if self.damage.lost() > known => {}
+                other => return other,
+            }
+        }
+        self.ask(op).await
+    }
+
     async fn ask<T>(&self, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, BrokerError> {
         let (tx, rx) = oneshot::channel();
         self.inbox.send(op(tx)).map_err(|_| closed())?;
@@ -104,11 +130,11 @@ impl Broker for SqliteStore {
             .map_err(|e| BrokerError::invalid(0, "tasks", e.to_string()))?;
         // Kept until the answer is there: freeing thousands of texts is not the writer's work, who has no time for it.
         let tasks = Arc::new(tasks);
-        self.ask(|r| Op::Enqueue(Arc::clone(&tasks), request.idempotency, r)).await
+        self.ask_round(|r| Op::Enqueue(Arc::clone(&tasks), request.idempotency.clone(), r)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, BrokerError> {
-        self.ask(|r| Op::Claim(request, r)).await
+        self.ask_round(|r| Op::Claim(request.clone(), r)).await
     }
 
     async fn settle(&self, request: SettleRequest) -> Result<SettleReply, BrokerError> {
@@ -133,12 +159,12 @@ impl Broker for SqliteStore {
 
     async fn release(&self, leases: &[LeaseRef], reason: ReleaseReason) -> Result<Vec<Fenced>, BrokerError> {
         validate::batch(leases.len())?;
-        self.ask(|r| Op::Release(leases.to_vec(), reason, r)).await
+        self.ask_round(|r| Op::Release(leases.to_vec(), reason, r)).await
     }
 
     async fn cancel(&self, ids: &[TaskId]) -> Result<Vec<Cancelled>, BrokerError> {
         validate::batch(ids.len())?;
-        self.ask(|r| Op::Cancel(ids.to_vec(), r)).await
+        self.ask_round(|r| Op::Cancel(ids.to_vec(), r)).await
     }
 
     async fn retry(
@@ -147,11 +173,11 @@ impl Broker for SqliteStore {
         expires_at: Option<Timestamp>,
     ) -> Result<Vec<Retried>, BrokerError> {
         validate::batch(ids.len())?;
-        self.ask(|r| Op::Retry(ids.to_vec(), expires_at, r)).await
+        self.ask_round(|r| Op::Retry(ids.to_vec(), expires_at, r)).await
     }
 
     async fn tick(&self) -> Result<TickReport, BrokerError> {
-        self.ask(Op::Tick).await
+        self.ask_round(Op::Tick).await
     }
 
     async fn get(&self, ids: &[TaskId]) -> Result<Vec<Option<Task>>, BrokerError> {
@@ -214,13 +240,14 @@ impl Broker for SqliteStore {
 
     async fn health(&self) -> Health {
         let start = Instant::now();
-        let problem = self.ask(Op::Probe).await.err().map(|e| e.to_string());
+        let refused = self.ask(Op::Probe).await.err().map(|e| e.to_string());
         let size_bytes = self.readers.read(|r| r.size()).await.unwrap_or(0);
         Health {
             store: "sqlite".into(),
             version: rusqlite::version().into(),
-            writable: problem.is_none(),
-            problem,
+            writable: refused.is_none(),
+            // What was met before holds, though this one write went well.
+            problem: self.damage.problem().or(refused),
             latency_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
             size_bytes,
         }

@@ -30,7 +30,7 @@ pub enum OpenError {
     },
     /// The file is not a store of Posthaste or is damaged.
     #[error(
-        "the store file {file} is damaged or not a Posthaste store: {why}; restore a backup or move it away"
+        "the store file {file} is damaged or not a Posthaste store: {why}; restore a backup, or move the directory away to start anew"
     )]
     Corrupt {
         /// The file.

@@ -12,6 +12,7 @@ use rusqlite::Row;
 
 use crate::engine::mem::LaneSettings;
 use crate::engine::records::kind_code;
+use crate::engine::unreadable::{name_of, readable};
 use crate::engine::{Done, Fail};
 use crate::read::Reader;
 use crate::row::{flag, run_flag};
@@ -109,7 +110,14 @@ impl Reader<'_> {
             .collect::<Result<_, _>>()?;
         let (mut out, mut bytes) = (Vec::with_capacity(seqs.len()), 0);
         for seq in seqs {
-            let Some(task) = self.portable_task(seq)? else { continue };
+            let task = match readable(self.portable_task(seq))? {
+                Ok(Some(task)) => task,
+                Ok(None) => continue,
+                Err(why) => {
+                    self.damage.unreadable(name_of(self.db, seq), &why, "it is left out of the export");
+                    continue;
+                }
+            };
             let size = task.payload.len() + task.result.as_ref().map_or(0, Json::len) + 512;
             out.push((PortableItem::Task(Box::new(task)), size, seq.to_string()));
             bytes += size;

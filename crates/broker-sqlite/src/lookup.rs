@@ -76,7 +76,10 @@ impl Service {
                 waiting.asked.drain(..n).unzip()
             };
             let read = readers.read(move |r| {
-                Ok(names.into_iter().map(|(kind, name)| r.record(kind, &name)).collect::<Vec<_>>())
+                Ok(names
+                    .into_iter()
+                    .map(|(kind, name)| r.record(kind, &name).inspect_err(|fail| r.damage.saw_fail(fail)))
+                    .collect::<Vec<_>>())
             });
             match read.await {
                 Ok(found) => {

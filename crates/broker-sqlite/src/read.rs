@@ -14,9 +14,11 @@ use posthaste_core::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use tokio::sync::Semaphore;
 
+use crate::damage::{Damage, TaskOrRow};
 use crate::engine::enqueue::{id_of_columns, row_of};
 use crate::engine::records::kind_code;
 use crate::engine::series::Point;
+use crate::engine::unreadable::readable;
 use crate::engine::{Done, Fail};
 use crate::error::{closed, map};
 use crate::row::{recipient_hash, run_flag};
@@ -34,15 +36,17 @@ pub(crate) struct Readers {
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
     presets: Arc<Presets>,
+    damage: Arc<Damage>,
 }
 
 impl Readers {
-    pub(crate) fn new(file: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(file: PathBuf, damage: Arc<Damage>) -> Arc<Self> {
         Arc::new(Self {
             file,
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(READERS)),
             presets: Arc::new(Presets::new()),
+            damage,
         })
     }
 
@@ -65,7 +69,7 @@ impl Readers {
         let taken = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut db = match taken {
             Some(db) => db,
-            None => self.open().map_err(|e| map(&e))?,
+            None => self.open().inspect_err(|e| self.damage.saw(e)).map_err(|e| map(&e))?,
         };
         let until = Instant::now() + QUERY_TIME;
         db.progress_handler(STEPS, Some(move || Instant::now() > until)).map_err(|e| map(&e))?;
@@ -73,7 +77,8 @@ impl Readers {
         let result = db
             .transaction()
             .map_err(Fail::Sql)
-            .and_then(|tx| query(&Reader { db: &tx, presets: &self.presets }));
+            .and_then(|tx| query(&Reader { db: &tx, presets: &self.presets, damage: &self.damage }))
+            .inspect_err(|fail| self.damage.saw_fail(fail));
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
         result.map_err(BrokerError::from)
     }
@@ -102,6 +107,7 @@ impl Readers {
 pub(crate) struct Reader<'a> {
     pub(crate) db: &'a Connection,
     pub(crate) presets: &'a Presets,
+    pub(crate) damage: &'a Damage,
 }
 
 const COLUMNS: &str = "t.seq, t.rand, k.text, q.text, l.target, l.tenant, t.prio, coalesce(o.state, 0), t.gen, \
@@ -119,7 +125,7 @@ impl Reader<'_> {
 
     fn get_one(&self, id: TaskId) -> Done<Option<Task>> {
         let Some(seq) = self.find(id)? else { return Ok(None) };
-        self.task(seq, Bodies::Include)
+        self.task_or_rest(seq, Bodies::Include)
     }
 
     fn find(&self, id: TaskId) -> Done<Option<i64>> {
@@ -162,8 +168,9 @@ impl Reader<'_> {
         let (payload, result) = match bodies {
             Bodies::Omit => (None, None),
             Bodies::Include => (
-                Some(Json::from_trusted(r.get(24)?)),
-                r.get::<_, Option<String>>(25)?.map(Json::from_trusted),
+                // Checked: an answer that holds one that is no JSON could not be read as a whole.
+                Some(Json::from_text(r.get(24)?)?),
+                r.get::<_, Option<String>>(25)?.map(Json::from_text).transpose()?,
             ),
         };
         Ok(Task {
@@ -197,7 +204,13 @@ impl Reader<'_> {
 
     pub(crate) fn attempts(&self, id: TaskId) -> Done<Option<Vec<Attempt>>> {
         let Some(seq) = self.find(id)? else { return Ok(None) };
-        self.attempts_at(seq)
+        match readable(self.attempts_at(seq))? {
+            Ok(attempts) => Ok(attempts),
+            Err(why) => {
+                self.damage.unreadable(TaskOrRow::Task(id), &why, "its attempts are left out");
+                Ok(Some(Vec::new()))
+            }
+        }
     }
 
     /// The attempts of a row, the running one last.
@@ -267,7 +280,7 @@ impl Reader<'_> {
                 }
                 looked += 1;
                 before = seq;
-                if let Some(task) = self.task(seq, request.bodies)?
+                if let Some(task) = self.task_or_rest(seq, request.bodies)?
                     && fits(&task, request)
                 {
                     page.tasks.push(task);
@@ -306,7 +319,34 @@ impl Reader<'_> {
             all.truncate(n);
             return Ok(all);
         }
-        self.seqs("SELECT seq FROM task WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2", (before, n as i64))
+        self.all_below(before, n)
+    }
+
+    /// Rows below `before`, newest first, round pages that are damaged.
+    fn all_below(&self, before: i64, n: usize) -> Done<Vec<i64>> {
+        const BELOW: &str = "SELECT seq FROM task WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+        let below = |before: i64, n: usize| readable(self.seqs(BELOW, (before, n as i64)));
+        let mut n = n;
+        loop {
+            match below(before, n)? {
+                Ok(seqs) => return Ok(seqs),
+                Err(why) => self.damage.saw_fail(&why),
+            }
+            if n == 1 {
+                break;
+            }
+            n /= 2;
+        }
+        // The next row lies in a damaged page. Where that begins is found by halves; what is below it goes on.
+        let (mut good, mut bad) = (0, before);
+        while bad - good > 1 {
+            let middle = good + (bad - good) / 2;
+            match below(middle, 1)? {
+                Ok(_) => good = middle,
+                Err(_) => bad = middle,
+            }
+        }
+        Ok(below(good, 1)?.unwrap_or_default())
     }
 
     /// Rows below `before` of a recipient, newest first. Each part holds its rows up to those of the next; the oldest, earlier ones

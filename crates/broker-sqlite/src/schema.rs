@@ -24,14 +24,12 @@ pub(crate) fn found(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA user_version", [], |r| r.get(0))
 }
 
-/// Runs what is missing, each migration in a transaction of its own.
-pub(crate) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
+/// Runs what is missing, within a transaction of the caller's.
+pub(crate) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     let from = found(db)?;
     for (i, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(from).unwrap_or(0)) {
-        let tx = db.transaction()?;
-        tx.execute_batch(sql)?;
-        tx.pragma_update(None, "user_version", (i + 1) as i64)?;
-        tx.commit()?;
+        db.execute_batch(sql)?;
+        db.pragma_update(None, "user_version", (i + 1) as i64)?;
     }
     Ok(())
 }

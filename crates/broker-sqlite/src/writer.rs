@@ -2,6 +2,7 @@
 //! are one transaction and one fsync (group commit).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::checkpoint::Checkpoints;
+use crate::damage::Damage;
 use crate::engine::mem::{Mem, Run};
 use crate::engine::tick::Sweep;
 use crate::engine::{Done, Effects, Fail, Tx};
@@ -80,11 +82,41 @@ pub(crate) struct Writer {
     pub(crate) retention: Retention,
     pub(crate) live: Arc<Live>,
     pub(crate) checkpoints: Checkpoints,
+    damage: Arc<Damage>,
+    complaints: Complaints,
     presets: Presets,
     sweep: Sweep,
     workers: HashMap<WorkerId, Registered>,
-    /// The memory could not be rebuilt after a failure: it must be before anything else.
+    /// The memory must be rebuilt after a failure, before anything else.
     stale: bool,
+}
+
+/// How often failures of one sort are told.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// When failures were told last, by their sort, and how many were not told since.
+#[derive(Default)]
+struct Complaints(HashMap<std::mem::Discriminant<BrokerError>, (Duration, u64)>);
+
+impl Complaints {
+    /// How many like this one were not told; nothing while it is too soon for another.
+    fn due(&mut self, error: &BrokerError, now: Duration) -> Option<u64> {
+        match self.0.entry(std::mem::discriminant(error)) {
+            Entry::Vacant(entry) => {
+                entry.insert((now, 0));
+                Some(0)
+            }
+            Entry::Occupied(mut entry) => {
+                let (told, since) = entry.get_mut();
+                if now.saturating_sub(*told) < COMPLAIN_EVERY {
+                    *since += 1;
+                    return None;
+                }
+                *told = now;
+                Some(std::mem::take(since))
+            }
+        }
+    }
 }
 
 /// Answers one request once the fate of its transaction is known.
@@ -98,6 +130,7 @@ impl Writer {
         retention: Retention,
         live: Arc<Live>,
         checkpoints: Checkpoints,
+        damage: Arc<Damage>,
     ) -> Self {
         let mut mem = mem;
         mem.go_on(clock.wall(), clock.monotonic());
@@ -108,6 +141,8 @@ impl Writer {
             retention,
             live,
             checkpoints,
+            damage,
+            complaints: Complaints::default(),
             presets: Presets::new(),
             sweep: Sweep::default(),
             workers: HashMap::new(),
@@ -233,26 +268,23 @@ impl Writer {
     }
 
     fn roll_back(&mut self, fail: Fail) -> BrokerError {
+        self.damage.saw_fail(&fail);
         let error = BrokerError::from(fail);
-        tracing::error!(%error, "a transaction failed; nothing of it was stored");
+        // A disk that stays full fails each of them.
+        if let Some(more) = self.complaints.due(&error, self.clock.monotonic()) {
+            tracing::error!(%error, more, "a transaction failed; nothing of it was stored");
+        }
         if !self.db.is_autocommit() {
             // SQLite may have rolled back by itself; then there is nothing left to undo.
             let _ = self.db.execute_batch("ROLLBACK");
         }
+        // Read again with the next request, not now: it may fail as this one did.
         self.stale = true;
-        if let Err(e) = self.reload() {
-            let what = match e {
-                Fail::Caller(e) => e.to_string(),
-                Fail::Sql(e) => e.to_string(),
-                Fail::Corrupt(what) => what,
-            };
-            tracing::error!(what, "the store could not be read again; retrying with the next request");
-        }
         error
     }
 
     fn reload(&mut self) -> Done<()> {
-        let mut fresh = Mem::load(&self.db, self.mem.epoch)?;
+        let mut fresh = Mem::load(&self.db, self.mem.epoch, &self.damage)?;
         fresh.inherit(&mut self.mem, self.clock.monotonic());
         self.mem = fresh;
         self.stale = false;
@@ -266,6 +298,7 @@ impl Writer {
             presets: &self.presets,
             retention: &self.retention,
             effects,
+            damage: &self.damage,
             now: self.clock.wall(),
             mono: self.clock.monotonic(),
         }
@@ -314,8 +347,9 @@ impl Writer {
     }
 
     fn tick(&mut self, effects: &mut Effects) -> Done<TickReport> {
-        let Self { db, mem, presets, retention, clock, sweep, workers, .. } = self;
-        let mut tx = Tx { db, mem, presets, retention, effects, now: clock.wall(), mono: clock.monotonic() };
+        let Self { db, mem, presets, retention, clock, sweep, workers, damage, .. } = self;
+        let mono = clock.monotonic();
+        let mut tx = Tx { db, mem, presets, retention, effects, damage, now: clock.wall(), mono };
         tx.mend_pauses()?;
         tx.end_queue_pauses()?;
         // A living worker renews its registration as often as its leases; one that renewed neither
@@ -412,4 +446,19 @@ pub(crate) fn spawn(
         writer.run(&rx);
     })?;
     Ok((tx, handle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_stays_full_is_told_every_ten_seconds_and_another_failure_at_once() {
+        let mut complaints = Complaints::default();
+        let full = BrokerError::Full { what: "the disk".into() };
+        let told: Vec<_> = (0..25).filter_map(|s| complaints.due(&full, Duration::from_secs(s))).collect();
+        assert_eq!(told, [0, 9, 9]);
+        let away = BrokerError::Unavailable { why: "locked".into() };
+        assert_eq!(complaints.due(&away, Duration::from_secs(25)), Some(0));
+    }
 }

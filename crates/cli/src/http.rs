@@ -350,7 +350,8 @@ fn told(status: u16, body: &Value) -> String {
     let mut message = match (str_of("title"), str_of("detail")) {
         (Some(title), Some(detail)) if title != detail => format!("{title}: {detail}"),
         (Some(one), _) | (None, Some(one)) => one,
-        (None, None) => format!("the server answered {status}"),
+        // What a probe says.
+        (None, None) => str_of("problem").unwrap_or_else(|| format!("the server answered {status}")),
     };
     for error in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
         message.push_str(&format!("\n  {}", field_error(error)));
@@ -389,6 +390,7 @@ mod tests {
         let told = |status, text| told(status, &serde_json::from_str(text).unwrap_or_default());
         assert_eq!(told(422, text), "Invalid request: 2 fields\n  body.kind: missing\n  body.3: no");
         assert_eq!(told(404, r#"{"detail":"no task"}"#), "no task");
+        assert_eq!(told(503, r#"{"status":"unavailable","problem":"the disk is full"}"#), "the disk is full");
         assert_eq!(told(502, "<html>"), "the server answered 502");
     }
 

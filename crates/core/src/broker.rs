@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::DEFAULT_PAGE;
+use crate::limits::{DEFAULT_PAGE, LEASE};
 use crate::{
     Attempt, BatchId, BrokerError, Claimed, FailureClass, IdempotencyKey, Kind, LaneKey, LaneLimits,
     LeaseRef, Name, NewTask, Outcome, Pause, PauseReason, Portable, QueueName, Records, Scope, State,
@@ -392,6 +392,19 @@ pub struct WorkerInfo {
     pub seen_at: Timestamp,
     /// Whether it is shutting down.
     pub stopping: bool,
+}
+
+impl WorkerInfo {
+    /// For how long nothing was heard of it, once it has missed three heartbeats: what it held is being given to others. The one
+    /// rule of whether a worker counts; `now` is the asker's clock, so it decides about words and numbers alone.
+    pub fn silence(&self, now: Timestamp) -> Option<Duration> {
+        Some(now.since(self.seen_at)).filter(|silent| *silent > LEASE)
+    }
+
+    /// Whether it takes on work: it is heard of and is not shutting down.
+    pub fn serves(&self, now: Timestamp) -> bool {
+        !self.stopping && self.silence(now).is_none()
+    }
 }
 
 /// How the store is.

@@ -354,6 +354,7 @@ fn worker(host: &str, pid: u32, running: u32, seen: i64) -> WorkerView {
         running,
         started_at: at(-7_300),
         seen_at: at(seen),
+        silent: seen < -15,
         stopping: false,
     }
 }

@@ -1,9 +1,12 @@
 //! The driver's calls of the store, each a future with everything needed to send it again.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use posthaste_core::broker::{Extend, Extended, Fenced, ReleaseReason, SettleReply, SettleRequest};
 use posthaste_core::{BrokerError, LeaseRef, Outcome};
 use tokio::time::{Instant, timeout};
@@ -99,8 +102,19 @@ async fn patiently<T>(
     patience: Duration,
     call: impl Future<Output = Result<T, BrokerError>>,
 ) -> Result<T, BrokerError> {
-    // Every call may be sent twice, so one that hangs is given up and sent again.
-    timeout(patience, call)
-        .await
-        .unwrap_or_else(|_| Err(BrokerError::Unavailable { why: format!("no answer within {patience:?}") }))
+    // Every call may be sent twice, so one that hangs is given up and sent again, and so is one that panics: what it carried
+    // must not go down with it.
+    match timeout(patience, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panic)) => {
+            Err(BrokerError::Unavailable { why: format!("its code panicked: {}", words_of(&*panic)) })
+        }
+        Err(_) => Err(BrokerError::Unavailable { why: format!("no answer within {patience:?}") }),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }

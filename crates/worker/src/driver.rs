@@ -5,11 +5,12 @@
 //! carried is kept until the store has answered, and sent again when it has not.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use posthaste_core::broker::{
     ClaimRequest, Extended, Fenced, ReleaseReason, SettleReply, SettleRequest, Settled, Settlement,
 };
@@ -18,11 +19,12 @@ use posthaste_core::limits::{
 };
 use posthaste_core::{BrokerError, Claimed, Failure, FailureClass, Kind, LeaseRef, Outcome, State};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::attempt::spawn_runners;
 use crate::board::{Done, End, Filled};
-use crate::calls::{self, Answer, Call, Ended, GiveBack, LetGo};
+use crate::calls::{self, Answer, Call, Ended, GiveBack, LetGo, words_of};
+use crate::failed_lines::FailedLines;
 use crate::pace::{Backoff, Pace};
 use crate::queues::QueueTurns;
 use crate::running::Running;
@@ -48,6 +50,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 const UNANSWERED_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is said that a part of the store does not answer.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
+/// How long it waits after a panic, twice as long after each further one, up to 64 times.
+const AFTER_PANIC: Duration = Duration::from_millis(50);
+/// So many panics, and a shutdown is not gone on with.
+const PANICS_AT_THE_END: u32 = 8;
 /// How often one unknown kind is reported.
 const REPORT_UNKNOWN: Duration = Duration::from_secs(60);
 
@@ -79,8 +85,12 @@ pub(crate) struct Driver {
     /// Tasks whose lease this worker answers for.
     pub(crate) held: usize,
     unknown: HashMap<Kind, Instant>,
+    failed_lines: FailedLines,
     swept: Instant,
     pub(crate) stopping: Option<Stopping>,
+    panics: u32,
+    /// Since a panic, what is held has not been counted.
+    astray: bool,
     /// Reused between turns of the loop.
     done: Vec<Done>,
 }
@@ -111,15 +121,66 @@ impl Driver {
             let_go_out: 0,
             held: 0,
             unknown: HashMap::new(),
+            failed_lines: FailedLines::default(),
             swept: now,
             stopping: None,
+            panics: 0,
+            astray: false,
             done: Vec::new(),
             shared,
         }
     }
 
-    /// Runs until a shutdown has ended.
+    /// Runs until a shutdown has ended. A panic of its own is told and gone on after.
     pub(crate) async fn run(mut self) -> ShutdownReport {
+        loop {
+            match AssertUnwindSafe(self.drive()).catch_unwind().await {
+                Ok(report) => return report,
+                Err(panic) => {
+                    if let Some(report) = self.panicked(words_of(&*panic).to_owned()).await {
+                        return report;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on after a panic; a report when there is nothing to go on with.
+    async fn panicked(&mut self, why: String) -> Option<ShutdownReport> {
+        self.panics += 1;
+        error!(
+            why,
+            panics = self.panics,
+            "the worker's driver panicked: it goes on, and what it held is settled or runs out"
+        );
+        self.astray = true;
+        self.hungry = true;
+        if self.stopping.is_some() && self.panics >= PANICS_AT_THE_END {
+            return Some(ShutdownReport { left: self.shared.leases.len(), ..ShutdownReport::default() });
+        }
+        // Never a busy loop, should it panic each time.
+        tokio::time::sleep(AFTER_PANIC.saturating_mul(1 << self.panics.min(6))).await;
+        None
+    }
+
+    /// After a panic: once no call is on its way, what nobody holds any more is let go of. Its lease runs out, and the store
+    /// hands it out again.
+    fn find_astray(&mut self) {
+        if !self.astray || !self.calls.is_empty() {
+            return;
+        }
+        let lost = self.shared.leases.take_orphans();
+        for task in &lost {
+            task_line!(warn, task, "the end of a task was lost in a panic: its lease runs out");
+        }
+        (self.settles_out, self.releases_out, self.let_go_out) = (0, 0, 0);
+        self.claiming = false;
+        let unknown = self.back.iter().filter(|b| b.reason != ReleaseReason::Shutdown);
+        self.held = self.shared.leases.len() + unknown.map(|b| b.leases.len()).sum::<usize>();
+        self.astray = false;
+    }
+
+    async fn drive(&mut self) -> ShutdownReport {
         let shared = self.shared.clone();
         let mut wakeups = shared.store.wakeups();
         loop {
@@ -131,6 +192,7 @@ impl Driver {
             }
             self.sweep(now);
             self.take_up_later(now);
+            self.find_astray();
             self.send_all(now, filled);
             self.listen(now, filled);
             let deadline = self.deadline(now);
@@ -195,7 +257,7 @@ impl Driver {
 
     /// Sends what should be sent now.
     fn send_all(&mut self, now: Instant, filled: Filled) {
-        if self.backoff.until().is_some_and(|t| t > now) {
+        if self.astray || self.backoff.until().is_some_and(|t| t > now) {
             return;
         }
         while let Some(back) = self.back.pop() {
@@ -321,6 +383,10 @@ impl Driver {
     }
 
     fn can_send(&self, now: Instant) -> bool {
+        // What is on its way is waited for, so that what is held can be counted.
+        if self.astray {
+            return false;
+        }
         let most = if self.backoff.is_failing() { 1 } else { MAX_CALLS };
         self.settles_out < most && self.backoff.until().is_none_or(|t| t <= now)
     }
@@ -359,9 +425,11 @@ impl Driver {
     }
 
     fn take(&mut self, answer: Answer) {
+        #[cfg(test)]
+        self.shared.trip.spring();
         match answer {
             Answer::Settled { ended, began, asked, reply } => {
-                self.settles_out -= 1;
+                self.settles_out = self.settles_out.saturating_sub(1);
                 self.claiming &= asked.is_none();
                 match reply {
                     Ok(reply) => {
@@ -375,7 +443,7 @@ impl Driver {
                 }
             }
             Answer::Released { back, reply } => {
-                self.releases_out -= 1;
+                self.releases_out = self.releases_out.saturating_sub(1);
                 match reply {
                     Ok(fenced) => {
                         self.recovered();
@@ -388,7 +456,7 @@ impl Driver {
                 }
             }
             Answer::LetGo { gone, reply } => {
-                self.let_go_out -= 1;
+                self.let_go_out = self.let_go_out.saturating_sub(1);
                 match reply {
                     Ok(extended) => {
                         self.recovered();
@@ -408,7 +476,7 @@ impl Driver {
         let (again, gone_now): (Vec<_>, Vec<_>) =
             gone.tasks.into_iter().zip(extended).partition(|(_, answer)| answer.lease == Fenced::Unanswered);
         self.shared.leases.remove(gone_now.iter().map(|(task, _)| &task.lease));
-        self.held -= gone_now.len();
+        self.held = self.held.saturating_sub(gone_now.len());
         add(&self.shared.counters.detached, gone_now.len());
         if !again.is_empty() {
             // Their part of the store does not answer: their leases are kept alive until it does.
@@ -436,7 +504,7 @@ impl Driver {
             (ended, reply.settled) = answered.into_iter().unzip();
         }
         self.shared.leases.remove(ended.iter().map(|e| &e.task.lease));
-        self.held -= ended.len();
+        self.held = self.held.saturating_sub(ended.len());
         let mut answers = reply.settled;
         for (end, answer) in ended.iter().zip(&mut answers) {
             // The state it went to was in a reply that was lost; a success leads to one only.
@@ -446,6 +514,7 @@ impl Driver {
         }
         self.shared.counters.count(&answers);
         report_lost(&ended, &answers);
+        self.failed_lines.tell(&ended, &answers);
         if answers.contains(&Settled::Settled(State::Retrying)) {
             self.shared.tick.notify_one();
         }
@@ -500,7 +569,11 @@ impl Driver {
         let now = Instant::now();
         let said = self.unknown.get(&task.kind).is_some_and(|t| now < *t + REPORT_UNKNOWN);
         if !said {
-            warn!(task_id = %task.lease.task, kind = %task.kind, queue = %task.queue, "no handler for this kind: its tasks are given back");
+            let lane = task.lane.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+            warn!(
+                task_id = %task.lease.task, kind = %task.kind, queue = %task.queue, lane,
+                "no handler for this kind here: its tasks are given back, for a worker that has one"
+            );
             self.unknown.retain(|_, t| now < *t + REPORT_UNKNOWN);
             self.unknown.insert(task.kind.clone(), now);
         }
@@ -508,7 +581,7 @@ impl Driver {
 
     fn released(&mut self, back: &GiveBack, fenced: &[Fenced]) {
         self.shared.leases.remove(back.leases.iter());
-        self.held -= back.leases.len();
+        self.held = self.held.saturating_sub(back.leases.len());
         if back.reason == ReleaseReason::Shutdown {
             let granted = fenced.iter().filter(|f| **f == Fenced::Granted).count();
             add(&self.shared.counters.released, granted);

@@ -146,6 +146,16 @@ impl Leases {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Removes those that nothing but this table holds: nobody will end them any more.
+    pub(crate) fn take_orphans(&self) -> Vec<Arc<Running>> {
+        let mut map = self.lock();
+        map.extract_if(|_, task| Arc::strong_count(task) == 1).map(|(_, task)| task).collect()
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Running>> {
         self.lock().values().cloned().collect()
     }

@@ -4,20 +4,17 @@
 //! its own and only then noted in the record, with a check of the record's version: so workers that
 //! notice the same tick enqueue one task, and a crash in between loses none.
 
-use std::str::FromStr;
-
-use croner::Cron;
-use jiff::Zoned;
-use jiff::tz::TimeZone;
 use posthaste_core::broker::EnqueueRequest;
-use posthaste_core::limits::{MAX_MISSED_TICKS, MAX_PAGE, MAX_SCHEDULES, MAX_UNIQUE_HOLD, SCHEDULE_ON_TIME};
+use posthaste_core::limits::{MAX_PAGE, MAX_SCHEDULES, MAX_UNIQUE_HOLD};
 use posthaste_core::{
     BrokerError, Expect, Json, Kind, LaneKey, Name, NewTask, QueueName, RecordKind, RecordOrder, RetryPolicy,
     Store, Timestamp, Unique, UniqueHold,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// What happens to ticks that nobody noticed within [`SCHEDULE_ON_TIME`], because no worker ran or
+use crate::times::Times;
+
+/// What happens to ticks that nobody noticed within [`posthaste_core::limits::SCHEDULE_ON_TIME`], because no worker ran or
 /// the store was away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,9 +24,12 @@ pub enum MissedPolicy {
     /// One task makes up for all of them.
     #[default]
     RunOnce,
-    /// Each is made up for, at most the latest [`MAX_MISSED_TICKS`].
+    /// Each is made up for, at most the latest [`posthaste_core::limits::MAX_MISSED_TICKS`].
     RunAll,
 }
+
+/// How often a run out of turn is noted anew when somebody else changed the record.
+const NOTE_TRIES: usize = 8;
 
 /// A task that is enqueued at every tick of a cron expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,8 +38,8 @@ pub struct Schedule {
     pub name: Name,
     /// Five fields (minute to day of week), six with seconds in front.
     ///
-    /// Where a clock goes forward, fixed times in the hour that does not exist run right after it.
-    /// Where it goes back, fixed times run once and intervals in both hours.
+    /// Where a clock goes forward, fixed times in the hour that does not exist run right after it, several of them as one.
+    /// Where it goes back, fixed times run once and intervals in both hours. An interval has `*` in minute or hour.
     pub cron: String,
     /// The IANA time zone that the expression is read in, for example `Europe/Berlin` or `UTC`.
     pub time_zone: String,
@@ -68,6 +68,8 @@ pub struct StoredSchedule {
     pub schedule: Schedule,
     /// Its last tick that was taken care of, or when it was put.
     pub last_run: Timestamp,
+    /// When it last made a task, by a tick or out of turn; `None` before the first.
+    pub ran_at: Option<Timestamp>,
     /// The version of its record.
     pub version: u64,
 }
@@ -115,6 +117,13 @@ struct Body {
     #[serde(default)]
     paused: bool,
     last_run: Timestamp,
+    /// Absent in records of earlier programs, `null` before the first run.
+    #[serde(default, deserialize_with = "present")]
+    ran_at: Option<Option<Timestamp>>,
+}
+
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<Timestamp>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// Stores a schedule under its name and returns the version of its record. Its first tick is the
@@ -142,6 +151,7 @@ pub async fn put_schedule_at(
     }
     schedule.policy.check().map_err(|(field, problem)| ScheduleError::Invalid { field, problem })?;
     let before = get_schedule(store, &schedule.name).await?;
+    let ran_at = before.as_ref().and_then(|old| old.ran_at);
     let (last_run, expect) = match before {
         None => (now, Expect::Absent),
         Some(old) => {
@@ -151,7 +161,7 @@ pub async fn put_schedule_at(
             (if same { old.last_run } else { now }, Expect::Version(old.version))
         }
     };
-    Ok(put(store, schedule, last_run, expect).await?)
+    Ok(put(store, schedule, Ran { last_run, ran_at }, expect).await?)
 }
 
 /// The schedule of this name.
@@ -209,6 +219,23 @@ pub fn extra_task(schedule: &Schedule) -> NewTask {
     }
 }
 
+/// Notes a run out of turn. The ticks stay as they are.
+///
+/// # Errors
+/// [`ScheduleError::Store`]; the task of that run is not touched.
+pub async fn note_run(store: &dyn Store, name: &Name, at: Timestamp) -> Result<(), ScheduleError> {
+    for _ in 0..NOTE_TRIES {
+        let Some(stored) = get_schedule(store, name).await? else { return Ok(()) };
+        let ran = Ran { last_run: stored.last_run, ran_at: stored.ran_at.max(Some(at)) };
+        match put(store, &stored.schedule, ran, Expect::Version(stored.version)).await {
+            // A tick or a person came in between.
+            Err(BrokerError::VersionConflict { .. }) => {}
+            other => return other.map(|_| ()).map_err(Into::into),
+        }
+    }
+    Ok(())
+}
+
 /// Enqueues what is due at `now`. Safe from any number of workers at once, and after a crash at any
 /// point: a tick that was enqueued answers as a duplicate.
 ///
@@ -253,7 +280,8 @@ async fn run_one(
         enqueued = reply.tasks.iter().filter(|t| !t.duplicate).count();
     }
     if let Some(latest) = due.latest {
-        match put(store, schedule, latest, Expect::Version(stored.version)).await {
+        let ran_at = due.run.last().copied().max(stored.ran_at);
+        match put(store, schedule, Ran { last_run: latest, ran_at }, Expect::Version(stored.version)).await {
             // Another worker noted the tick, or a person changed the schedule: the next look sees it.
             Ok(_) | Err(BrokerError::VersionConflict { .. }) => {}
             Err(e) => return Err(e.into()),
@@ -290,12 +318,13 @@ async fn records(store: &dyn Store) -> Result<Vec<posthaste_core::Record>, Broke
     Ok(all)
 }
 
-async fn put(
-    store: &dyn Store,
-    schedule: &Schedule,
+/// How far a schedule is.
+struct Ran {
     last_run: Timestamp,
-    expect: Expect,
-) -> Result<u64, BrokerError> {
+    ran_at: Option<Timestamp>,
+}
+
+async fn put(store: &dyn Store, schedule: &Schedule, ran: Ran, expect: Expect) -> Result<u64, BrokerError> {
     let body = Body {
         cron: schedule.cron.clone(),
         time_zone: schedule.time_zone.clone(),
@@ -307,7 +336,8 @@ async fn put(
         policy: schedule.policy.clone(),
         missed: schedule.missed,
         paused: schedule.paused,
-        last_run,
+        last_run: ran.last_run,
+        ran_at: Some(ran.ran_at),
     };
     let body = Json::from_value(&body).map_err(|e| BrokerError::invalid(0, "payload", e.to_string()))?;
     store.put_record(RecordKind::Schedule, schedule.name.as_str(), body, expect).await
@@ -317,7 +347,7 @@ fn read(name: &str, version: u64, body: &Json) -> Result<StoredSchedule, Schedul
     let damaged =
         |what: String| BrokerError::Corrupt { what: format!("the record of schedule {name}: {what}") };
     let body: Body = body.parse().map_err(|e| damaged(e.to_string()))?;
-    Ok(StoredSchedule {
+    let mut stored = StoredSchedule {
         schedule: Schedule {
             name: Name::new(name).map_err(|e| damaged(e.to_string()))?,
             cron: body.cron,
@@ -332,209 +362,19 @@ fn read(name: &str, version: u64, body: &Json) -> Result<StoredSchedule, Schedul
             paused: body.paused,
         },
         last_run: body.last_run,
+        ran_at: None,
         version,
-    })
+    };
+    stored.ran_at = body.ran_at.unwrap_or_else(|| ran_before(&stored));
+    Ok(stored)
 }
 
-fn invalid(field: &'static str, problem: impl Into<String>) -> ScheduleError {
+/// What a record of an earlier program tells of its last run: it holds a tick, or when it was put.
+fn ran_before(stored: &StoredSchedule) -> Option<Timestamp> {
+    let times = Times::new(&stored.schedule.cron, &stored.schedule.time_zone).ok()?;
+    times.before(stored.last_run, true).filter(|tick| *tick == stored.last_run)
+}
+
+pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> ScheduleError {
     ScheduleError::Invalid { field, problem: problem.into() }
-}
-
-/// Ticks that are due.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Due {
-    /// To be enqueued, oldest first.
-    pub(crate) run: Vec<Timestamp>,
-    /// The latest tick, enqueued or not: up to here all is taken care of.
-    pub(crate) latest: Option<Timestamp>,
-}
-
-/// A cron expression in a time zone.
-pub(crate) struct Times {
-    cron: Cron,
-    zone: TimeZone,
-}
-
-impl Times {
-    pub(crate) fn new(cron: &str, zone: &str) -> Result<Self, ScheduleError> {
-        Ok(Self {
-            cron: Cron::from_str(cron).map_err(|e| invalid("cron", e.to_string()))?,
-            zone: TimeZone::get(zone).map_err(|_| {
-                invalid("time_zone", "not a time zone: use a name such as Europe/Berlin or UTC")
-            })?,
-        })
-    }
-
-    /// The whole second of `at`: ticks are whole seconds, and a search that starts within one may
-    /// answer with the next where a clock goes back.
-    fn zoned(&self, at: Timestamp) -> Option<Zoned> {
-        let at = jiff::Timestamp::from_second(at.as_millis().div_euclid(1_000)).ok()?;
-        Some(at.to_zoned(self.zone.clone()))
-    }
-
-    /// The first tick after `at`.
-    pub(crate) fn after(&self, at: Timestamp) -> Option<Timestamp> {
-        let next = self.cron.find_next_occurrence(&self.zoned(at)?, false).ok()?;
-        Some(Timestamp::from_millis(next.timestamp().as_millisecond())).filter(|t| *t > at)
-    }
-
-    /// The last tick before `at`, or at it.
-    fn before(&self, at: Timestamp, inclusive: bool) -> Option<Timestamp> {
-        let last = self.cron.find_previous_occurrence(&self.zoned(at)?, inclusive).ok()?;
-        let last = Timestamp::from_millis(last.timestamp().as_millisecond());
-        // Only ever back, so that a walk ends.
-        (last < at || (inclusive && last == at)).then_some(last)
-    }
-
-    /// The ticks after `last_run` and up to `now`, as the policy wants them. Walks back from now, so
-    /// that a long absence costs no more than a short one.
-    pub(crate) fn due(&self, last_run: Timestamp, now: Timestamp, missed: MissedPolicy) -> Due {
-        let mut run = Vec::new();
-        let latest = self.before(now, true).filter(|t| *t > last_run);
-        let mut tick = latest;
-        while let Some(at) = tick.filter(|t| *t > last_run && run.len() < MAX_MISSED_TICKS) {
-            let on_time = now.since(at) <= SCHEDULE_ON_TIME;
-            let wanted = match missed {
-                MissedPolicy::Skip => on_time,
-                // A tick that is on time makes up for the missed ones too.
-                MissedPolicy::RunOnce => on_time || run.is_empty(),
-                MissedPolicy::RunAll => true,
-            };
-            if !wanted {
-                break;
-            }
-            run.push(at);
-            tick = self.before(at, false);
-        }
-        run.reverse();
-        Due { run, latest }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().expect("a time")
-    }
-
-    fn berlin(cron: &str) -> Times {
-        Times::new(cron, "Europe/Berlin").expect("valid")
-    }
-
-    /// All ticks in between, walked forward.
-    fn forward(times: &Times, from: Timestamp, until: Timestamp) -> Vec<String> {
-        std::iter::successors(times.after(from), |t| times.after(*t))
-            .take_while(|t| *t <= until)
-            .map(|t| t.to_string())
-            .collect()
-    }
-
-    #[test]
-    fn a_fixed_time_in_the_hour_that_does_not_exist_runs_right_after_it() {
-        // On 2026-03-29 the clocks of Berlin go from 02:00 to 03:00, which is 01:00 UTC.
-        let times = berlin("30 2 * * *");
-        let ticks = forward(&times, at("2026-03-28T00:00:00Z"), at("2026-03-30T12:00:00Z"));
-        assert_eq!(
-            ticks,
-            ["2026-03-28T01:30:00.000Z", "2026-03-29T01:00:00.000Z", "2026-03-30T00:30:00.000Z"]
-        );
-    }
-
-    #[test]
-    fn a_fixed_time_in_the_hour_that_comes_twice_runs_once() {
-        // On 2026-10-25 they go from 03:00 back to 02:00, which is 01:00 UTC.
-        let times = berlin("30 2 * * *");
-        let ticks = forward(&times, at("2026-10-24T12:00:00Z"), at("2026-10-26T12:00:00Z"));
-        assert_eq!(ticks, ["2026-10-25T00:30:00.000Z", "2026-10-26T01:30:00.000Z"]);
-    }
-
-    #[test]
-    fn an_interval_runs_in_both_of_the_hours_that_come_twice_and_not_in_the_missing_one() {
-        let times = berlin("*/30 * * * *");
-        let autumn = forward(&times, at("2026-10-24T23:45:00Z"), at("2026-10-25T02:00:00Z"));
-        assert_eq!(autumn.len(), 5, "{autumn:?}");
-        let spring = forward(&times, at("2026-03-29T00:45:00Z"), at("2026-03-29T02:00:00Z"));
-        assert_eq!(
-            spring,
-            ["2026-03-29T01:00:00.000Z", "2026-03-29T01:30:00.000Z", "2026-03-29T02:00:00.000Z"]
-        );
-    }
-
-    #[test]
-    fn what_is_due_is_what_a_walk_forward_finds() {
-        for cron in ["30 2 * * *", "*/20 * * * *", "0 */2 * * *", "15 1,2,3 * * *", "0 0 3 25 10 *"] {
-            let times = berlin(cron);
-            for (from, until) in [
-                ("2026-03-28T12:00:00Z", "2026-03-29T12:00:00Z"),
-                ("2026-10-24T12:00:00Z", "2026-10-25T12:00:00Z"),
-                ("2026-06-01T00:00:00.500Z", "2026-06-01T23:59:59.999Z"),
-            ] {
-                let (from, until) = (at(from), at(until));
-                let due = times.due(from, until, MissedPolicy::RunAll);
-                let run: Vec<String> = due.run.iter().map(Timestamp::to_string).collect();
-                assert_eq!(run, forward(&times, from, until), "{cron} from {from}");
-                assert_eq!(due.latest, due.run.last().copied());
-            }
-        }
-    }
-
-    #[test]
-    fn ticks_on_time_run_under_every_policy_even_when_several_came_at_once() {
-        let times = Times::new("* * * * * *", "UTC").expect("valid");
-        let (from, now) = (at("2026-01-31T12:00:00Z"), at("2026-01-31T12:00:05.400Z"));
-        for missed in [MissedPolicy::Skip, MissedPolicy::RunOnce, MissedPolicy::RunAll] {
-            assert_eq!(times.due(from, now, missed).run.len(), 5);
-        }
-    }
-
-    #[test]
-    fn a_clock_that_goes_back_runs_nothing_again() {
-        let times = Times::new("* * * * *", "UTC").expect("valid");
-        let due = times.due(at("2026-01-31T12:10:00Z"), at("2026-01-31T11:10:00Z"), MissedPolicy::RunAll);
-        assert_eq!(due, Due { run: Vec::new(), latest: None });
-    }
-
-    /// Expressions that are nearly cron.
-    fn nearly() -> impl Strategy<Value = String> {
-        let field = prop_oneof![
-            Just("*".to_owned()),
-            "[0-9]{1,2}",
-            "[0-9]{1,2}-[0-9]{1,2}",
-            "\\*/[0-9]{1,2}",
-            "[0-9]{1,2}(,[0-9]{1,2}){1,3}",
-            Just("L".to_owned()),
-            Just("MON-FRI".to_owned()),
-            Just("5#2".to_owned()),
-            Just("15W".to_owned()),
-            Just("?".to_owned()),
-            Just("FEB".to_owned()),
-        ];
-        prop::collection::vec(field, 4..8).prop_map(|f| f.join(" "))
-    }
-
-    proptest! {
-        #[test]
-        fn any_expression_is_refused_or_has_ticks_that_only_go_on(
-            cron in prop_oneof![3 => nearly(), 1 => ".{0,30}"],
-            zone in prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("America/Sao_Paulo"), Just("Australia/Lord_Howe"), Just("x/../y")],
-            now in 0_i64..4_000_000_000_000,
-        ) {
-            let Ok(times) = Times::new(&cron, zone) else { return Ok(()) };
-            let mut at = Timestamp::from_millis(now);
-            for _ in 0..4 {
-                let Some(next) = times.after(at) else { break };
-                prop_assert!(next > at, "{} in {}: {} after {}", cron, zone, next, at);
-                prop_assert_eq!(next.as_millis() % 1_000, 0);
-                at = next;
-            }
-            let due = times.due(Timestamp::from_millis(now - 7 * 86_400_000), Timestamp::from_millis(now), MissedPolicy::RunAll);
-            prop_assert!(due.run.len() <= MAX_MISSED_TICKS);
-            prop_assert!(due.run.is_sorted_by(|a, b| a < b), "{} in {}: {:?}", cron, zone, due.run);
-            prop_assert!(due.run.iter().all(|t| t.as_millis() <= now && t.as_millis() > now - 7 * 86_400_000));
-        }
-    }
 }

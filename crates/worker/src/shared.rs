@@ -36,6 +36,31 @@ pub(crate) struct Shared {
     pub(crate) tick: Notify,
     /// Something may have become claimable.
     pub(crate) work: Notify,
+    /// Where tests have the driver panic.
+    #[cfg(test)]
+    pub(crate) trip: Trip,
+}
+
+/// Panics as often as it was set, where it is asked.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Trip(std::sync::atomic::AtomicUsize);
+
+#[cfg(test)]
+impl Trip {
+    pub(crate) fn set(&self, times: usize) {
+        self.0.store(times, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_sprung(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::SeqCst) == 0
+    }
+
+    pub(crate) fn spring(&self) {
+        let order = std::sync::atomic::Ordering::SeqCst;
+        let left = self.0.fetch_update(order, order, |n| n.checked_sub(1));
+        assert!(left.is_err(), "a fault of the driver, made by a test");
+    }
 }
 
 impl Shared {

@@ -63,6 +63,8 @@ impl Worker {
             kill: CancellationToken::new(),
             tick: Notify::new(),
             work: Notify::new(),
+            #[cfg(test)]
+            trip: Default::default(),
         });
         let started_at = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
         shared.store.heartbeat(registration(&shared, started_at)).await?;
@@ -123,6 +125,11 @@ impl Worker {
             keeper.stop().await;
         }
         report
+    }
+
+    #[cfg(test)]
+    pub(crate) fn trip(&self) -> &crate::shared::Trip {
+        &self.shared.trip
     }
 
     #[cfg(test)]

@@ -54,7 +54,7 @@ impl Action {
 #[serde(rename_all = "snake_case")]
 #[schema(as = OperationState)]
 pub enum Progress {
-    /// There is more: resume it.
+    /// There is more, and it waits: resume it.
     Running,
     /// Every task that fits was looked at.
     Done,
@@ -90,7 +90,7 @@ struct Stored {
 /// A bulk operation.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Operation, example = json!({
-    "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "action": "retry", "state": "running", "dry_run": false, "matched": 1000,
+    "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58", "action": "retry", "state": "running", "waiting": true, "dry_run": false, "matched": 1000,
     "changed": 998, "skipped": 2, "created_at": "2026-01-31T09:30:00.000Z", "updated_at": "2026-01-31T09:30:01.000Z"
 }))]
 pub struct OperationView {
@@ -101,6 +101,8 @@ pub struct OperationView {
     pub action: Action,
     /// Where it is.
     pub state: Progress,
+    /// Whether it waits to be resumed: nothing more is done before somebody calls `POST /v1/operations/{id}/resume`.
+    pub waiting: bool,
     /// Whether it only counts.
     pub dry_run: bool,
     /// Tasks that fitted so far.
@@ -123,6 +125,8 @@ fn view(id: Uuid, s: &Stored) -> OperationView {
         id,
         action: s.action,
         state: s.state,
+        // No call works it in the background: what is not done goes on when it is asked to.
+        waiting: s.state == Progress::Running,
         dry_run: s.dry_run,
         matched: s.matched,
         changed: s.changed,

@@ -47,9 +47,9 @@ pub struct ScheduleView {
     pub missed: MissedPolicy,
     /// Whether it stands still.
     pub paused: bool,
-    /// Its last tick that was taken care of, or when it was put.
-    #[schema(value_type = schema::Time)]
-    pub last_run_at: Timestamp,
+    /// When it last made a task, by a tick or out of turn; null before the first.
+    #[schema(value_type = Option<schema::Time>)]
+    pub last_run_at: Option<Timestamp>,
     /// Its next ticks; none while it is paused.
     #[schema(value_type = Vec<schema::Time>)]
     pub next_runs: Vec<Timestamp>,
@@ -71,7 +71,7 @@ impl From<StoredSchedule> for ScheduleView {
             retry: policy,
             missed,
             paused,
-            last_run_at: s.last_run,
+            last_run_at: s.ran_at,
             next_runs,
             version: s.version,
         }
@@ -164,6 +164,10 @@ impl Api {
         let tasks = vec![schedule::extra_task(&found.schedule)];
         let reply = self.enqueue_many(caller, tasks, idempotency).await?;
         if !reply.replayed {
+            // The task is stored, whatever becomes of this.
+            if let Err(error) = schedule::note_run(self.store().as_ref(), name, now()).await {
+                tracing::warn!(%error, schedule = %name, "a run out of turn was not noted");
+            }
             self.audit(caller, "schedules.run", name).await;
         }
         let task = reply.tasks.first().copied().ok_or(ApiError::Internal)?;

@@ -32,6 +32,7 @@ async fn a_schedule_is_put_changed_listed_and_deleted() {
         (&json!("nightly"), &json!("default"), &json!("run_once"), &json!(false))
     );
     assert_eq!(s.got("GET", PATH, Value::Null, 200).await, made);
+    assert_eq!(made["last_run_at"], Value::Null, "it has not run");
     let changed = s
         .got(
             "PUT",
@@ -115,6 +116,7 @@ async fn a_paused_schedule_stands_still_and_runs_when_told() {
     assert_eq!((&ran["state"], &ran["duplicate"]), (&json!("queued"), &json!(false)));
     let resumed = s.got("POST", &format!("{PATH}/resume"), Value::Null, 200).await;
     assert_eq!((&resumed["paused"], &resumed["next_runs"]), (&json!(false), &made["next_runs"]));
+    assert!(resumed["last_run_at"].is_string(), "a run out of turn counts: {resumed}");
     assert_eq!(run_due(s.store.as_ref(), tick).await.unwrap().enqueued, 1);
     assert_eq!(run_due(s.store.as_ref(), tick).await.unwrap().enqueued, 0, "a tick runs once");
     assert_eq!(kinds(&s).await, ["report", "report"]);

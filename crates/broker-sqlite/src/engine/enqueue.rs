@@ -280,7 +280,11 @@ impl Tx<'_> {
 
     /// The row of a task, if it is there.
     pub(crate) fn find(&mut self, id: TaskId) -> Done<Option<i64>> {
-        row_of(self.db, id, self.mem.has_foreign)
+        let seq = seq_of(id);
+        if self.damage.is_lost(seq) {
+            return Ok(Some(seq));
+        }
+        row_of(self.db, id, self.mem.has_foreign).inspect_err(|why| self.damage.lost_if(seq, why))
     }
 }
 

@@ -6,6 +6,7 @@ use posthaste_core::{Kind, State, TaskId};
 use rusqlite::OptionalExtension;
 
 use super::people::Resting;
+use super::unreadable::readable;
 use super::{Done, Tx};
 use crate::row::flag;
 
@@ -31,7 +32,11 @@ impl Tx<'_> {
         if self.mem.runs.contains_key(&seq) {
             return Ok(Erased::Running);
         }
-        let Some(task) = self.resting(seq)? else { return Ok(Erased::NotFound) };
+        let task = match readable(self.resting(seq))? {
+            Ok(Some(task)) => task,
+            Ok(None) => return Ok(Erased::NotFound),
+            Err(why) => return self.erase_unreadable(seq, &why),
+        };
         if !task.state.is_final() {
             self.leave_place(&task)?;
         }
@@ -87,7 +92,8 @@ impl Tx<'_> {
             self.db.prepare_cached("DELETE FROM foreign_id WHERE id = ?1")?.execute([row.id.as_bytes()])?;
         }
         if row.flags & (flag::BATCH | flag::RECIPIENT) != 0 {
-            let ext = Ext::parse(row.ext.as_deref())?;
+            // What cannot be read leaves entries behind that lead nowhere.
+            let ext = Ext::parse(row.ext.as_deref()).unwrap_or_default();
             if let Some(batch) = ext.batch {
                 self.db
                     .prepare_cached("DELETE FROM batch_task WHERE batch = ?1 AND seq = ?2")?

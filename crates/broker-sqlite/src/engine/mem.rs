@@ -5,7 +5,6 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use posthaste_core::limits::{LEASE, MAX_DETACHED_LEASE, MAX_LANES};
-use posthaste_core::task::stored::Ext;
 use posthaste_core::{
     BrokerError, Kind, LaneKey, LaneLimits, LeaseToken, Name, Pause, QueueName, State, TaskId, Tenant,
     Timestamp, WorkerId,
@@ -18,9 +17,10 @@ use super::idempotency::Recent;
 use super::names::Names;
 use super::recipients::Parts;
 use super::series::Gathered;
+use super::unreadable::{id_of_row, readable};
 use super::{Done, Fail};
-use crate::ids::{Minter, id_of};
-use crate::row::flag;
+use crate::damage::{Damage, said};
+use crate::ids::Minter;
 
 /// Levels of priority.
 pub(crate) const PRIOS: usize = 4;
@@ -185,6 +185,8 @@ pub(crate) struct Mem {
     /// Lanes with a pause or limits: the sweep looks at these only.
     pub(crate) special: FxHashSet<usize>,
     pub(crate) runs: FxHashMap<i64, Run>,
+    /// Running tasks whose rows cannot be read, and why: the next sweep ends them.
+    pub(crate) broken_runs: Vec<(i64, String)>,
     pub(crate) next_due: Option<i64>,
     /// Tasks kept per retention class.
     pub(crate) kept: [u64; 2],
@@ -196,7 +198,7 @@ pub(crate) struct Mem {
 
 impl Mem {
     /// Reads the tables. Leases start at zero: they count as expired until somebody says otherwise.
-    pub(crate) fn load(db: &Connection, epoch: u64) -> Done<Self> {
+    pub(crate) fn load(db: &Connection, epoch: u64, damage: &Damage) -> Done<Self> {
         let last: Option<i64> = db.query_row("SELECT max(seq) FROM task", [], |r| r.get(0))?;
         let mut mem = Self {
             minter: Minter::after(last.unwrap_or(0)),
@@ -213,6 +215,7 @@ impl Mem {
             targets: Vec::new(),
             special: FxHashSet::default(),
             runs: FxHashMap::default(),
+            broken_runs: Vec::new(),
             next_due: db.query_row("SELECT min(at) FROM due", [], |r| r.get(0))?,
             kept: [0; 2],
             series: Gathered::default(),
@@ -222,7 +225,7 @@ impl Mem {
         };
         mem.load_names(db)?;
         mem.load_lanes(db)?;
-        mem.load_runs(db)?;
+        mem.load_runs(db, damage)?;
         Ok(mem)
     }
 
@@ -293,44 +296,50 @@ impl Mem {
         Ok(())
     }
 
-    fn load_runs(&mut self, db: &Connection) -> Done<()> {
+    fn load_runs(&mut self, db: &Connection, damage: &Damage) -> Done<()> {
+        // The rows of tasks one by one: each may lie in a damaged page.
+        let seqs: Vec<i64> =
+            db.prepare("SELECT seq FROM run")?.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
         let mut runs = db.prepare(
             "SELECT r.seq, r.epoch, r.nonce, r.attempt, r.at, r.worker, r.flags, \
-             t.rand, t.kind, t.lane, t.prio, t.gen, t.flags, t.ext, r.until FROM run r JOIN task t ON t.seq = r.seq",
+             t.rand, t.kind, t.lane, t.prio, t.gen, t.flags, t.ext, r.until FROM run r JOIN task t ON t.seq = r.seq \
+             WHERE r.seq = ?1",
         )?;
-        let mut rows = runs.query([])?;
-        while let Some(r) = rows.next()? {
-            let seq: i64 = r.get(0)?;
-            let task_flags: i64 = r.get(12)?;
-            let id = if task_flags & flag::FOREIGN == 0 {
-                id_of(seq, r.get(7)?)
-            } else {
-                Ext::parse(r.get::<_, Option<String>>(13)?.as_deref())?
-                    .id
-                    .ok_or_else(|| Fail::Corrupt("a foreign task has no id".into()))?
-            };
-            let lane =
-                usize::try_from(r.get::<_, i64>(9)? - 1).map_err(|_| Fail::Corrupt("task.lane".into()))?;
-            let run = Run {
-                id,
-                token: LeaseToken { epoch: r.get::<_, i64>(1)? as u64, nonce: r.get::<_, i64>(2)? as u64 },
-                kind: r.get(8)?,
-                lane,
-                prio: usize::try_from(r.get::<_, i64>(10)?).unwrap_or(0).min(PRIOS - 1),
-                attempt: r.get(3)?,
-                generation: r.get(11)?,
-                started_at: Timestamp::from_millis(r.get(4)?),
-                worker: WorkerId::new(r.get::<_, String>(5)?).map_err(|e| Fail::Corrupt(e.to_string()))?,
-                flags: r.get(6)?,
-                task_flags,
-                fresh: false,
-                deadline: Duration::ZERO,
-                extended: Duration::ZERO,
-                until: r.get(14)?,
-            };
-            self.run_started(seq, run);
+        for seq in seqs {
+            let read = damage.check(seq).and_then(|()| {
+                let mut rows = runs.query([seq])?;
+                rows.next()?.map(|r| self.run_of(db, seq, r)).transpose()
+            });
+            match readable(read.inspect_err(|why| damage.lost_if(seq, why)))? {
+                Ok(Some(run)) => self.run_started(seq, run),
+                Ok(None) => {}
+                Err(why) => self.broken_runs.push((seq, said(&why))),
+            }
         }
         Ok(())
+    }
+
+    fn run_of(&self, db: &Connection, seq: i64, r: &rusqlite::Row<'_>) -> Done<Run> {
+        let task_flags: i64 = r.get(12)?;
+        let ext: Option<String> = r.get(13)?;
+        let lane = usize::try_from(r.get::<_, i64>(9)? - 1).ok().filter(|l| *l < self.lanes.len());
+        Ok(Run {
+            id: id_of_row(db, seq, r.get(7)?, task_flags, ext.as_deref()),
+            token: LeaseToken { epoch: r.get::<_, i64>(1)? as u64, nonce: r.get::<_, i64>(2)? as u64 },
+            kind: r.get(8)?,
+            lane: lane.ok_or_else(|| Fail::Corrupt("its lane is unknown".into()))?,
+            prio: usize::try_from(r.get::<_, i64>(10)?).unwrap_or(0).min(PRIOS - 1),
+            attempt: r.get(3)?,
+            generation: r.get(11)?,
+            started_at: Timestamp::from_millis(r.get(4)?),
+            worker: WorkerId::new(r.get::<_, String>(5)?).map_err(|e| Fail::Corrupt(e.to_string()))?,
+            flags: r.get(6)?,
+            task_flags,
+            fresh: false,
+            deadline: Duration::ZERO,
+            extended: Duration::ZERO,
+            until: r.get(14)?,
+        })
     }
 
     /// Lets detached runs that were found at open go on until their time: nobody of the process that is gone had them.

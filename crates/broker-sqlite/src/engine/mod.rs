@@ -16,6 +16,7 @@ pub(crate) mod ring;
 pub(crate) mod series;
 pub(crate) mod settle;
 pub(crate) mod tick;
+pub(crate) mod unreadable;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use posthaste_core::task::stored::Presets;
 use posthaste_core::{BrokerError, Event, FailureClass, State, TaskId, Timestamp};
 use rusqlite::Connection;
 
+use crate::damage::Damage;
 use crate::error::{corrupt, map};
 use mem::Mem;
 
@@ -79,6 +81,7 @@ pub(crate) struct Tx<'a> {
     pub(crate) presets: &'a Presets,
     pub(crate) retention: &'a Retention,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) damage: &'a Damage,
     pub(crate) now: Timestamp,
     pub(crate) mono: Duration,
 }

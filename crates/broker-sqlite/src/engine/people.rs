@@ -6,6 +6,7 @@ use posthaste_core::{EndReason, State, TaskEnd, TaskId, Timestamp};
 
 use super::enqueue::id_of_columns;
 use super::settle::Ended;
+use super::unreadable::readable;
 use super::{Done, Fail, Happened, Tx};
 use crate::row::{flag, run_flag};
 
@@ -39,11 +40,19 @@ impl Tx<'_> {
         if self.mem.runs.contains_key(&seq) {
             return Ok(Some(State::Running));
         }
-        Ok(self.resting(seq)?.map(|t| t.state))
+        match readable(self.resting(seq))? {
+            Ok(task) => Ok(task.map(|t| t.state)),
+            Err(why) => Ok(Some(self.state_of_unreadable(seq, &why)?.unwrap_or(State::Failed))),
+        }
     }
 
     /// A task that does not run.
     pub(crate) fn resting(&mut self, seq: i64) -> Done<Option<Resting>> {
+        self.damage.check(seq)?;
+        self.read_resting(seq).inspect_err(|why| self.damage.lost_if(seq, why))
+    }
+
+    fn read_resting(&self, seq: i64) -> Done<Option<Resting>> {
         let mut stmt = self.db.prepare_cached(RESTING)?;
         let mut rows = stmt.query([seq])?;
         let Some(r) = rows.next()? else { return Ok(None) };
@@ -89,7 +98,14 @@ impl Tx<'_> {
             self.set_run_flag(seq, run_flag::CANCEL)?;
             return Ok(Cancelled::Requested);
         }
-        let Some(task) = self.resting(seq)? else { return Ok(Cancelled::NotFound) };
+        let task = match readable(self.resting(seq))? {
+            Ok(Some(task)) => task,
+            Ok(None) => return Ok(Cancelled::NotFound),
+            Err(why) => {
+                let state = self.state_of_unreadable(seq, &why)?;
+                return Ok(state.map_or(Cancelled::NotFound, Cancelled::AlreadyFinal));
+            }
+        };
         if task.state.is_final() {
             return Ok(Cancelled::AlreadyFinal(task.state));
         }
@@ -147,7 +163,15 @@ impl Tx<'_> {
         if self.mem.runs.contains_key(&seq) {
             return Ok(Retried::NotRetryable(State::Running));
         }
-        let Some(t) = self.resting(seq)? else { return Ok(Retried::NotFound) };
+        let t = match readable(self.resting(seq))? {
+            Ok(Some(task)) => task,
+            Ok(None) => return Ok(Retried::NotFound),
+            // Without its row there is nothing to be run again.
+            Err(why) => {
+                let state = self.state_of_unreadable(seq, &why)?;
+                return Ok(state.map_or(Retried::NotFound, Retried::NotRetryable));
+            }
+        };
         if !matches!(t.state, State::Failed | State::Cancelled | State::Expired) {
             return Ok(Retried::NotRetryable(t.state));
         }

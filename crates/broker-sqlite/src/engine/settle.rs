@@ -5,7 +5,7 @@ use std::time::Duration;
 use posthaste_core::broker::{SettleReply, SettleRequest, Settled, Settlement};
 use posthaste_core::task::decide::{Facts, LostLease, Verdict, on_failure, on_lost_lease, on_snooze};
 use posthaste_core::task::state::{Trigger, next};
-use posthaste_core::task::stored::{Ext, cut, log_append, unique_key};
+use posthaste_core::task::stored::{Ext, cut, log_append, log_parse, unique_key};
 use posthaste_core::{
     Attempt, AttemptOutcome, EndReason, Failure, FailureClass, Json, Kept, LeaseRef, Outcome, RetryPolicy,
     State, TaskEnd, Timestamp,
@@ -15,7 +15,9 @@ use rusqlite::OptionalExtension;
 
 use super::mem::{Run, retention_class};
 use super::series::bucket;
+use super::unreadable::readable;
 use super::{Done, Fail, Happened, Tx};
+use crate::damage::TaskOrRow;
 use crate::row::{flag, run_flag};
 
 /// What ending a try needs of the row.
@@ -33,18 +35,18 @@ pub(crate) struct Facet {
 }
 
 /// How the attempt log tells a try's end.
-struct Told {
-    outcome: AttemptOutcome,
-    class: Option<FailureClass>,
-    message: Option<String>,
-    code: Option<String>,
+pub(crate) struct Told {
+    pub(crate) outcome: AttemptOutcome,
+    pub(crate) class: Option<FailureClass>,
+    pub(crate) message: Option<String>,
+    pub(crate) code: Option<String>,
     /// Whether its worker said so: only an outcome makes a repeat `already settled`; a worker that lost its lease is told.
-    said: bool,
+    pub(crate) said: bool,
 }
 
 impl Told {
     /// What the store itself found out, or a worker that gave up.
-    fn unsaid(outcome: AttemptOutcome) -> Self {
+    pub(crate) fn unsaid(outcome: AttemptOutcome) -> Self {
         Self { outcome, class: None, message: None, code: None, said: false }
     }
 }
@@ -85,7 +87,13 @@ impl Tx<'_> {
 
     fn settle_one(&mut self, s: Settlement) -> Done<Settled> {
         let Some(seq) = self.fenced(&s.lease)? else {
-            return self.settled_before(&s.lease);
+            return match readable(self.settled_before(&s.lease))? {
+                Ok(settled) => Ok(settled),
+                Err(why) => {
+                    self.damage.unreadable(TaskOrRow::Task(s.lease.task), &why, "its outcome is left out");
+                    Ok(Settled::LeaseLost)
+                }
+            };
         };
         let state = match s.outcome {
             Outcome::Success { result, kept } => self.succeed(seq, result, kept)?,
@@ -116,20 +124,38 @@ impl Tx<'_> {
     }
 
     fn succeed(&mut self, seq: i64, result: Option<Json>, kept: Option<Kept>) -> Done<State> {
-        let run = self.end_run(seq)?;
+        let run = self.run(seq)?;
+        // A plain task needs no look at its row: one statement ends it.
+        let facet = if run.fresh && run.task_flags & flag::UNIQUE == 0 {
+            None
+        } else {
+            match readable(self.facet(seq))? {
+                Ok(facet) => Some(facet),
+                // It was done, whatever its row says now.
+                Err(why) => {
+                    self.damage.unreadable(
+                        TaskOrRow::Task(run.id),
+                        &why,
+                        "its earlier attempts are left out",
+                    );
+                    self.free_unique_of(seq)?;
+                    None
+                }
+            }
+        };
+        self.end_run(seq)?;
         if let Some(kept) = &kept {
             self.upsert_record(kept.kind, &run.id.to_string(), kept.body.as_str())?;
             self.mem.count_held(run.lane, 1);
         }
-        // A plain task needs no look at its row: one statement ends it.
-        let (log, failures) = if run.fresh && run.task_flags & flag::UNIQUE == 0 {
-            (None, 0)
-        } else {
-            let facet = self.facet(seq)?;
-            self.leave_waiting_marks(seq, &run, &facet)?;
-            let told = Told::unsaid(AttemptOutcome::Succeeded);
-            let attempt = self.attempt_of(&run, told, false);
-            (Some(log_append(facet.log.as_deref(), &attempt)?), facet.failures)
+        let (log, failures) = match facet {
+            None => (None, 0),
+            Some(facet) => {
+                self.leave_waiting_marks(seq, &run, &facet)?;
+                let told = Told::unsaid(AttemptOutcome::Succeeded);
+                let attempt = self.attempt_of(&run, told, false);
+                (Some(log_append(facet.log.as_deref(), &attempt)?), facet.failures)
+            }
         };
         self.db
             .prepare_cached(
@@ -163,7 +189,10 @@ impl Tx<'_> {
 
     /// Ends a try in failure, as the tables say.
     pub(crate) fn fail(&mut self, seq: i64, f: &Failure) -> Done<State> {
-        let facet = self.facet(seq)?;
+        let facet = match readable(self.facet(seq))? {
+            Ok(facet) => facet,
+            Err(why) => return self.fail_unreadable_run(seq, &why, true),
+        };
         let run = self.run(seq)?;
         let verdict = on_failure(f.class, f.retry_after, &self.facts(&run, &facet));
         let message = cut(&f.message);
@@ -182,7 +211,10 @@ impl Tx<'_> {
 
     /// Ends a try that shall be made again later, as if it had not been.
     fn snooze(&mut self, seq: i64, delay: Duration) -> Done<State> {
-        let facet = self.facet(seq)?;
+        let facet = match readable(self.facet(seq))? {
+            Ok(facet) => facet,
+            Err(why) => return self.fail_unreadable_run(seq, &why, true),
+        };
         let run = self.run(seq)?;
         let verdict = on_snooze(delay, &self.facts(&run, &facet));
         let cancelled = verdict.trigger == Trigger::Cancel;
@@ -194,7 +226,10 @@ impl Tx<'_> {
 
     /// Ends the try of a lost lease.
     pub(crate) fn lose(&mut self, seq: i64, worker_gone: bool) -> Done<State> {
-        let facet = self.facet(seq)?;
+        let facet = match readable(self.facet(seq))? {
+            Ok(facet) => facet,
+            Err(why) => return self.fail_unreadable_run(seq, &why, false),
+        };
         let run = self.run(seq)?;
         let lost = LostLease {
             marked: run.has(run_flag::MARKED),
@@ -225,7 +260,10 @@ impl Tx<'_> {
             );
             return self.fail(seq, &f);
         }
-        let facet = self.facet(seq)?;
+        let facet = match readable(self.facet(seq))? {
+            Ok(facet) => facet,
+            Err(why) => return self.fail_unreadable_run(seq, &why, false),
+        };
         let facts = self.facts(&run, &facet);
         let verdict = if facts.cancel_requested {
             Verdict {
@@ -421,7 +459,7 @@ impl Tx<'_> {
         Ok(Some(serde_json::to_string(&end)?))
     }
 
-    fn attempt_of(&self, run: &Run, told: Told, counted: bool) -> Attempt {
+    pub(crate) fn attempt_of(&self, run: &Run, told: Told, counted: bool) -> Attempt {
         Attempt {
             generation: run.generation,
             attempt: run.attempt,
@@ -453,7 +491,7 @@ impl Tx<'_> {
         self.mem.runs.get(&seq).cloned().ok_or_else(|| Fail::Corrupt("a run has vanished".into()))
     }
 
-    fn end_run(&mut self, seq: i64) -> Done<Run> {
+    pub(crate) fn end_run(&mut self, seq: i64) -> Done<Run> {
         self.db.prepare_cached("DELETE FROM run WHERE seq = ?1")?.execute([seq])?;
         let run = self.mem.run_ended(seq).ok_or_else(|| Fail::Corrupt("a run has vanished".into()))?;
         // A place that became free is news to whoever found the lane full.
@@ -476,6 +514,11 @@ impl Tx<'_> {
 
     /// Reads what the end of a try needs to know.
     pub(crate) fn facet(&mut self, seq: i64) -> Done<Facet> {
+        self.damage.check(seq)?;
+        self.read_facet(seq).inspect_err(|why| self.damage.lost_if(seq, why))
+    }
+
+    fn read_facet(&self, seq: i64) -> Done<Facet> {
         let mut stmt = self.db.prepare_cached(
             "SELECT t.failures, t.ended, t.rescues, t.first_due, t.expires, t.parked, t.policy, t.ext, t.log, t.error, \
              n.text FROM task t JOIN name n ON n.id = t.kind WHERE t.seq = ?1",
@@ -484,6 +527,9 @@ impl Tx<'_> {
         let r = rows.next()?.ok_or_else(|| Fail::Corrupt("a running task has no row".into()))?;
         let ext = Ext::parse(r.get::<_, Option<String>>(7)?.as_deref())?;
         let kind: String = r.get(10)?;
+        let log: Option<String> = r.get(8)?;
+        // It is added to as a text, and must be found out here, before anything is written.
+        log_parse(log.as_deref())?;
         Ok(Facet {
             failures: r.get(0)?,
             ended: r.get(1)?,
@@ -495,13 +541,19 @@ impl Tx<'_> {
                 .presets
                 .policy(r.get(6)?, &ext)
                 .ok_or_else(|| Fail::Corrupt("a task has no policy".into()))?,
-            log: r.get(8)?,
+            log,
             error: r.get(9)?,
             unique: ext.unique.as_ref().map(|key| unique_key(ext.tenant.as_ref(), &kind, key)),
         })
     }
 
-    fn tell(&mut self, run: &Run, state: State, class: Option<FailureClass>, next_at: Option<Timestamp>) {
+    pub(crate) fn tell(
+        &mut self,
+        run: &Run,
+        state: State,
+        class: Option<FailureClass>,
+        next_at: Option<Timestamp>,
+    ) {
         self.event(&Happened {
             id: run.id,
             kind: run.kind,

@@ -9,8 +9,8 @@ use posthaste_core::{EndReason, State, Timestamp};
 use super::erase::Remains;
 use super::mem::Run;
 use super::ring::Now;
+use super::unreadable::{id_of_row, readable};
 use super::{Done, Fail, Happened, Tx};
-use crate::engine::enqueue::id_of_columns;
 
 /// When the sweep last came by, and until when it must not rescue.
 #[derive(Debug, Default)]
@@ -29,7 +29,8 @@ impl Tx<'_> {
         }
         sweep.last = Some(self.mono);
         let due = self.move_due()?;
-        let rescued = if self.mono >= sweep.no_rescue_before { self.rescue(gone)? } else { 0 };
+        let broken = self.fail_broken_runs()?;
+        let rescued = broken + if self.mono >= sweep.no_rescue_before { self.rescue(gone)? } else { 0 };
         let expired = self.expire()?;
         let pruned = self.prune()?;
         self.flush_series()?;
@@ -71,7 +72,8 @@ impl Tx<'_> {
         if !self.effects.watched {
             return Ok(());
         }
-        let Some(t) = self.resting(seq)? else { return Ok(()) };
+        // One that cannot be read fails once it is claimed, which is told.
+        let Ok(Some(t)) = readable(self.resting(seq))? else { return Ok(()) };
         self.event(&Happened {
             id: t.id,
             kind: t.kind,
@@ -115,7 +117,14 @@ impl Tx<'_> {
             if self.mem.runs.contains_key(seq) {
                 continue;
             }
-            let Some(t) = self.resting(*seq)? else { continue };
+            let t = match readable(self.resting(*seq))? {
+                Ok(Some(t)) => t,
+                Ok(None) => continue,
+                Err(why) => {
+                    self.state_of_unreadable(*seq, &why)?;
+                    continue;
+                }
+            };
             if t.state.is_final() {
                 continue;
             }
@@ -136,10 +145,18 @@ impl Tx<'_> {
             [(0usize, r.succeeded_age, r.succeeded_count), (1, r.failed_age, r.failed_count)]
         {
             let surplus = self.mem.kept[class].saturating_sub(count).min(TICK_BATCH as u64) as usize;
-            let mut rows = self.finished(class, Some(now.minus(age)), TICK_BATCH)?;
-            if rows.len() < surplus {
-                rows = self.finished(class, None, surplus)?;
+            if self.damage.keeps_all() {
+                break;
             }
+            let rows = match readable(self.old(class, now.minus(age), surplus))? {
+                Ok(rows) => rows,
+                // A damaged page among them: nothing is removed any more, and the store's health says why.
+                Err(why) => {
+                    self.damage.saw_fail(&why);
+                    self.damage.keep_all();
+                    break;
+                }
+            };
             pruned += rows.len();
             for row in rows {
                 self.forget(&row)?;
@@ -159,6 +176,12 @@ impl Tx<'_> {
         Ok(pruned)
     }
 
+    /// Finished tasks that are too old, or else too many.
+    fn old(&mut self, class: usize, until: Timestamp, surplus: usize) -> Done<Vec<Remains>> {
+        let rows = self.finished(class, Some(until), TICK_BATCH)?;
+        if rows.len() < surplus { self.finished(class, None, surplus) } else { Ok(rows) }
+    }
+
     fn finished(&mut self, class: usize, until: Option<Timestamp>, limit: usize) -> Done<Vec<Remains>> {
         let mut stmt = self.db.prepare_cached(
             "SELECT o.seq, t.rand, t.lane, o.state, t.flags, t.ext, o.held FROM outcome o JOIN task t ON t.seq = o.seq \
@@ -172,7 +195,7 @@ impl Tx<'_> {
             let ext: Option<String> = r.get(5)?;
             out.push(Remains {
                 seq,
-                id: id_of_columns(seq, r.get(1)?, flags, ext.as_deref())?,
+                id: id_of_row(self.db, seq, r.get(1)?, flags, ext.as_deref()),
                 lane: usize::try_from(r.get::<_, i64>(2)? - 1)
                     .map_err(|_| Fail::Corrupt("task.lane".into()))?,
                 state: State::from_code(r.get(3)?).ok_or_else(|| Fail::Corrupt("task.state".into()))?,

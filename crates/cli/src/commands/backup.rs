@@ -60,6 +60,11 @@ async fn write(config: &StoreConfig, to: &Path, gzip: Option<Compression>) -> an
         StoreConfig::Embedded(dir) => {
             let snapshot =
                 Snapshot::open(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
+            if let Some(why) = snapshot.holds_log() {
+                eprintln!(
+                    "no room for a copy in the temporary directory ({why}): the log of the store grows until this ends; set TMPDIR"
+                );
+            }
             (Source::Snapshot(Box::new(snapshot)), None)
         }
         StoreConfig::Redis(_) => {
@@ -90,6 +95,12 @@ async fn write(config: &StoreConfig, to: &Path, gzip: Option<Compression>) -> an
         }
     }
     writer.finish()?;
+    let left_out = source.left_out();
+    if left_out > 0 {
+        eprintln!(
+            "{left_out} tasks cannot be read and are not in the backup: `posthaste doctor` looks at the store"
+        );
+    }
     if part != to {
         std::fs::File::open(&part)?.sync_all()?;
         std::fs::rename(&part, to).with_context(|| format!("{} cannot be written", to.display()))?;

@@ -37,14 +37,19 @@ pub(crate) fn run(args: Args, file: Option<&Path>, out: Out) -> anyhow::Result<(
 
 fn row(out: Out, worker: &Value) -> Vec<String> {
     let of = |field| text(worker, field);
-    let stopping = worker.get("stopping").and_then(Value::as_bool) == Some(true);
+    let is = |field| worker.get(field).and_then(Value::as_bool) == Some(true);
+    let state = match (is("silent"), is("stopping")) {
+        (true, _) => "silent",
+        (false, true) => "stopping",
+        (false, false) => "serving",
+    };
     vec![
         of("host"),
         of("pid"),
         of("version"),
         of("queues"),
         format!("{}/{}", of("running"), of("slots")),
-        out.state(if stopping { "stopping" } else { "serving" }),
+        out.state(state),
         out.time(&of("started_at")),
         out.time(&of("seen_at")),
     ]
@@ -63,5 +68,10 @@ mod tests {
         // Not a terminal for certain: JSON is never coloured.
         let row = row(Out::new(true), &worker);
         assert_eq!(row, ["mail-1\u{fffd}[31m", "7", "0.1.0", "a,b", "3/64", "stopping", "S", "H"]);
+        let state = |silent, stopping| {
+            super::row(Out::new(true), &json!({"silent": silent, "stopping": stopping})).swap_remove(5)
+        };
+        assert_eq!((state(true, false), state(true, true)), ("silent".into(), "silent".into()));
+        assert_eq!((state(false, true), state(false, false)), ("stopping".into(), "serving".into()));
     }
 }

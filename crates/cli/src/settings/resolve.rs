@@ -87,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) providers: BTreeMap<String, ProviderTable>,
     /// What a person should know, one sentence each.
     pub(crate) warnings: Vec<String>,
+    /// Secrets that were given as flags, one sentence each.
+    pub(crate) exposed: Vec<String>,
 }
 
 /// What settings are read from.
@@ -195,6 +197,13 @@ pub(crate) fn resolve(inputs: &Inputs<'_>) -> Result<Settings, ConfigError> {
             .or_else(|| env.map(|v| pick(v, Source::Environment)))
             .or_else(|| from_file.remove(s.key))
             .unwrap_or_else(|| Value { text: s.default.to_owned(), source: Source::Default });
+        if value.source == Source::Flag && s.secret && is_secret(&value.text) {
+            out.exposed.push(format!(
+                "--{} holds a secret, and every user of this machine sees the arguments of a process: set {} or posthaste.toml instead",
+                s.flag(),
+                s.env
+            ));
+        }
         out.values.insert(s.key, value);
     }
     for name in inputs.env.keys().filter(|n| n.starts_with("POSTHASTE_")) {
@@ -206,6 +215,15 @@ pub(crate) fn resolve(inputs: &Inputs<'_>) -> Result<Settings, ConfigError> {
         }
     }
     Ok(out)
+}
+
+/// Whether the value of a setting that may hold a secret does: of a URL, its password.
+fn is_secret(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return !text.is_empty() && !text.starts_with("sqlite:");
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 fn read_file(
@@ -439,6 +457,38 @@ mod tests {
         .expect("valid");
         assert_eq!(s.text("queues"), "a=2,b");
         assert_eq!(s.providers["news"].values["from"], "N <n@h.test>");
+    }
+
+    #[test]
+    fn a_secret_among_the_arguments_is_told_without_itself() {
+        let exposed = |key: &'static str, value: &str| {
+            let flags = BTreeMap::from([(key, value.to_owned())]);
+            resolve(&Inputs { flags, ..Inputs::default() }).expect("resolved").exposed
+        };
+        for (key, value) in [
+            ("smtp_url", "smtps://user:hunter2@smtp.example.com"),
+            ("smtp_url", "smtp://user:hunter2@smtp.example.com:587/?x=1"),
+            ("redis_url", "redis://:hunter2@127.0.0.1/0"),
+            ("redis_password", "hunter2"),
+            ("signing_secret", "hunter2"),
+            ("api_keys", "ops:admin:hunter2"),
+        ] {
+            let told = exposed(key, value);
+            assert_eq!(told.len(), 1, "{key}");
+            assert!(told[0].starts_with("--") && !told[0].contains("hunter2"), "{told:?}");
+        }
+        for (key, value) in [
+            ("smtp_url", "smtp://smtp.example.com"),
+            ("redis_url", "redis://127.0.0.1:6379/0?x=a:b@c"),
+            ("addr", "127.0.0.1:8000"),
+            ("redis_password", ""),
+            ("store", "sqlite:/var/lib/posthaste"),
+        ] {
+            assert_eq!(exposed(key, value), Vec::<String>::new(), "{key} {value}");
+        }
+        let env = BTreeMap::from([("POSTHASTE_SIGNING_SECRET".to_owned(), "hunter2".to_owned())]);
+        let by_env = resolve(&Inputs { env, ..Inputs::default() }).expect("resolved");
+        assert_eq!(by_env.exposed, Vec::<String>::new());
     }
 
     #[test]

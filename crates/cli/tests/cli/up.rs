@@ -121,6 +121,60 @@ fn a_damaged_store_is_told() {
     assert!(stderr(&out).contains("damaged"), "{}", stderr(&out));
 }
 
+/// Overwrites the pages of the store that hold a text with what is no page.
+fn damage_pages(file: &std::path::Path, text: &str) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let mut damaged = 0;
+    for page in bytes.chunks_mut(4_096) {
+        // Leaves of tables: 13 (https://www.sqlite.org/fileformat.html, section 1.6).
+        if page[0] == 13 && page.windows(text.len()).any(|w| w == text.as_bytes()) {
+            page.fill(0xFF);
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0, "{text} is nowhere");
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_page_shows_in_the_probe_and_in_the_doctor_also_while_a_server_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path(), &[]);
+    for n in 0..6 {
+        let payload = format!("\"marker-{n}-{}\"", "x".repeat(3_000));
+        let args = ["tasks", "create", "nobody", "--payload", &payload, "--at", "1h", "--server", &up.url];
+        let made = run(dir.path(), &args);
+        assert!(made.status.success(), "{}", stderr(&made));
+    }
+    assert!(up.terminate().status.success());
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let healthy = run(dir.path(), &["doctor", "--addr", &free]);
+    assert_eq!(healthy.status.code(), Some(0), "{}", stdout(&healthy));
+    damage_pages(&dir.path().join("posthaste-data/posthaste.sqlite3"), "marker-3-");
+
+    let stopped = run(dir.path(), &["doctor", "--addr", &free]);
+    assert_eq!(stopped.status.code(), Some(1), "{}", stdout(&stopped));
+    assert!(
+        stdout(&stopped).contains("damaged") && stdout(&stopped).contains("backup"),
+        "{}",
+        stdout(&stopped)
+    );
+
+    let up = Up::start(dir.path(), &[]);
+    // Whoever reads them all meets it.
+    let listed = run(dir.path(), &["tasks", "list", "--server", &up.url]);
+    assert!(listed.status.success(), "one damaged page hides all: {}", stderr(&listed));
+    let ready = get(up.addr(), "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("damaged"), "{ready}");
+    assert!(get(up.addr(), "/healthz").starts_with("HTTP/1.1 200"), "the process serves");
+    let running = run(dir.path(), &["doctor", "--addr", up.addr(), "--json"]);
+    assert_eq!(running.status.code(), Some(1), "{}", stdout(&running));
+    let checks = json(&stdout(&running));
+    let store = checks.as_array().unwrap().iter().find(|c| c["name"] == "store").unwrap();
+    assert_eq!(store["status"], "fail");
+    assert!(store["found"].as_str().unwrap().contains("damaged"), "{store}");
+}
+
 #[test]
 fn doctor_says_what_it_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,10 +1,8 @@
 //! Workers, and what each runs.
 
-use std::time::Duration;
-
 use posthaste_api::view::{QueueView, WorkerView};
 use posthaste_api::{ApiError, TaskPage, TaskView};
-use posthaste_core::limits::{LEASE, WORKER_KEPT};
+use posthaste_core::limits::WORKER_KEPT;
 use posthaste_core::{State, Timestamp};
 
 use crate::present::overview::{store_problem, unserved};
@@ -31,7 +29,7 @@ pub(crate) fn workers(mut read: WorkersRead, now: Timestamp) -> Workers {
     let cards: Vec<_> = read.workers.iter().map(|w| card(w, &read.running, now)).collect();
     Workers {
         problem: None,
-        summary: summary(&read.workers, now),
+        summary: summary(&read.workers),
         warnings: unserved(&read.queues),
         cards,
         empty: Words {
@@ -55,8 +53,8 @@ pub(crate) fn workers_problem(error: &ApiError) -> Workers {
     }
 }
 
-fn summary(workers: &[WorkerView], now: Timestamp) -> Option<String> {
-    let serving = workers.iter().filter(|w| !w.stopping && silence(w, now).is_none());
+fn summary(workers: &[WorkerView]) -> Option<String> {
+    let serving = workers.iter().filter(|w| !w.stopping && !w.silent);
     let (n, slots, busy) = serving.fold((0_u64, 0_u64, 0_u64), |(n, slots, busy), w| {
         (n + 1, slots + u64::from(w.slots), busy + u64::from(w.running))
     });
@@ -95,10 +93,10 @@ fn card(w: &WorkerView, running: &TaskPage, now: Timestamp) -> WorkerCard {
 
 /// What a worker's state looks like: the style of a task's state that means the same.
 fn badge(w: &WorkerView, now: Timestamp) -> WorkerBadge {
-    if let Some(silent) = silence(w, now) {
+    if w.silent {
         let note = format!(
             "Not heard of for {} s: other workers take over what it held. It leaves this list after {} s.",
-            silent.as_secs(),
+            now.since(w.seen_at).as_secs(),
             WORKER_KEPT.as_secs()
         );
         return WorkerBadge { state: "failed", label: "Silent", note: Some(note) };
@@ -109,12 +107,6 @@ fn badge(w: &WorkerView, now: Timestamp) -> WorkerBadge {
     }
     let (state, label) = if w.running > 0 { ("running", "Busy") } else { ("succeeded", "Idle") };
     WorkerBadge { state, label, note: None }
-}
-
-/// For how long nothing was heard of it, once it has missed three heartbeats: what it held is being
-/// given to others. By this machine's clock, so it only decides about words.
-fn silence(w: &WorkerView, now: Timestamp) -> Option<Duration> {
-    Some(now.since(w.seen_at)).filter(|silent| *silent > LEASE)
 }
 
 fn task(t: &TaskView, now: Timestamp) -> WorkerTask {

@@ -2,6 +2,7 @@
 
 mod cron;
 mod tick;
+pub(crate) mod unserved;
 
 use std::sync::Arc;
 
@@ -11,5 +12,9 @@ use crate::shared::Shared;
 
 /// Starts every role; each ends when the worker begins to stop.
 pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
-    vec![tokio::spawn(tick::run(shared.clone())), tokio::spawn(cron::run(shared.clone()))]
+    vec![
+        tokio::spawn(tick::run(shared.clone())),
+        tokio::spawn(cron::run(shared.clone())),
+        tokio::spawn(unserved::watch(shared.store.clone())),
+    ]
 }

@@ -3,7 +3,9 @@
 mod claiming;
 mod detaching;
 mod faults;
+mod lines;
 mod outcomes;
+mod panics;
 mod schedules;
 mod shutdown;
 

@@ -2,14 +2,16 @@
 
 use posthaste_core::broker::ListRequest;
 use posthaste_core::limits::MAX_MISSED_TICKS;
-use posthaste_core::{Broker, Json, Name, QueueName, RetryPolicy, Timestamp};
+use posthaste_core::{
+    Broker, Expect, Json, Name, QueueName, RecordKind, Records, RetryPolicy, Store, Timestamp,
+};
 use posthaste_testkit::{Fault, Method, kind};
 use serde_json::json;
 
 use super::Rig;
 use crate::schedule::{
-    MissedPolicy, Schedule, ScheduleError, delete_schedule, get_schedule, list_schedules, put_schedule_at,
-    run_due,
+    MissedPolicy, Schedule, ScheduleError, delete_schedule, get_schedule, list_schedules, note_run,
+    put_schedule_at, run_due,
 };
 
 fn at(text: &str) -> Timestamp {
@@ -54,7 +56,56 @@ async fn a_tick_is_enqueued_once_under_a_key_of_its_own() {
     assert_eq!(again.enqueued, 0);
     assert_eq!(enqueued(&rig).await, ["schedule:nightly:2026-02-01T03:00:00.000Z"]);
     let kept = get_schedule(store, &Name::new("nightly").expect("a name")).await.expect("answers");
-    assert_eq!(kept.expect("is there").last_run, at("2026-02-01T03:00:00Z"));
+    let kept = kept.expect("is there");
+    assert_eq!((kept.last_run, kept.ran_at), (at("2026-02-01T03:00:00Z"), Some(at("2026-02-01T03:00:00Z"))));
+}
+
+async fn ran_at(store: &dyn Store) -> Option<Timestamp> {
+    let name = Name::new("nightly").expect("a name");
+    get_schedule(store, &name).await.expect("answers").expect("is there").ran_at
+}
+
+#[tokio::test]
+async fn the_last_run_is_none_before_the_first_and_a_run_out_of_turn_counts() {
+    let rig = Rig::new().await;
+    let store = rig.store.as_ref();
+    let hourly = schedule("0 * * * *", MissedPolicy::Skip);
+    put_schedule_at(store, &hourly, at("2026-01-31T12:30:00Z")).await.expect("stored");
+    assert_eq!(ran_at(store).await, None);
+    // A tick that is passed over is no run.
+    run_due(store, at("2026-01-31T13:30:00Z")).await.expect("runs");
+    assert_eq!(ran_at(store).await, None);
+    note_run(store, &hourly.name, at("2026-01-31T13:40:00Z")).await.expect("noted");
+    assert_eq!(ran_at(store).await, Some(at("2026-01-31T13:40:00Z")));
+    assert_eq!(run_due(store, at("2026-01-31T14:00:10Z")).await.expect("runs").enqueued, 1, "the ticks stay");
+    assert_eq!(ran_at(store).await, Some(at("2026-01-31T14:00:00Z")));
+    let changed = Schedule { cron: "15 * * * *".to_owned(), ..hourly.clone() };
+    put_schedule_at(store, &changed, at("2026-01-31T14:20:00Z")).await.expect("stored");
+    assert_eq!(ran_at(store).await, Some(at("2026-01-31T14:00:00Z")));
+    note_run(store, &Name::new("none").expect("a name"), at("2026-01-31T14:30:00Z"))
+        .await
+        .expect("none is none");
+}
+
+#[tokio::test]
+async fn a_record_of_an_earlier_program_tells_its_last_tick_and_not_when_it_was_put() {
+    let rig = Rig::new().await;
+    let store = rig.store.as_ref();
+    for (last_run, told) in
+        [("2026-01-31T13:00:00Z", Some(at("2026-01-31T13:00:00Z"))), ("2026-01-31T12:30:21.417Z", None)]
+    {
+        let put = put_schedule_at(store, &schedule("0 * * * *", MissedPolicy::Skip), at(last_run)).await;
+        put.expect("stored");
+        let record = store.get_record(RecordKind::Schedule, "nightly").await.expect("read").expect("there");
+        let mut body: serde_json::Value = record.body.parse().expect("JSON");
+        body.as_object_mut().expect("an object").remove("ran_at").expect("a new one says it");
+        store
+            .put_record(RecordKind::Schedule, "nightly", Json::from_value(&body).expect("JSON"), Expect::Any)
+            .await
+            .expect("stored");
+        assert_eq!(ran_at(store).await, told, "{last_run}");
+        assert!(delete_schedule(store, &Name::new("nightly").expect("a name")).await.expect("deleted"));
+    }
 }
 
 #[tokio::test]

@@ -117,6 +117,9 @@ fn configuration(args: Args, file: Option<&Path>) -> anyhow::Result<(Configured,
     let worker = shared.then(|| ServerConfig::new(&settings, Role::Worker)).transpose()?;
     LogConfig::new(&settings)?;
     let mut checks = vec![Check::ok("configuration", "can be read")];
+    for warning in &settings.exposed {
+        checks.push(Check::warn("secrets", warning.as_str(), "change the secret, too: it has been seen"));
+    }
     for warning in &settings.warnings {
         checks.push(Check::warn("configuration", warning.as_str(), "remove it, or correct its name"));
     }

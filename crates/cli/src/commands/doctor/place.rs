@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use posthaste_broker_sqlite::{OpenError, SqliteConfig, SqliteStore};
+use posthaste_broker_sqlite::{Examined, OpenError, SqliteConfig, SqliteStore, examine};
 
 use super::Check;
-use crate::http::Server;
+use crate::http::{Refused, Server};
 
 /// Below this much free disk nothing more should be accepted soon.
 const LITTLE: u64 = 100 << 20;
 /// Below this much somebody should look.
 const SCARCE: u64 = 1 << 30;
+/// How long the pages of a store are read; a larger one is checked in part.
+const READING: Duration = Duration::from_secs(20);
 /// A disk slower than this per sync is felt by every request.
 const SLOW_SYNC: Duration = Duration::from_millis(20);
 
@@ -22,6 +24,11 @@ const SLOW_SYNC: Duration = Duration::from_millis(20);
 pub(crate) enum Running {
     /// A Posthaste server.
     Posthaste,
+    /// A Posthaste server that is not ready.
+    Unready {
+        /// Why.
+        problem: String,
+    },
     /// Nothing.
     Nothing,
 }
@@ -32,14 +39,21 @@ pub(crate) async fn server(addr: SocketAddr) -> Running {
     let Ok(Ok(server)) = url else { return Running::Nothing };
     // The wire of the oldest route tells Posthaste from other programs.
     match server.get_within("health", &[], Duration::from_secs(2)).await {
-        Ok(body) if body.get("status").and_then(|s| s.as_str()) == Some("OK") => Running::Posthaste,
-        _ => Running::Nothing,
+        Ok(body) if body.get("status").and_then(|s| s.as_str()) == Some("OK") => {}
+        _ => return Running::Nothing,
+    }
+    match server.get_within("readyz", &[], Duration::from_secs(5)).await {
+        Ok(_) => Running::Posthaste,
+        Err(e) => match e.downcast_ref::<Refused>() {
+            Some(refused) if refused.status == 503 => Running::Unready { problem: refused.message.clone() },
+            _ => Running::Posthaste,
+        },
     }
 }
 
 /// Whether the server could listen.
 pub(crate) fn address(addr: SocketAddr, running: &Running) -> Check {
-    if *running == Running::Posthaste {
+    if *running != Running::Nothing {
         return Check::ok("address", format!("a Posthaste server answers on {addr}"));
     }
     match std::net::TcpListener::bind(addr) {
@@ -139,6 +153,19 @@ pub(crate) async fn store(dir: &Path, running: &Running) -> Check {
     if empty {
         return Check::ok(name, "not there yet; `posthaste up` makes it");
     }
+    // Before it is opened, which writes: a damaged one is left as it is.
+    let looked = {
+        let dir = dir.to_owned();
+        tokio::task::spawn_blocking(move || examine(&dir, READING)).await
+    };
+    match looked {
+        Ok(Ok(Examined::Nothing | Examined::Whole | Examined::AsFarAsRead)) => {}
+        Ok(Err(e)) => return refused(&e, running),
+        Err(e) => return Check::fail(name, format!("its pages could not be read: {e}"), "run it again"),
+    }
+    if let Running::Unready { problem } = running {
+        return Check::fail(name, problem.as_str(), "see the log of the running server");
+    }
     match SqliteStore::open(SqliteConfig::new(dir)).await {
         Ok(store) => {
             use posthaste_core::Broker;
@@ -152,20 +179,32 @@ pub(crate) async fn store(dir: &Path, running: &Running) -> Check {
                 Some(problem) => Check::fail(name, problem, "see the log of `posthaste up`"),
             }
         }
-        Err(OpenError::Locked { .. }) if *running == Running::Posthaste => {
+        Err(e) => refused(&e, running),
+    }
+}
+
+/// What it means that the store cannot be opened or read.
+fn refused(error: &OpenError, running: &Running) -> Check {
+    let name = "store";
+    match error {
+        OpenError::Locked { .. } if *running == Running::Posthaste => {
             Check::ok(name, "in use by the running server")
         }
-        Err(e @ OpenError::Locked { .. }) => {
-            Check::warn(name, e.to_string(), "if it should answer here, check addr; else stop that process")
+        OpenError::Locked { .. } => Check::warn(
+            name,
+            error.to_string(),
+            "if it should answer here, check addr; else stop that process",
+        ),
+        OpenError::NewerVersion { .. } => {
+            Check::fail(name, error.to_string(), "run the release that wrote it, or a later one")
         }
-        Err(e @ OpenError::NewerVersion { .. }) => {
-            Check::fail(name, e.to_string(), "run the release that wrote it, or a later one")
-        }
-        Err(e @ OpenError::Corrupt { .. }) => {
-            Check::fail(name, e.to_string(), "restore a backup, or move the directory away to start anew")
-        }
-        Err(e @ (OpenError::ReadOnly { .. } | OpenError::Io { .. })) => {
-            Check::fail(name, e.to_string(), "check the owner of the directory and its file system")
+        OpenError::Corrupt { .. } => Check::fail(
+            name,
+            error.to_string(),
+            "stop the server, restore a backup, or move the directory away to start anew",
+        ),
+        OpenError::ReadOnly { .. } | OpenError::Io { .. } => {
+            Check::fail(name, error.to_string(), "check the owner of the directory and its file system")
         }
     }
 }

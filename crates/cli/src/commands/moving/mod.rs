@@ -76,6 +76,14 @@ impl Source {
         Ok(Exported { items: part.items.into_iter().filter(is_content).collect(), ..part })
     }
 
+    /// How many tasks of a file could not be read and were left out so far.
+    pub(crate) fn left_out(&self) -> usize {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.left_out(),
+            Self::Store(_) => 0,
+        }
+    }
+
     /// How many tasks it holds.
     ///
     /// # Errors

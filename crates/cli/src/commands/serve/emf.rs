@@ -95,7 +95,7 @@ pub(super) async fn print(api: Api, runner: Runner, installation: String, role: 
             let all = runner.with(|w| w.stats().failed).unwrap_or(told);
             all - std::mem::replace(&mut told, all)
         });
-        let living = workers.iter().filter(|w| !w.stopping).count() as u64;
+        let living = workers.iter().filter(|w| !w.stopping && !w.silent).count() as u64;
         let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
         let line = Numbers::of(now, &queues, &lanes, living, failed).line(now, &installation, role);
         // Nobody reads our output any more; that is no reason to stop.

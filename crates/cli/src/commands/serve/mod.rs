@@ -52,7 +52,7 @@ pub(crate) fn run(
     let settings = settings::load(file, flags)?;
     let config = ServerConfig::new(&settings, role)?;
     logs::start(&LogConfig::new(&settings)?)?;
-    for warning in &settings.warnings {
+    for warning in settings.warnings.iter().chain(&settings.exposed) {
         tracing::warn!("{warning}");
     }
     let runtime = runtime(config.threads)?;
@@ -173,6 +173,10 @@ async fn start(
     refuse_moved(&*store.seam()).await?;
     if config.role.runs_tasks() {
         runner.start(config, store.seam(), tracer).await?;
+    }
+    if !config.role.runs_tasks() {
+        // A worker looks itself; without any, somebody must say so.
+        let _watch_handle = tokio::spawn(posthaste_worker::watch_unserved_queues(store.seam()));
     }
     if config.role.serves() {
         if let Some(refusal) = &config.needs_key {
