@@ -101,7 +101,11 @@ macro_rules! with_cases {
             breaker {
                 throttled_pauses_until_the_latest_time = "A throttled target is paused for all workers until the latest time it asked for.";
                 throttled_without_a_time_pauses_a_minute = "A throttled target that names no time is paused for a minute.";
-                a_parked_task_is_first_of_its_lane = "A throttled task waits at the front of its lane.";
+                a_parked_task_lets_others_go_first = "What caused a pause goes behind what waits in its lane: it is not the probe, nor first afterwards.";
+                a_time_of_zero_is_none = "A throttled target that names zero is paused for a minute, and no task is tried sooner than its backoff.";
+                a_fault_of_the_lane_pauses_it_and_the_task_follows_its_own_class = "A failure may show a fault of its lane beside its own class: the lane is paused for that, the task follows its class.";
+                a_settle_tells_which_pauses_it_began_and_ended = "A settle tells which pauses its outcomes began and ended, and of which target.";
+                other_settings_lift_the_pause_of_a_misconfigured_target = "A pause of a misconfigured target keeps the settings that were refused; others of the same provider lift it, and no other pause.";
                 throttled_in_the_default_lane_pauses_it = "Throttling in a default lane pauses that lane.";
                 misconfigured_pauses_until_a_person_resumes = "A misconfigured target is paused until a person resumes it.";
                 misconfigured_is_probed_every_five_minutes = "A misconfigured target gets one probe every five minutes, and one that gets through resumes it.";

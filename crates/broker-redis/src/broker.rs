@@ -104,6 +104,10 @@ impl Broker for RedisStore {
         self.inner.resume(scope).await
     }
 
+    async fn lift(&self, settings: &[String]) -> Result<usize, BrokerError> {
+        self.inner.lift(settings).await
+    }
+
     async fn set_limits(&self, scope: &Scope, limits: LaneLimits) -> Result<(), BrokerError> {
         validate::limits(&limits)?;
         self.inner.set_limits(scope, limits).await

@@ -38,10 +38,12 @@ pub(crate) struct StoredPause {
     since: f64,
     #[serde(default)]
     message: Option<String>,
+    #[serde(default)]
+    settings: Option<String>,
 }
 
 impl StoredPause {
-    fn pause(self) -> Pause {
+    pub(crate) fn pause(self) -> Pause {
         // Lua has one kind of number; whole milliseconds are exact in it.
         let time = |ms: f64| Timestamp::from_millis(ms as i64);
         Pause {
@@ -49,6 +51,7 @@ impl StoredPause {
             until: self.until.map(time),
             since: time(self.since),
             message: self.message,
+            settings: self.settings,
         }
     }
 }

@@ -235,6 +235,24 @@ impl Inner {
         self.steer("resume", scope, &[]).await
     }
 
+    /// Ends pauses of misconfigured targets whose settings were mended; a store of several shards has one on each.
+    pub(crate) async fn lift(&self, settings: &[String]) -> Result<usize, BrokerError> {
+        let shards = self.found().await?;
+        let calls = shards.all().map(|shard| {
+            let mut call = self.call(&SCRIPTS.steer, shard);
+            call.arg("lift");
+            for text in settings {
+                call.arg(text);
+            }
+            async move { reply::int(self.run(shard, call).await?) }
+        });
+        let lifted: i64 = try_join_all(calls).await?.into_iter().max().unwrap_or(0);
+        if lifted > 0 {
+            self.ring_all();
+        }
+        Ok(usize::try_from(lifted).unwrap_or(0))
+    }
+
     /// Sets limits; a store of several shards shares them out.
     pub(crate) async fn set_limits(&self, scope: &Scope, limits: LaneLimits) -> Result<(), BrokerError> {
         let number = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use posthaste_core::broker::{
-    ClaimRequest, Held, ReleaseReason, SettleReply, SettleRequest, Settled, Settlement,
+    ClaimRequest, Held, LaneNews, ReleaseReason, SettleReply, SettleRequest, Settled, Settlement,
 };
 use posthaste_core::limits::{MAX_CLAIM, MAX_SNOOZE};
 use posthaste_core::task::stored::cut;
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
 use crate::link::Call;
+use crate::overview::StoredPause;
 use crate::pack::INLINE;
 use crate::record::{Record, Run, corrupt, is, run_flag};
 use crate::records::kind_code;
@@ -37,6 +38,8 @@ struct Worked {
     letters: Vec<u8>,
     claimed: Vec<Claimed>,
     more: More,
+    /// What the outcomes did to pauses; `at` counts in the order in which they were packed.
+    lanes: Vec<LaneNews>,
 }
 
 /// What is left when a claim brought less than it asked for.
@@ -97,8 +100,10 @@ impl Inner {
             let (shard, _) = shards.place(lease.task);
             parts[usize::from(shard)].get_or_insert_default().started.push(*lease);
         }
-        let mut reply =
-            SettleReply { settled: vec![Settled::LeaseLost; request.settlements.len()], claimed: Vec::new() };
+        let mut reply = SettleReply {
+            settled: vec![Settled::LeaseLost; request.settlements.len()],
+            ..SettleReply::default()
+        };
         // On one shard, settling and claiming is one call; on several, a claim looks where work is.
         let one = shards.count() == 1;
         let claim = request.claim.as_ref().filter(|_| one);
@@ -125,6 +130,9 @@ impl Inner {
             for (letter, at) in worked.letters.iter().zip(at) {
                 reply.settled[*at] = settled(*letter, request.settlements[*at].lease.task)?;
             }
+            reply.lanes.extend(
+                worked.lanes.into_iter().filter_map(|news| Some(LaneNews { at: *at.get(news.at)?, ..news })),
+            );
             // The look that found no more has been made.
             if let Some(claim) =
                 claim.filter(|c| worked.more.after(1) && worked.claimed.len() < c.max.min(MAX_CLAIM))
@@ -360,15 +368,16 @@ impl Inner {
             None => self.run_aside(shard, call).await?,
         };
         let values = reply::list(answer)?;
-        let [letters, now, epoch, nonce, more, rows, worker, names] =
-            <[Value; 8]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
+        let [letters, now, epoch, nonce, more, rows, worker, names, lanes] =
+            <[Value; 9]>::try_from(values).map_err(|_| corrupt("the answer to work"))?;
         let letters = reply::bytes(letters)?;
         let now = reply::int(now)?;
         self.time.learn(shard, now);
         let more = reply::int(more)?;
         let rows = reply::list(rows)?;
         let more_left = More { certainly: more & 1 != 0, looks: more >> 3 };
-        let mut worked = Worked { letters, claimed: Vec::new(), more: more_left };
+        let lanes = lane_news(lanes)?;
+        let mut worked = Worked { letters, claimed: Vec::new(), more: more_left, lanes };
         if more & 6 != 0 {
             self.set_busy(shard);
             self.live.announce(shard);
@@ -479,6 +488,27 @@ fn plain(s: &Settlement, held: &HeldRecord, at: usize) -> Option<Plain> {
     })
 }
 
+/// What outcomes did to pauses: of each its number from 1, the pause in force (nothing when it ended), why it was paused before.
+fn lane_news(values: Value) -> Result<Vec<LaneNews>, BrokerError> {
+    let unreadable = |e: serde_json::Error| corrupt(format!("a lane's pause cannot be read: {e}"));
+    let mut values = reply::list(values)?.into_iter();
+    let mut out = Vec::new();
+    while let (Some(at), Some(paused), Some(before)) = (values.next(), values.next(), values.next()) {
+        let at = usize::try_from(reply::int(at)?.saturating_sub(1)).map_err(|_| corrupt("an outcome"))?;
+        let (paused, before) = (reply::text(paused)?, reply::text(before)?);
+        let paused = match paused.as_str() {
+            "" => None,
+            text => Some(serde_json::from_str::<StoredPause>(text).map_err(unreadable)?.pause()),
+        };
+        let before = match before.as_str() {
+            "" => None,
+            word => Some(serde_json::from_value(word.into()).map_err(unreadable)?),
+        };
+        out.push(LaneNews { at, paused, before });
+    }
+    Ok(out)
+}
+
 /// What a task keeps, as `work.lua` reads it. Its name is the task's id.
 fn kept_text(task: TaskId, kept: &Kept) -> Vec<u8> {
     let name = task.to_string();
@@ -515,6 +545,8 @@ fn put_settlement(b: &mut Vec<u8>, s: &Settlement, jitter: u32) {
             b.extend_from_slice(&jitter.to_be_bytes());
             put_short(b, &cut(&f.message));
             put_short(b, &f.code.as_ref().map(|c| format!("={}", cut(c))).unwrap_or_default());
+            b.push(f.lane.map_or(0, |fault| fault.class().code()));
+            put_short(b, &f.settings.as_ref().map(|s| cut(s)).unwrap_or_default());
         }
         // Refused before it came here; an operation that no script knows is lost alone.
         Outcome::Detached => b.push(b'?'),

@@ -213,6 +213,10 @@ impl Broker for SqliteStore {
         self.ask(|r| Op::Resume(scope.clone(), r)).await
     }
 
+    async fn lift(&self, settings: &[String]) -> Result<usize, BrokerError> {
+        self.ask(|r| Op::Lift(settings.to_vec(), r)).await
+    }
+
     async fn set_limits(&self, scope: &Scope, limits: LaneLimits) -> Result<(), BrokerError> {
         validate::limits(&limits)?;
         self.ask(|r| Op::Limits(scope.clone(), limits, r)).await

@@ -111,6 +111,17 @@ pub enum Settled {
     Unanswered,
 }
 
+/// What an outcome did to the pause of its lane, for logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneNews {
+    /// Which settlement of the request.
+    pub at: usize,
+    /// The pause that is in force now; `None` when this outcome ended one.
+    pub paused: Option<Pause>,
+    /// Why it was paused before.
+    pub before: Option<PauseReason>,
+}
+
 /// What a settle answers.
 #[derive(Debug, Clone, Default)]
 pub struct SettleReply {
@@ -118,6 +129,8 @@ pub struct SettleReply {
     pub settled: Vec<Settled>,
     /// Newly claimed tasks.
     pub claimed: Vec<Claimed>,
+    /// Pauses that these outcomes began, made longer or ended.
+    pub lanes: Vec<LaneNews>,
 }
 
 /// Whether a lease still holds.
@@ -545,6 +558,13 @@ pub trait Broker: Send + Sync {
     /// # Errors
     /// [`BrokerError::Unavailable`].
     async fn resume(&self, scope: &Scope) -> Result<(), BrokerError>;
+
+    /// Ends the pauses of misconfigured targets that one of these settings mends ([`Pause::is_mended_by`]), in every queue;
+    /// pauses of other reasons stay. How many it ended. A repeat ends none.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    async fn lift(&self, settings: &[String]) -> Result<usize, BrokerError>;
 
     /// Sets the limits of a lane or, without a tenant, of a target. `Scope::Queue` limits the
     /// queue's default lane.

@@ -105,6 +105,25 @@ pub struct Pause {
     pub since: Timestamp,
     /// The message that caused it.
     pub message: Option<String>,
+    /// Of a misconfigured target: whose settings were refused and what they were, as `<target> <keyed fingerprint>`. A
+    /// process that was started with others lifts the pause ([`Broker::lift`](crate::Broker::lift)).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub settings: Option<String>,
+}
+
+impl Pause {
+    /// Whether a process that was started with `settings`, written like [`Pause::settings`], knows that the cause of this
+    /// pause is mended: the same provider, other settings. What an older program stored tells of none, so its lane decides.
+    pub fn is_mended_by(&self, lane: Option<&LaneKey>, settings: &str) -> bool {
+        let whose = |text: &str| text.rsplit_once(' ').map_or(text, |(whose, _)| whose).to_owned();
+        if self.reason != PauseReason::Misconfigured {
+            return false;
+        }
+        match &self.settings {
+            Some(old) => old != settings && whose(old) == whose(settings),
+            None => lane.is_some_and(|l| l.tenant.is_none() && l.target.as_str() == whose(settings)),
+        }
+    }
 }
 
 /// Limits of a lane or target, global over all workers. `None` is unlimited.

@@ -32,7 +32,7 @@ pub use task::class::FailureClass;
 pub use task::policy::{Backoff, OnAmbiguous, RetryPolicy};
 pub use task::state::State;
 pub use task::{
-    Attempt, AttemptOutcome, BatchId, Claimed, Due, EndReason, Failure, IdempotencyKey, Kept, LeaseRef,
-    LeaseToken, NewTask, Outcome, Priority, Task, TaskEnd, TaskId, Unique, UniqueHold,
+    Attempt, AttemptOutcome, BatchId, Claimed, Due, EndReason, Failure, IdempotencyKey, Kept, LaneFault,
+    LeaseRef, LeaseToken, NewTask, Outcome, Priority, Task, TaskEnd, TaskId, Unique, UniqueHold,
 };
 pub use time::Timestamp;

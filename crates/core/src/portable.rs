@@ -298,10 +298,12 @@ impl PortableTask {
         self
     }
 
-    /// Whether it waits before what was never tried: it was given back, rescued or parked.
+    /// Whether it waits before what was never tried: it was given back or rescued. What was parked lets others go first.
     pub fn is_in_front(&self) -> bool {
         let last = self.attempts.iter().rfind(|a| a.generation == self.generation);
-        self.state == State::Queued && last.is_some_and(|a| self.due_at <= a.started_at)
+        self.state == State::Queued
+            && self.parked_until.is_none()
+            && last.is_some_and(|a| self.due_at <= a.started_at)
     }
 }
 

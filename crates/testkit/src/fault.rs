@@ -54,6 +54,8 @@ pub enum Method {
     Pause,
     /// [`Broker::resume`].
     Resume,
+    /// [`Broker::lift`].
+    Lift,
     /// [`Broker::set_limits`].
     SetLimits,
     /// [`Broker::lanes`].
@@ -286,6 +288,10 @@ impl Broker for FaultStore {
 
     async fn resume(&self, scope: &Scope) -> Result<(), BrokerError> {
         self.call(Method::Resume, self.inner.resume(scope)).await
+    }
+
+    async fn lift(&self, settings: &[String]) -> Result<usize, BrokerError> {
+        self.call(Method::Lift, self.inner.lift(settings)).await
     }
 
     async fn set_limits(&self, scope: &Scope, limits: LaneLimits) -> Result<(), BrokerError> {

@@ -25,6 +25,8 @@ use crate::attempt::spawn_runners;
 use crate::board::{Done, End, Filled};
 use crate::calls::{self, Answer, Call, Ended, GiveBack, LetGo, words_of};
 use crate::failed_lines::FailedLines;
+
+use crate::lane_lines::LaneLines;
 use crate::pace::{Backoff, Pace};
 use crate::queues::QueueTurns;
 use crate::running::Running;
@@ -86,6 +88,7 @@ pub(crate) struct Driver {
     pub(crate) held: usize,
     unknown: HashMap<Kind, Instant>,
     failed_lines: FailedLines,
+    lane_lines: LaneLines,
     swept: Instant,
     pub(crate) stopping: Option<Stopping>,
     panics: u32,
@@ -122,6 +125,7 @@ impl Driver {
             held: 0,
             unknown: HashMap::new(),
             failed_lines: FailedLines::default(),
+            lane_lines: LaneLines::default(),
             swept: now,
             stopping: None,
             panics: 0,
@@ -490,6 +494,11 @@ impl Driver {
 
     fn settled(&mut self, ended: Vec<Ended>, mut reply: SettleReply, asked: Option<usize>) {
         let mut ended = ended;
+        for news in &reply.lanes {
+            if let Some(end) = ended.get(news.at) {
+                self.lane_lines.tell(&end.task, news);
+            }
+        }
         if reply.settled.contains(&Settled::Unanswered) {
             let (unanswered, answered): (Vec<_>, Vec<_>) =
                 ended.into_iter().zip(reply.settled).partition(|(_, answer)| *answer == Settled::Unanswered);

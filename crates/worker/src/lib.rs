@@ -13,6 +13,7 @@ mod expression;
 mod failed_lines;
 pub mod handler;
 mod keeper;
+mod lane_lines;
 mod maintenance;
 mod mark;
 mod pace;

@@ -77,7 +77,9 @@ async fn drive_running(r: &mut Rig, on: Trigger) -> TaskId {
             r.fail(&c, FailureClass::Permanent).await;
         }
         Trigger::FailPark => {
-            r.fail(&c, FailureClass::Throttled).await;
+            // Longer than its own backoff: with less it waits for that.
+            let throttled = Failure::new(FailureClass::Throttled, "slow down").with_retry_after(HOUR);
+            r.fail_as(&c, throttled).await;
         }
         Trigger::Release => assert_eq!(r.release(c.lease).await, Fenced::Granted),
         Trigger::ReleaseUnknown => {

@@ -10,8 +10,8 @@ use super::people::{
     KeepsTheExpiry, KeepsTheGeneration, LosesMissedWakeups, ServesAPausedLane, ShowsEveryTenant,
 };
 use super::runs::{
-    CountsUnknownKinds, DropsHeldMessages, ExtendsLostLeases, FailsTheBatch, ForgetsMarks, ForgetsRescue,
-    IgnoresTheToken, ReleasesForAnyone,
+    CountsUnknownKinds, DropsHeldMessages, ExtendsLostLeases, FailsTheBatch, ForgetsLaneFaults, ForgetsMarks,
+    ForgetsRescue, ForgetsSettings, IgnoresTheToken, ReleasesForAnyone, TellsNoPauses,
 };
 use super::twist::Twisted;
 
@@ -101,6 +101,12 @@ wrong_stores! {
         "list::tenants_are_filtered";
     erases_the_unknown: ErasesTheUnknown, "erase", "says of a task it does not have that it was erased, among others",
         "portable::an_erase_leaves_its_neighbours";
+    forgets_lane_faults: ForgetsLaneFaults, "settle", "pauses a lane for the class of a failure alone",
+        "breaker::a_fault_of_the_lane_pauses_it_and_the_task_follows_its_own_class";
+    forgets_settings: ForgetsSettings, "settle", "forgets under which settings a provider refused us",
+        "breaker::other_settings_lift_the_pause_of_a_misconfigured_target";
+    tells_no_pauses: TellsNoPauses, "settle", "does not say which pauses the outcomes began and ended",
+        "breaker::a_settle_tells_which_pauses_it_began_and_ended";
     ignores_versions: IgnoresVersions, "delete_record", "deletes a record that somebody else changed",
         "records::a_delete_expects_a_version";
 }

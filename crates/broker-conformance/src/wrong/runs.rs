@@ -105,7 +105,7 @@ impl Twist for FailsTheBatch {
         let stale = request.settlements.iter().any(|s| self.0.is_stale(s.lease));
         if stale && request.settlements.len() > 1 {
             let settled = vec![Settled::LeaseLost; request.settlements.len()];
-            return Ok(SettleReply { settled, claimed: Vec::new() });
+            return Ok(SettleReply { settled, ..SettleReply::default() });
         }
         real.settle(request).await
     }
@@ -209,5 +209,49 @@ impl Twist for DropsHeldMessages {
             }
         }
         real.settle(request).await
+    }
+}
+
+/// Lets a failure say nothing of its lane but what its class says.
+#[derive(Default)]
+pub(crate) struct ForgetsLaneFaults;
+
+#[async_trait]
+impl Twist for ForgetsLaneFaults {
+    async fn settle(&self, real: &dyn Store, mut request: SettleRequest) -> Result<SettleReply, BrokerError> {
+        for s in &mut request.settlements {
+            if let Outcome::Failure(f) = &mut s.outcome {
+                f.lane = None;
+            }
+        }
+        real.settle(request).await
+    }
+}
+
+/// Forgets under which settings a provider refused us.
+#[derive(Default)]
+pub(crate) struct ForgetsSettings;
+
+#[async_trait]
+impl Twist for ForgetsSettings {
+    async fn settle(&self, real: &dyn Store, mut request: SettleRequest) -> Result<SettleReply, BrokerError> {
+        for s in &mut request.settlements {
+            if let Outcome::Failure(f) = &mut s.outcome {
+                f.settings = None;
+            }
+        }
+        real.settle(request).await
+    }
+}
+
+/// Does not say what outcomes did to lanes.
+#[derive(Default)]
+pub(crate) struct TellsNoPauses;
+
+#[async_trait]
+impl Twist for TellsNoPauses {
+    async fn settle(&self, real: &dyn Store, request: SettleRequest) -> Result<SettleReply, BrokerError> {
+        let reply = real.settle(request).await?;
+        Ok(SettleReply { lanes: Vec::new(), ..reply })
     }
 }

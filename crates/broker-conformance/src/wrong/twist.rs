@@ -103,6 +103,7 @@ operations! {
         fn attempts(id: TaskId) -> Result<Option<Vec<Attempt>>>;
         fn pause(request: PauseRequest) -> Result<()>;
         fn resume(scope: &Scope) -> Result<()>;
+        fn lift(settings: &[String]) -> Result<usize>;
         fn set_limits(scope: &Scope, limits: LaneLimits) -> Result<()>;
         fn lanes(queue: Option<&QueueName>) -> Result<Vec<LaneInfo>>;
         fn heartbeat(worker: WorkerInfo) -> Result<()>;

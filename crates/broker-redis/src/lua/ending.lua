@@ -45,14 +45,16 @@ local function load_ending()
     -- Tries that count nothing would go round for ever: their age bounds them.
     if not counts and now - r.first >= p.max_age_ms then return {to = FAILED, counted = false, why = 'max_age'} end
     local v = {counted = counts}
-    if effect == 1 then
-      v.to, v.park = QUEUED, true
-      v.at = now + (class == 3 and MISCONFIGURED_PROBE or min(asked or DEFAULT_THROTTLE, MAX_THROTTLE))
+    local own = delay(p.backoff, r.ended, jitter)
+    local pause = class == 3 and MISCONFIGURED_PROBE
+      or min(asked and asked > 0 and asked or DEFAULT_THROTTLE, MAX_THROTTLE)
+    -- Never sooner than its own backoff, whatever the target says; the lane's pause is no longer for that.
+    if effect == 1 and (class == 3 or own <= pause) then
+      v.to, v.park, v.at = QUEUED, true, now + pause
     else
       v.to = RETRYING
-      local wait = delay(p.backoff, r.ended, jitter)
-      if asked then wait = max(wait, min(asked, MAX_THROTTLE)) end
-      v.at = now + wait
+      if effect == 1 then asked = nil end
+      v.at = now + (asked and max(own, min(asked, MAX_THROTTLE)) or own)
     end
     -- A throttled target says when it is ready again; a misconfigured one may be mended at any moment.
     if class ~= 3 and r.exp and v.at > r.exp then return {to = EXPIRED, counted = counts, why = 'expired'} end
@@ -175,10 +177,11 @@ local function load_ending()
         call('ZADD', P .. 'due', v.at, due_member(key, r, run))
       else
         if v.park then
-          r.parked = r.first + policy(r).max_age_ms
+          r.parked, r.due = r.first + policy(r).max_age_ms, now
           call('ZADD', P .. 'exp', r.parked, entry(key, r.gen) .. '\1')
         end
-        ready('LPUSH', run.queue, run.lane, run.target, r.prio, {entry(key, r.gen)})
+        -- What is parked goes behind what waits: it is neither the probe of the pause that it caused nor first after it.
+        ready(v.park and 'RPUSH' or 'LPUSH', run.queue, run.lane, run.target, r.prio, {entry(key, r.gen)})
       end
       call('HSET', P .. 't', key, wr(r))
     end
@@ -189,12 +192,12 @@ local function load_ending()
     if watched then event(key, r.route, v.to, run.att, r.gen, told.class, v.to == RETRYING and v.at or nil) end
   end
 
-  -- Ends a try in failure, as the tables say. `f`: class, message, code, asked, jitter.
+  -- Ends a try in failure, as the tables say. `f`: class, message, code, asked, jitter, what it shows of the lane, settings.
   function fail(key, run, r, f)
     local cancel = band(run.flags, 4) > 0
     local v = on_failure(r, f.class, f.asked, f.jitter, cancel)
     -- The target first: what is parked goes back behind a closed door.
-    answered(run.target, key, f.class, f.asked, f.message)
+    answered(run.target, key, f)
     leave(key, run, r, v, {outcome = cancel and 'cancelled' or 'failed', class = f.class, message = f.message, code = f.code})
     return v.to
   end

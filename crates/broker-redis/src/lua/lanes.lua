@@ -1,5 +1,5 @@
 -- Settings of lanes and targets, rates, the breaker. Settings are JSON in `ln`; nearly always there are none.
--- {"rate","per","conc": limits; "srate","sper","sconc": this shard's share of them, if there are several; "manual","auto": pauses {"reason","until","since","message"}; "strikes","opens"}
+-- {"rate","per","conc": limits; "srate","sper","sconc": this shard's share of them, if there are several; "manual","auto": pauses {"reason","until","since","message","settings"}; "strikes","opens"}
 local any_settings = call('EXISTS', P .. 'ln') == 1
 local lane_settings = {}
 local PLAIN = {}
@@ -82,19 +82,31 @@ local function running_of(field)
   return tonumber(call('HGET', P .. 'rc', field)) or 0
 end
 
--- A try of a target ended: in success (class nil) or in a class. `key` is the task, `asked` a delay in ms.
-local function answered(target, key, class, asked, message)
-  if class == nil and not any_settings then return end
+-- What outcomes did to pauses: of each the number of the outcome that is being settled, the pause in force as JSON ('' when it
+-- ended), why it was paused before ('' if it was not).
+local lane_news, settling = {}, nil
+
+-- A try of a target ended: in success (f nil) or in a failure: its class, what it shows of the lane beside that (2 or 3, as a
+-- class), a delay asked for in ms, a message, under which settings. `key` is the task.
+local function answered(target, key, f)
+  if f == nil and not any_settings then return end
   local old = settings(target)
-  if class == nil and not old.auto and not old.strikes and not old.opens then return end
+  if f == nil and not old.auto and not old.strikes and not old.opens then return end
   local s = copy(old)
   local probe = any_settings and call('HGET', P .. 'pb', target) == key
+  local class = f and (f.fault or f.class)
   if class == 2 or class == 3 then
     local ends
-    if class == 3 then ends = now + MISCONFIGURED_PROBE else ends = now + min(asked or DEFAULT_THROTTLE, MAX_THROTTLE) end
+    if class == 3 then
+      ends = now + MISCONFIGURED_PROBE
+    else
+      -- Zero, or a date that has passed, says nothing.
+      ends = now + min((f.asked or 0) > 0 and f.asked or DEFAULT_THROTTLE, MAX_THROTTLE)
+    end
     -- The latest end wins, unless this is the probe that found out what is true now.
     if probe or not s.auto or not s.auto['until'] or s.auto['until'] <= ends then
-      s.auto = {reason = class == 2 and 'throttled' or 'misconfigured', ['until'] = ends, since = now, message = message}
+      s.auto = {reason = class == 2 and 'throttled' or 'misconfigured', ['until'] = ends, since = now, message = f.message,
+        settings = class == 3 and f.settings or nil}
     end
   elseif class == 1 then
     s.strikes = (s.strikes or 0) + 1
@@ -103,7 +115,7 @@ local function answered(target, key, class, asked, message)
     if not open and (probe or s.strikes >= BREAKER_THRESHOLD) then
       local wait = min(BREAKER_BASE * 2 ^ min(s.opens or 0, 16), BREAKER_CAP)
       s.opens = (s.opens or 0) + 1
-      s.auto = {reason = 'breaker', ['until'] = now + wait, since = now, message = message}
+      s.auto = {reason = 'breaker', ['until'] = now + wait, since = now, message = f.message}
     end
   else
     -- It answered: whatever it said about this one task, it is there and takes us.
@@ -113,6 +125,12 @@ local function answered(target, key, class, asked, message)
       call('HDEL', P .. 'pb', target)
       wake = true
     end
+  end
+  if settling and s.auto ~= old.auto then
+    local n = #lane_news
+    lane_news[n + 1] = settling
+    lane_news[n + 2] = s.auto and cjson.encode(s.auto) or ''
+    lane_news[n + 3] = old.auto and old.auto.reason or ''
   end
   save(target, s)
 end

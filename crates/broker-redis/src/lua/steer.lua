@@ -1,7 +1,8 @@
 -- Pauses, resumes and limits. KEYS: P m. ARGV: clock; pause, resume or limits; `queue` or `lane`; queue, target, tenant; then
 -- for a pause: reason, for how many ms ('' until resumed), message ('' none); for limits: rate, per ms, concurrency
 -- ('' is none), and of several shards 1 in the lane's own and 0 elsewhere: until they are shared out, limits are the own shard's.
--- Returns 'OK', or 'FULL' when there are too many lanes.
+-- Returns 'OK', or 'FULL' when there are too many lanes. Or `lift` and settings, each `<whose> <fingerprint>`: ends the pauses of
+-- misconfigured targets that one of them mends, as core's `is_mended_by` says; returns how many.
 local what, scope, name, target, tenant = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 -- Whether a new pause ends later than the one in force.
@@ -16,6 +17,38 @@ local function clear(lane)
   local old = settings(lane)
   save(lane, {rate = old.rate, per = old.per, conc = old.conc, srate = old.srate, sper = old.sper, sconc = old.sconc})
   call('HDEL', P .. 'pb', lane)
+end
+
+if what == 'lift' then
+  local mended, lifted = {}, 0
+  for i = 3, #ARGV do
+    local whose = string.match(ARGV[i], '^(.*) [^ ]*$') or ARGV[i]
+    mended[whose] = ARGV[i]
+  end
+  local lanes = call('HGETALL', P .. 'ln')
+  for i = 1, #lanes, 2 do
+    local s = cjson.decode(lanes[i + 1])
+    if s.auto and s.auto.reason == 'misconfigured' then
+      local old = s.auto.settings
+      local known
+      if old then
+        known = mended[string.match(old, '^(.*) [^ ]*$') or old]
+      else
+        -- What an older program stored does not say: the lane's own name does, if it has no tenant.
+        local line = call('HGET', P .. 'li', lanes[i])
+        local _, target_name, tenant_name = string.match(line or '', '^%d+ %d+ (%S+) (%S*) (%S*)$')
+        known = target_name and tenant_name == '' and mended[target_name]
+      end
+      if known and known ~= old then
+        s.auto = nil
+        save(lanes[i], s)
+        call('HDEL', P .. 'pb', lanes[i])
+        lifted, wake = lifted + 1, true
+      end
+    end
+  end
+  flush()
+  return lifted
 end
 
 if what == 'resume' then

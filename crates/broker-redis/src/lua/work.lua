@@ -5,7 +5,8 @@
 -- (see src/work.rs); number of leases that have started, each `K token16`; then nothing, or a claim: worker, nonce8, max, start, lease ms, not after (store ms; '' is whenever), most per
 -- target ('' is any), number of targets held, of each `<queue> <target> ` and count; number of queues, their names.
 -- Returns {one letter per outcome (state code, `A` already settled, `L` lease lost, `X` its record cannot be read), now, epoch, nonce, 1 if more is
--- ready plus 2 if work became claimable plus 4 if many had expired plus 8 times the looks that go once round, [K, record, …], worker#, [route#, its text, …]}; a large
+-- ready plus 2 if work became claimable plus 4 if many had expired plus 8 times the looks that go once round, [K, record, …], worker#, [route#, its text, …], [what outcomes
+-- did to pauses, see lanes.lua]}; a large
 -- payload comes as `len1 K payload` in the place of K.
 local replies, nr = {}, 0
 local arg = 2
@@ -94,6 +95,7 @@ for _ = 1, ngroups do
       dels[nd] = key
       if each == 2 and keep(key, ARGV[arg + 2 * i]) then messages = messages + 1 end
       if any_settings then
+        settling = nr
         freed(lane, target, key)
         answered(target, key)
       end
@@ -133,9 +135,11 @@ if nsettle > 0 then
 
   local function failure(key, run, rec, op, rest)
     local f = {class = op - 48}
-    local asked, jitter, message, code
-    asked, jitter, message, code = unp('>I6I4I2c0I2c0', rest)
+    local asked, jitter, message, code, fault, under
+    asked, jitter, message, code, fault, under = unp('>I6I4I2c0I2c0BI2c0', rest)
     if asked > 0 then f.asked = asked - 1 end
+    if fault > 0 then f.fault = fault end
+    if under ~= '' then f.settings = under end
     f.jitter = jitter / 4294967296
     f.message = message
     if code ~= '' then f.code = sub(code, 2) end
@@ -151,6 +155,7 @@ if nsettle > 0 then
   local recs = hmget(P .. 't', keys)
   for i = 1, nsettle do
     local key, run, rec = keys[i], held[i], recs[i]
+    settling = nr + i
     if not run or not rec or sub(run, 1, 16) ~= tokens[i] then
       replies[nr + i] = settled_before(key, tokens[i])
     elseif gone[key] then
@@ -178,6 +183,7 @@ if nsettle > 0 then
     end
   end
 end
+settling = nil
 bulk('HSET', P .. 't', t)
 bulk('HDEL', P .. 'run', dels)
 bulk('ZREM', P .. 'ls', dels)
@@ -204,4 +210,4 @@ if ARGV[arg] then
   -- Nobody waits any more for what a call that was held up would hand out: it would be held for a whole lease.
   if not latest or now <= latest then epoch, more, out, me, told = claim(arg) end
 end
-return {concat(replies), now, epoch, nonce, more + 2 * flush(), out, me, told}
+return {concat(replies), now, epoch, nonce, more + 2 * flush(), out, me, told, lane_news}

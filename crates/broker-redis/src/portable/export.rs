@@ -301,6 +301,8 @@ struct Paused {
     until: Option<f64>,
     since: f64,
     message: Option<String>,
+    #[serde(default)]
+    settings: Option<String>,
 }
 
 impl From<Paused> for Pause {
@@ -310,6 +312,7 @@ impl From<Paused> for Pause {
             until: p.until.map(|ms| Timestamp::from_millis(ms as i64)),
             since: Timestamp::from_millis(p.since as i64),
             message: p.message,
+            settings: p.settings,
         }
     }
 }

@@ -353,6 +353,9 @@ fn pause(p: &Pause) -> serde_json::Value {
     if let Some(message) = &p.message {
         v["message"] = message.as_str().into();
     }
+    if let Some(settings) = &p.settings {
+        v["settings"] = settings.as_str().into();
+    }
     v
 }
 

@@ -1,11 +1,12 @@
 //! What outcomes and people do to lanes: pauses, the breaker, limits.
 
-use std::time::Duration;
-
-use posthaste_core::broker::{LaneInfo, PauseRequest};
+use posthaste_core::broker::{LaneInfo, LaneNews, PauseRequest};
 use posthaste_core::limits::{BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD, MAX_LANES_LISTED};
 use posthaste_core::task::decide::pause_until;
-use posthaste_core::{FailureClass, LaneLimits, Pause, PauseReason, QueueName, Scope, Timestamp};
+use posthaste_core::task::stored::cut;
+use posthaste_core::{
+    Failure, FailureClass, LaneFault, LaneLimits, Pause, PauseReason, QueueName, Scope, Timestamp,
+};
 use rusqlite::OptionalExtension;
 
 use super::mem::{LaneSettings, PRIOS};
@@ -13,77 +14,34 @@ use super::ring::Now;
 use super::{Done, Tx};
 
 impl Tx<'_> {
-    /// A try of `lane`'s target ended: with success (`None`) or in a class.
-    pub(crate) fn target_answered(
-        &mut self,
-        lane: usize,
-        seq: i64,
-        class: Option<FailureClass>,
-        asked: Option<Duration>,
-        message: Option<&str>,
-    ) -> Done<()> {
+    /// A try of `lane`'s target ended: with success (`None`) or in a failure.
+    pub(crate) fn target_answered(&mut self, lane: usize, seq: i64, failure: Option<&Failure>) -> Done<()> {
         let target = self.mem.lanes[lane].target;
         let own = self.mem.targets[target].lane;
         let old = &self.mem.lanes[own].settings;
         // Nearly always: all is well and was well before.
-        if class.is_none() && old.auto.is_none() && old.strikes == 0 && old.opens == 0 {
+        if failure.is_none() && old.auto.is_none() && old.strikes == 0 && old.opens == 0 {
             return Ok(());
         }
         let probe = self.mem.targets[target].probe == Some(seq);
         let mut s = old.clone();
-        match class {
-            Some(c @ (FailureClass::Throttled | FailureClass::Misconfigured)) => {
-                let reason = match c {
-                    FailureClass::Throttled => PauseReason::Throttled,
-                    _ => PauseReason::Misconfigured,
-                };
-                let until = pause_until(c, asked, self.now);
-                // The latest end wins, unless this is the probe that found out what is true now.
-                if probe || s.auto.as_ref().is_none_or(|p| p.until.is_none_or(|u| u <= until)) {
-                    s.auto = Some(Pause {
-                        reason,
-                        until: Some(until),
-                        since: self.now,
-                        message: message.map(str::to_owned),
-                    });
-                }
-            }
-            Some(FailureClass::Unavailable) => {
-                s.strikes = s.strikes.saturating_add(1);
-                // A throttle that is over holds nothing up, though its record stays until the next answer.
-                let open = !probe
-                    && s.auto.as_ref().is_some_and(|p| {
-                        p.reason != PauseReason::Throttled || p.until.is_none_or(|u| u > self.now)
-                    });
-                if !open && (probe || s.strikes >= BREAKER_THRESHOLD) {
-                    let wait = BREAKER_BASE.saturating_mul(1 << s.opens.min(16)).min(BREAKER_CAP);
-                    s.opens = s.opens.saturating_add(1);
-                    s.auto = Some(Pause {
-                        reason: PauseReason::Breaker,
-                        until: Some(self.now.plus(wait)),
-                        since: self.now,
-                        message: message.map(str::to_owned),
-                    });
-                }
-            }
+        match (failure, failure.and_then(Failure::pauses)) {
+            (Some(f), Some(fault)) => s.paused_for(fault, f, probe, self.now),
+            (Some(f), None) if f.class == FailureClass::Unavailable => s.strike(f, probe, self.now),
             // It answered: whatever it said about this one task, it is there and takes us.
-            None
-            | Some(
-                FailureClass::Transient
-                | FailureClass::Permanent
-                | FailureClass::Suppress
-                | FailureClass::Ambiguous,
-            ) => {
+            _ => {
                 s.strikes = 0;
                 s.opens = 0;
-                let throttled_still = s.auto.as_ref().is_some_and(|p| {
-                    p.reason == PauseReason::Throttled && p.until.is_none_or(|u| u > self.now)
-                });
-                if !throttled_still {
+                if !s.is_throttled_still(self.now) {
                     s.auto = None;
                     self.effects.wake = true;
                 }
             }
+        }
+        let old = &self.mem.lanes[own].settings;
+        if s.auto != old.auto {
+            let before = old.auto.as_ref().map(|p| p.reason);
+            self.effects.lanes.push(LaneNews { at: 0, paused: s.auto.clone(), before });
         }
         if s != self.mem.lanes[own].settings {
             self.store_settings(own, s)?;
@@ -112,6 +70,7 @@ impl Tx<'_> {
             until: request.for_.map(|d| self.now.plus(d)),
             since: self.now,
             message: request.message.clone(),
+            settings: None,
         };
         let later = |old: &Option<Pause>| {
             old.as_ref().is_none_or(|o| match (o.until, pause.until) {
@@ -171,6 +130,24 @@ impl Tx<'_> {
         }
         self.effects.wake = true;
         Ok(())
+    }
+
+    /// Ends the pauses of misconfigured targets whose settings were mended.
+    pub(crate) fn lift(&mut self, settings: &[String]) -> Done<usize> {
+        let mended = |ix: &usize| {
+            let lane = &self.mem.lanes[*ix];
+            let pause = lane.settings.auto.as_ref();
+            pause.is_some_and(|p| settings.iter().any(|s| p.is_mended_by(lane.key.as_ref(), s)))
+        };
+        let lanes: Vec<usize> = self.mem.special.iter().copied().filter(mended).collect();
+        for lane in &lanes {
+            let s = LaneSettings { auto: None, ..self.mem.lanes[*lane].settings.clone() };
+            let target = self.mem.lanes[*lane].target;
+            self.mem.targets[target].probe = None;
+            self.store_settings(*lane, s)?;
+        }
+        self.effects.wake |= !lanes.is_empty();
+        Ok(lanes.len())
     }
 
     fn clear_pauses(&mut self, lane: usize) -> Done<()> {
@@ -304,6 +281,48 @@ impl Tx<'_> {
             earliest = earliest.into_iter().chain(due).min();
         }
         Ok(earliest.map(Timestamp::from_millis))
+    }
+}
+
+impl LaneSettings {
+    /// The latest end wins, unless this is the probe that found out what is true now.
+    fn paused_for(&mut self, fault: LaneFault, f: &Failure, probe: bool, now: Timestamp) {
+        let until = pause_until(fault, f.retry_after, now);
+        if !probe && self.auto.as_ref().is_some_and(|p| p.until.is_some_and(|u| u > until)) {
+            return;
+        }
+        let (reason, settings) = match fault {
+            LaneFault::Throttled => (PauseReason::Throttled, None),
+            LaneFault::Misconfigured => (PauseReason::Misconfigured, f.settings.clone()),
+        };
+        let message = Some(cut(&f.message));
+        self.auto = Some(Pause { reason, until: Some(until), since: now, message, settings });
+    }
+
+    /// One more `unavailable` outcome.
+    fn strike(&mut self, f: &Failure, probe: bool, now: Timestamp) {
+        self.strikes = self.strikes.saturating_add(1);
+        // A throttle that is over holds nothing up, though its record stays until the next answer.
+        let over = |p: &Pause| p.reason == PauseReason::Throttled && p.until.is_some_and(|u| u <= now);
+        let open = !probe && self.auto.as_ref().is_some_and(|p| !over(p));
+        if open || (!probe && self.strikes < BREAKER_THRESHOLD) {
+            return;
+        }
+        let wait = BREAKER_BASE.saturating_mul(1 << self.opens.min(16)).min(BREAKER_CAP);
+        self.opens = self.opens.saturating_add(1);
+        self.auto = Some(Pause {
+            reason: PauseReason::Breaker,
+            until: Some(now.plus(wait)),
+            since: now,
+            message: Some(cut(&f.message)),
+            settings: None,
+        });
+    }
+
+    fn is_throttled_still(&self, now: Timestamp) -> bool {
+        self.auto
+            .as_ref()
+            .is_some_and(|p| p.reason == PauseReason::Throttled && p.until.is_none_or(|u| u > now))
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod unreadable;
 
 use std::time::Duration;
 
+use posthaste_core::broker::LaneNews;
 use posthaste_core::limits::Retention;
 use posthaste_core::task::stored::Presets;
 use posthaste_core::{BrokerError, Event, FailureClass, State, TaskId, Timestamp};
@@ -72,6 +73,8 @@ pub(crate) struct Effects {
     pub(crate) events: Vec<Event>,
     /// Whether work became claimable.
     pub(crate) wake: bool,
+    /// What outcomes did to pauses, since the last settle looked.
+    pub(crate) lanes: Vec<LaneNews>,
 }
 
 /// One operation inside the writer's transaction.

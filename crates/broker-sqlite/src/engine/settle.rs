@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthaste_core::broker::{SettleReply, SettleRequest, Settled, Settlement};
+use posthaste_core::broker::{LaneNews, SettleReply, SettleRequest, Settled, Settlement};
 use posthaste_core::task::decide::{Facts, LostLease, Verdict, on_failure, on_lost_lease, on_snooze};
 use posthaste_core::task::state::{Trigger, next};
 use posthaste_core::task::stored::{Ext, cut, log_append, log_parse, unique_key};
@@ -70,8 +70,11 @@ impl Tx<'_> {
     /// Stores outcomes, each fenced on its own, then claims.
     pub(crate) fn settle(&mut self, request: SettleRequest) -> Done<SettleReply> {
         let mut settled = Vec::with_capacity(request.settlements.len());
-        for s in request.settlements {
+        let mut lanes = Vec::new();
+        for (at, s) in request.settlements.into_iter().enumerate() {
+            self.effects.lanes.clear();
             settled.push(self.settle_one(s)?);
+            lanes.extend(self.effects.lanes.drain(..).map(|news| LaneNews { at, ..news }));
         }
         for lease in &request.started {
             if let Some(seq) = self.fenced(lease)? {
@@ -82,7 +85,7 @@ impl Tx<'_> {
             Some(claim) => self.claim(claim)?,
             None => Vec::new(),
         };
-        Ok(SettleReply { settled, claimed })
+        Ok(SettleReply { settled, claimed, lanes })
     }
 
     fn settle_one(&mut self, s: Settlement) -> Done<Settled> {
@@ -182,7 +185,7 @@ impl Tx<'_> {
             s.held += u64::from(held);
             s.run[took] += 1;
         });
-        self.target_answered(run.lane, seq, None, None, None)?;
+        self.target_answered(run.lane, seq, None)?;
         self.tell(&run, State::Succeeded, None, None);
         Ok(State::Succeeded)
     }
@@ -195,9 +198,9 @@ impl Tx<'_> {
         };
         let run = self.run(seq)?;
         let verdict = on_failure(f.class, f.retry_after, &self.facts(&run, &facet));
-        let message = cut(&f.message);
         // The target first: what is parked goes back behind a closed door.
-        self.target_answered(run.lane, seq, Some(f.class), f.retry_after, Some(&message))?;
+        self.target_answered(run.lane, seq, Some(f))?;
+        let message = cut(&f.message);
         let cancelled = verdict.trigger == Trigger::Cancel;
         let told = Told {
             outcome: if cancelled { AttemptOutcome::Cancelled } else { AttemptOutcome::Failed },
@@ -382,16 +385,27 @@ impl Tx<'_> {
             self.insert_due(at, seq, run.lane, run.prio, State::Retrying)?;
             return Ok(Place { due: Some(at), ord: at, parked: None });
         }
-        let ord = self.mem.front_place();
-        self.insert_ready(run.lane, run.prio, ord, seq)?;
-        let parked = if v.trigger == Trigger::FailPark {
+        if v.trigger == Trigger::FailPark {
+            // Behind what waits: neither is what caused a pause the probe, nor is it first when the pause is over.
+            let now = self.now.as_millis();
+            let ord = now.max(self.last_place(run.lane, run.prio)?.saturating_add(1));
+            self.insert_ready(run.lane, run.prio, ord, seq)?;
             let at = facet.first_due.plus(facet.policy.max_age).as_millis();
             self.insert_expiry(at, seq, 1)?;
-            Some(at)
-        } else {
-            None
-        };
-        Ok(Place { due: None, ord, parked })
+            return Ok(Place { due: Some(now), ord, parked: Some(at) });
+        }
+        let ord = self.mem.front_place();
+        self.insert_ready(run.lane, run.prio, ord, seq)?;
+        Ok(Place { due: None, ord, parked: None })
+    }
+
+    /// The place of the last task that waits in a lane at one priority.
+    fn last_place(&self, lane: usize, prio: usize) -> Done<i64> {
+        let last: Option<i64> = self
+            .db
+            .prepare_cached("SELECT max(ord) FROM ready WHERE lane = ?1 AND prio = ?2")?
+            .query_row((lane as i64 + 1, prio as i64), |r| r.get(0))?;
+        Ok(last.unwrap_or(0))
     }
 
     /// Removes what a waiting task has beside its row: expiries and its unique key.

@@ -29,7 +29,7 @@ pub enum FailureClass {
 pub enum TaskEffect {
     /// Another try after the backoff.
     Retry,
-    /// To the front of its lane, which is paused.
+    /// Behind what waits in its lane, which is paused: what caused a pause is not what finds out whether it is over.
     Park,
     /// Failed.
     Fail,

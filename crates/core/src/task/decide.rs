@@ -7,7 +7,7 @@ use super::class::{FailureClass, TaskEffect};
 use super::policy::{OnAmbiguous, RetryPolicy};
 use super::state::Trigger;
 use crate::limits::{DEFAULT_THROTTLE, MAX_RESCUES, MAX_SNOOZE, MAX_THROTTLE, MISCONFIGURED_PROBE};
-use crate::{EndReason, Timestamp};
+use crate::{EndReason, LaneFault, Timestamp};
 
 /// What the store knows about a running task when its try ends.
 #[derive(Debug, Clone, Copy)]
@@ -49,11 +49,14 @@ impl Verdict {
     }
 }
 
-/// Until when a throttled or misconfigured target stays paused. `asked` is what the provider asked for.
-pub fn pause_until(class: FailureClass, asked: Option<Duration>, now: Timestamp) -> Timestamp {
-    match class {
-        FailureClass::Misconfigured => now.plus(MISCONFIGURED_PROBE),
-        _ => now.plus(asked.unwrap_or(DEFAULT_THROTTLE).min(MAX_THROTTLE)),
+/// Until when a throttled or misconfigured target stays paused. `asked` is what the provider asked for; a time that says
+/// nothing, zero or one that has passed, is none.
+pub fn pause_until(fault: LaneFault, asked: Option<Duration>, now: Timestamp) -> Timestamp {
+    match fault {
+        LaneFault::Misconfigured => now.plus(MISCONFIGURED_PROBE),
+        LaneFault::Throttled => {
+            now.plus(asked.filter(|a| !a.is_zero()).unwrap_or(DEFAULT_THROTTLE).min(MAX_THROTTLE))
+        }
     }
 }
 
@@ -87,12 +90,21 @@ pub fn on_failure(class: FailureClass, asked: Option<Duration>, f: &Facts<'_>) -
     if !rule.counts && f.now.since(f.first_due) >= f.policy.max_age {
         return Verdict::end(Trigger::MaxAge, false, EndReason::MaxAge);
     }
-    let (trigger, next_at) = if effect == TaskEffect::Park {
-        (Trigger::FailPark, pause_until(class, asked, f.now))
-    } else {
-        let own = f.policy.backoff.delay(f.ended, f.jitter);
-        let delay = asked.map_or(own, |a| own.max(a.min(MAX_THROTTLE)));
-        (Trigger::FailRetry, f.now.plus(delay))
+    let own = f.policy.backoff.delay(f.ended, f.jitter);
+    let (trigger, next_at) = match (effect, class) {
+        (TaskEffect::Park, FailureClass::Misconfigured) => {
+            (Trigger::FailPark, pause_until(LaneFault::Misconfigured, asked, f.now))
+        }
+        // Never sooner than its own backoff, whatever the target says; the lane's pause is no longer for that.
+        (TaskEffect::Park, _) => {
+            let pause = pause_until(LaneFault::Throttled, asked, f.now);
+            let own = f.now.plus(own);
+            if own > pause { (Trigger::FailRetry, own) } else { (Trigger::FailPark, pause) }
+        }
+        _ => {
+            let delay = asked.map_or(own, |a| own.max(a.min(MAX_THROTTLE)));
+            (Trigger::FailRetry, f.now.plus(delay))
+        }
     };
     // A throttled target says when it is ready again, so a task that expires first can end now. A
     // misconfigured one may be mended at any moment: the sweep ends it if nobody does.
@@ -204,6 +216,27 @@ mod tests {
         assert_eq!(on_failure(FailureClass::Unavailable, None, &old).end, Some(EndReason::MaxAge));
         assert_eq!(on_failure(FailureClass::Throttled, None, &old).end, Some(EndReason::MaxAge));
         assert_eq!(on_failure(FailureClass::Transient, None, &old).trigger, Trigger::FailRetry);
+    }
+
+    #[test]
+    fn a_time_that_says_nothing_is_a_minute_and_none_is_sooner_than_the_backoff() {
+        let policy = RetryPolicy::webhook();
+        let after = |asked: Option<u64>, ended| {
+            let f = Facts { ended, ..facts(&policy) };
+            let v = on_failure(FailureClass::Throttled, asked.map(Duration::from_secs), &f);
+            assert!(!v.counted);
+            (v.trigger, v.next_at.map(|at| at.since(NOW).as_secs()))
+        };
+        assert_eq!(after(None, 0), (Trigger::FailPark, Some(60)));
+        assert_eq!(after(Some(0), 0), (Trigger::FailPark, Some(60)), "zero, or a date that has passed");
+        assert_eq!(after(Some(30), 0), (Trigger::FailPark, Some(30)));
+        assert_eq!(after(Some(1), 0), (Trigger::FailRetry, Some(5)), "the first delay of its policy");
+        assert_eq!(after(Some(1), 3), (Trigger::FailRetry, Some(2 * 3600)), "and the fourth");
+        assert_eq!(after(Some(u64::MAX), 0), (Trigger::FailPark, Some(24 * 3600)));
+        let until = |asked| pause_until(LaneFault::Throttled, asked, NOW).since(NOW);
+        assert_eq!(until(Some(Duration::ZERO)), DEFAULT_THROTTLE);
+        assert_eq!(until(Some(Duration::from_secs(1))), Duration::from_secs(1));
+        assert_eq!(until(Some(Duration::MAX)), MAX_THROTTLE);
     }
 
     #[test]

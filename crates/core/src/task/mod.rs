@@ -295,6 +295,25 @@ pub struct Kept {
     pub body: Json,
 }
 
+/// A fault of a lane that the failure of one task shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LaneFault {
+    /// The target asks to be left alone, for as long as the failure says.
+    Throttled,
+    /// The target refuses our configuration.
+    Misconfigured,
+}
+
+impl LaneFault {
+    /// The class that does the same to a lane.
+    pub const fn class(self) -> FailureClass {
+        match self {
+            Self::Throttled => FailureClass::Throttled,
+            Self::Misconfigured => FailureClass::Misconfigured,
+        }
+    }
+}
+
 /// How a failed try ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -306,12 +325,17 @@ pub struct Failure {
     pub code: Option<String>,
     /// A delay the target asked for.
     pub retry_after: Option<Duration>,
+    /// What it shows about the lane, beside what its own class says: the task follows its class, the lane is paused as for
+    /// this fault. `None` is nothing more than the class says.
+    pub lane: Option<LaneFault>,
+    /// Under which settings the target was asked, as [`Pause::settings`](crate::Pause::settings) keeps it.
+    pub settings: Option<String>,
 }
 
 impl Failure {
     /// A failure of `class` with a sentence.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), code: None, retry_after: None }
+        Self { class, message: message.into(), code: None, retry_after: None, lane: None, settings: None }
     }
 
     /// With the other side's answer code.
@@ -326,6 +350,26 @@ impl Failure {
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
+    }
+
+    /// With a fault of the lane that several tasks have shown by now.
+    #[must_use]
+    pub fn with_lane(mut self, fault: LaneFault) -> Self {
+        self.lane = Some(fault);
+        self
+    }
+
+    /// What pauses its lane, if anything does: the fault of the lane, else that of its class.
+    pub fn pauses(&self) -> Option<LaneFault> {
+        self.lane.or(match self.class {
+            FailureClass::Throttled => Some(LaneFault::Throttled),
+            FailureClass::Misconfigured => Some(LaneFault::Misconfigured),
+            FailureClass::Transient
+            | FailureClass::Unavailable
+            | FailureClass::Permanent
+            | FailureClass::Suppress
+            | FailureClass::Ambiguous => None,
+        })
     }
 }
 

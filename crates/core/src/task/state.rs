@@ -171,7 +171,7 @@ pub const TRANSITIONS: &[Transition] = &[
         Some(State::Running),
         Trigger::FailPark,
         State::Queued,
-        "throttled or misconfigured: front of its paused lane, nothing counted",
+        "throttled or misconfigured: behind what waits in its paused lane, nothing counted",
     ),
     row(
         Some(State::Running),

@@ -10,7 +10,7 @@ use posthaste_testkit::{Fault, Method, task};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Rig, at_once, eager, gated, handler, until_stats};
+use super::{Log, Rig, at_once, eager, gated, handler, until_stats};
 use crate::{Registry, Worker, WorkerConfig};
 
 /// A handler that counts its runs and ends at once.
@@ -152,28 +152,9 @@ async fn an_outage_is_outlived_without_a_second_run_and_work_goes_on_by_itself()
     assert_eq!(worker.shutdown().await.left, 0);
 }
 
-/// Where the log goes in a test that reads it.
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_late_outcome_is_refused_alone_and_the_log_says_so() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    // The runtime of this test is its thread.
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (log, _logging) = Log::of_this_thread();
     let rig = Rig::new().await;
     let (registry, mut starts, go) = gated();
     let leases = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -203,7 +184,7 @@ async fn a_late_outcome_is_refused_alone_and_the_log_says_so() {
         rig.until_state(id, State::Succeeded).await;
     }
     assert_eq!(worker.shutdown().await.left, 0);
-    let text = String::from_utf8(log.0.lock().expect("no writer panics").clone()).expect("UTF-8");
+    let text = log.text();
     let told: Vec<&str> = text.lines().filter(|l| l.contains("the leases were lost")).collect();
     assert_eq!(told.len(), 1, "{text}");
     assert!(told[0].contains("count=1") && told[0].contains(&lost.task.to_string()), "{text}");

@@ -3,6 +3,7 @@
 mod claiming;
 mod detaching;
 mod faults;
+mod lane_lines;
 mod lines;
 mod outcomes;
 mod panics;
@@ -98,6 +99,36 @@ impl Rig {
             rescued += self.store.tick().await.expect("the store ticks").rescued;
         }
         rescued
+    }
+}
+
+/// Where the log goes in a test that reads it.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Everything that is logged in the runtime of this test, which is its thread, while the guard lives.
+    fn of_this_thread() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("UTF-8")
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
