@@ -370,6 +370,28 @@ pub fn channel_lane(channel: ChannelKind, target: &str) -> LaneKey {
     LaneKey::target(Name::new(format!("{channel}:{target}")).expect("a valid name behind a valid prefix"))
 }
 
+/// The lanes of a provider, besides the one that is called like it: of Web Push one per push service
+/// (`web_push:<provider>@<service>`), so that none holds up another.
+pub fn service_lanes(channel: ChannelKind, provider: &str) -> Vec<LaneKey> {
+    if channel != ChannelKind::WebPush {
+        return Vec::new();
+    }
+    crate::channels::web_push::services().map(|service| push_lane(provider, &service)).collect()
+}
+
+/// The lane of a push service that a provider sends through.
+pub(crate) fn push_lane(provider: &str, service: &str) -> LaneKey {
+    let most = MAX_PROVIDER_NAME - service.len() - 1;
+    // A name that leaves no room for the service is told by its digest, so that two long ones share no lane.
+    let provider = match provider.len() > most {
+        true => {
+            format!("{}-{}", &provider[..most - 17], &crate::digest::sha256_hex(provider.as_bytes())[..16])
+        }
+        false => provider.to_owned(),
+    };
+    channel_lane(ChannelKind::WebPush, &format!("{provider}@{service}"))
+}
+
 /// The lane of an e-mail provider: `email:<name>`. `None` is the one named `default`.
 pub fn email_lane(provider: Option<&Name>) -> LaneKey {
     channel_lane(ChannelKind::Email, provider.map_or(DEFAULT_PROVIDER, Name::as_str))
@@ -420,6 +442,17 @@ mod tests {
         p.senders = vec![mailbox("News <news@example.com>")];
         assert_eq!(sender(&p, "news@example.com").as_deref(), Some("News <news@example.com>"));
         assert_eq!(sender(&p, "news@example.org"), None);
+    }
+
+    #[test]
+    fn a_push_service_has_a_lane_whatever_its_provider_is_called() {
+        let lane = |name: &str| push_lane(name, "push.services.mozilla.com").to_string();
+        assert_eq!(lane("push"), "web_push:push@push.services.mozilla.com");
+        let (a, b) = ("x".repeat(MAX_PROVIDER_NAME), format!("{}y", "x".repeat(MAX_PROVIDER_NAME - 1)));
+        assert!(lane(&a) != lane(&b) && lane(&a).len() <= MAX_NAME_BYTES);
+        assert!(lane(&a).ends_with("@push.services.mozilla.com"));
+        assert!(service_lanes(ChannelKind::Sms, "x").is_empty());
+        assert!(service_lanes(ChannelKind::WebPush, &a).iter().any(|l| l.to_string() == lane(&a)));
     }
 
     #[test]

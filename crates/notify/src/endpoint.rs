@@ -110,8 +110,19 @@ pub enum Called {
     Gone,
 }
 
+/// What noting a call changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Noted {
+    /// Nothing.
+    Nothing,
+    /// The endpoint's record, or somebody else changed it at that moment.
+    Changed,
+    /// It is disabled now, for this reason.
+    Disabled(String),
+}
+
 /// Notes how a call went where that changes something: the first failure, the first success after it, the end.
-/// Whoever else changes the endpoint at that moment wins; the next call notes it again. Whether it changed anything.
+/// Whoever else changes the endpoint at that moment wins; the next call notes it again.
 ///
 /// # Errors
 /// The store's.
@@ -121,9 +132,9 @@ pub async fn note(
     (before, version): (&Endpoint, u64),
     called: Called,
     now: Timestamp,
-) -> Result<bool, BrokerError> {
+) -> Result<Noted, BrokerError> {
     if called == Called::Well && before.failing_since.is_none() {
-        return Ok(false);
+        return Ok(Noted::Nothing);
     }
     let mut endpoint = before.clone();
     let disable = |reason: &str| Some(Disabled { reason: reason.to_owned(), at: now });
@@ -137,10 +148,14 @@ pub async fn note(
         (Called::Badly, Some(_)) => {}
     }
     if endpoint == *before {
-        return Ok(false);
+        return Ok(Noted::Nothing);
     }
     match records.put_record(RecordKind::Endpoint, name, endpoint.body(), Expect::Version(version)).await {
-        Ok(_) | Err(BrokerError::VersionConflict { .. }) => Ok(true),
+        Ok(_) => Ok(match endpoint.disabled.filter(|_| before.disabled.is_none()) {
+            Some(disabled) => Noted::Disabled(disabled.reason),
+            None => Noted::Changed,
+        }),
+        Err(BrokerError::VersionConflict { .. }) => Ok(Noted::Changed),
         Err(e) => Err(e),
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthaste_core::{
-    BrokerError, Expect, Failure, FailureClass, Json, Kept, Outcome, Record, RecordKind, Records, TaskId,
+    BrokerError, Expect, Failure, FailureClass, Json, Kept, LaneFault, Outcome, Record, RecordKind, Records,
+    TaskId,
 };
 use posthaste_worker::{Context, Handler};
 use serde::Serialize;
@@ -16,9 +17,11 @@ use crate::channels::email::message::{Parts, message_id, unsubscribe_headers};
 use crate::channels::email::{foreign_sender, unsubscribe_link};
 use crate::channels::{Channel, Means, now, registry, store_error};
 use crate::faults::FaultBox;
+use crate::fingerprint;
 use crate::net::{Guard, HttpClient};
 use crate::signing::Signing;
 use crate::suppression::{self, Source, Suppression};
+use crate::witness::{RECIPIENTS, Witness};
 use crate::{HeldMessage, Mailbox, Notification, NotifyConfig, NotifyResult, Sandbox};
 
 /// Runs tasks of kind `notify`.
@@ -29,6 +32,7 @@ pub struct NotifyHandler {
     signing: Option<Signing>,
     faults: Option<FaultBox>,
     sandbox_from: Mailbox,
+    witness: Witness,
 }
 
 impl NotifyHandler {
@@ -45,7 +49,7 @@ impl NotifyHandler {
         let channels = registry(&config, &means);
         let (records, signing) = means.stored.unzip();
         let faults = records.as_ref().map(|r| FaultBox::new(Arc::clone(r)));
-        Self { channels, config, records, signing, faults, sandbox_from }
+        Self { channels, config, records, signing, faults, sandbox_from, witness: Witness::default() }
     }
 
     /// With the documents of a store: endpoints, attachments, signing secrets, and the addresses that a server said do
@@ -90,6 +94,7 @@ impl NotifyHandler {
         drop(span);
         match sent {
             Ok(receipt) => {
+                self.witness.refutes(cx.task());
                 if let Some(record) = lifted {
                     self.lift(task, record).await;
                 }
@@ -105,9 +110,31 @@ impl NotifyHandler {
                 if failure.class == FailureClass::Suppress {
                     self.suppress(&notification, cx, &failure).await;
                 }
-                Err(failure)
+                Err(self.of_the_lane(&notification, cx, failure).await)
             }
         }
+    }
+
+    /// What a failure says of its lane: nothing while it may be one recipient's own. Where the provider itself is the
+    /// recipient, it is the provider's. With a refusal of our settings goes which they were.
+    async fn of_the_lane(&self, n: &Notification, cx: &Context, failure: Failure) -> Failure {
+        let failure = match failure.lane {
+            Some(fault) if n.to.as_str().is_empty() => {
+                Failure { class: fault.class(), lane: None, ..failure }
+            }
+            _ => self.witness.hears(cx.task(), &n.recipient_key(), RECIPIENTS, failure),
+        };
+        if failure.pauses() != Some(LaneFault::Misconfigured) {
+            return failure;
+        }
+        // Without them the pause waits for its probe, as it would without a restart.
+        let secrets = match &self.signing {
+            Some(signing) => signing.secrets(now()).await.ok(),
+            None => None,
+        };
+        let secret = secrets.as_ref().and_then(|s| s.first());
+        let settings = secret.map(|s| fingerprint::of(s, &self.config, n.channel, n.provider.as_ref()));
+        Failure { settings, ..failure }
     }
 
     /// Keeps the message instead of sending it. Nothing leaves, so no mark is taken.

@@ -6,18 +6,18 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use posthaste_core::limits::{MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
-use posthaste_core::{Failure, FailureClass, Json, Kind, LaneKey, LeaseToken, Outcome};
+use posthaste_core::limits::{DEFAULT_THROTTLE, MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
+use posthaste_core::{Failure, FailureClass, Json, Kind, LaneFault, LaneKey, LeaseToken, Outcome};
 use posthaste_worker::{Context, Handler};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::channel::ChannelKind;
 use crate::channels::{mark_error, now, store_error, webhook};
-use crate::net::header::{HeaderMap, HeaderName, HeaderValue};
+use crate::net::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::net::{Answer, Ask, HttpClient, Read, read_url};
 use crate::notification::FieldProblem;
 use crate::signing::Signing;
+use crate::witness::{self, Witness};
 
 /// The name of the kind.
 pub const KIND: &str = "http";
@@ -105,12 +105,10 @@ impl HttpTask {
         Ok(map)
     }
 
-    /// Where such a task waits unless it says otherwise: behind others for the same host.
+    /// Where such a task waits unless it says otherwise: behind others for the same host and port.
     pub fn lane(&self) -> LaneKey {
-        // The prefix of webhooks would make both share the pauses of one host.
-        let webhook = crate::config::channel_lane(ChannelKind::Webhook, &webhook::target(&self.url));
-        let host = webhook.target.as_str().trim_start_matches("webhook:").trim_start_matches('@').to_owned();
-        let name = posthaste_core::Name::new(format!("http:{host}"));
+        // Not that of webhooks, or both would share the pauses of one host.
+        let name = posthaste_core::Name::new(format!("http:{}", webhook::host_and_port(&self.url)));
         LaneKey::target(
             name.unwrap_or_else(|_| posthaste_core::Name::new("http:unknown").expect("a fixed, valid name")),
         )
@@ -134,12 +132,13 @@ pub fn read_token(text: &str) -> Option<LeaseToken> {
 pub struct HttpTaskHandler {
     http: HttpClient,
     signing: Signing,
+    witness: Witness,
 }
 
 impl HttpTaskHandler {
     /// Over this client, signed with these secrets.
     pub fn new(http: HttpClient, signing: Signing) -> Self {
-        Self { http, signing }
+        Self { http, signing, witness: Witness::default() }
     }
 
     /// The kind it runs.
@@ -165,6 +164,13 @@ impl HttpTaskHandler {
         let body = task.body.as_ref().map(|b| b.get().as_bytes().to_vec()).unwrap_or_default();
         let secrets = self.signing.of(cx.task().tenant.as_ref(), now()).await.map_err(|e| store_error(&e))?;
         let mut headers = webhook::signed_headers(&secrets, &lease.task.to_string(), &body);
+        if task.body.is_none() {
+            headers.remove(CONTENT_TYPE);
+            // Where a body would mean something its absence is told (RFC 9110 §8.6).
+            if matches!(method, reqwest::Method::POST | reqwest::Method::PUT | reqwest::Method::PATCH) {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+        }
         headers.extend(own);
         let value = |text: String| HeaderValue::try_from(text).expect("ids and numbers are header values");
         headers.insert(HeaderName::from_static(TASK_ID), value(lease.task.to_string()));
@@ -182,10 +188,20 @@ impl HttpTaskHandler {
             read: Read::Whole(MAX_RESULT_BYTES),
         };
         let answer = http.ask(ask).await.map_err(|e| webhook::failure_without(&e))?;
-        match answer.status {
+        let outcome = match answer.status {
             202 => Ok(Outcome::Detached),
             200..=299 => success(&answer),
             _ => Err(failure_of(&answer)),
+        };
+        match outcome {
+            // One route may have a limit of its own: the service has when the next task is answered so, too.
+            Err(failure) if failure.lane.is_some() => {
+                Err(self.witness.hears(cx.task(), &lease.task.to_string(), witness::TASKS, failure))
+            }
+            other => {
+                self.witness.refutes(cx.task());
+                other
+            }
         }
     }
 }
@@ -229,16 +245,15 @@ fn failure_of(answer: &Answer) -> Failure {
     };
     let status = answer.status;
     let class = match status {
-        429 => FailureClass::Throttled,
-        503 if answer.retry_after.is_some() => FailureClass::Throttled,
-        408 | 425 | 500..=599 => FailureClass::Transient,
+        408 | 425 | 429 | 500..=599 => FailureClass::Transient,
         _ => FailureClass::Permanent,
     };
-    let failure =
-        Failure::new(class, format!("The handler answered {status}{said}")).with_code(status.to_string());
-    match answer.retry_after {
-        Some(after) => failure.with_retry_after(after),
-        None => failure,
+    let asks = status == 429 || (status == 503 && answer.retry_after.is_some());
+    let retry_after = answer.retry_after.or((status == 429).then_some(DEFAULT_THROTTLE));
+    Failure {
+        retry_after,
+        lane: asks.then_some(LaneFault::Throttled),
+        ..Failure::new(class, format!("The handler answered {status}{said}")).with_code(status.to_string())
     }
 }
 
@@ -268,9 +283,20 @@ mod tests {
     }
 
     #[test]
-    fn each_host_has_a_lane() {
-        assert_eq!(read(r#"{"url":"https://Example.com:8443/x"}"#).lane().to_string(), "http:example.com");
-        assert_eq!(read(r#"{"url":"https://[2001:db8::1]/x"}"#).lane().to_string(), "http:_2001:db8::1_");
+    fn each_host_and_port_has_a_lane() {
+        for (url, lane) in [
+            ("https://Example.com/x", "http:example.com"),
+            ("https://example.com:443/x", "http:example.com"),
+            ("http://example.com:80/x", "http:example.com"),
+            ("https://example.com:8443/x", "http:example.com:8443"),
+            ("http://example.com:443/x", "http:example.com:443"),
+            ("https://[2001:db8::1]/x", "http:_2001:db8::1_"),
+            ("http://[2001:db8::1]:8080/x", "http:_2001:db8::1_:8080"),
+        ] {
+            assert_eq!(read(&format!(r#"{{"url":"{url}"}}"#)).lane().to_string(), lane, "{url}");
+        }
+        let long = format!("https://{}.example.com:65535/x", "a.".repeat(90));
+        assert!(read(&format!(r#"{{"url":"{long}"}}"#)).lane().to_string().ends_with(":65535"));
     }
 
     #[test]

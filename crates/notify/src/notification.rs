@@ -11,7 +11,7 @@ use crate::address::is_control;
 use crate::attachment::{Attachment, check_attachments};
 use crate::channel::ChannelKind;
 use crate::channels::email::headers::own_problem;
-use crate::config::{DEFAULT_PROVIDER, MAX_PROVIDER_NAME, channel_lane};
+use crate::config::{DEFAULT_PROVIDER, MAX_PROVIDER_NAME, channel_lane, push_lane};
 use crate::digest::sha256_hex;
 use crate::mailbox::MAX_NAME as MAX_DISPLAY_NAME;
 use crate::{EmailAddress, Mailbox, MailboxError};
@@ -434,11 +434,16 @@ impl Notification {
 
     /// Where it waits: behind others for the same provider or endpoint, and for nobody else.
     pub fn lane(&self) -> LaneKey {
-        let target = match self.channel {
-            ChannelKind::Webhook => crate::channels::webhook::target(self.to.as_str()),
-            _ => self.provider.as_ref().map_or(DEFAULT_PROVIDER, Name::as_str).to_owned(),
-        };
-        channel_lane(self.channel, &target)
+        let provider = self.provider.as_ref().map_or(DEFAULT_PROVIDER, Name::as_str);
+        match self.channel {
+            ChannelKind::Webhook => {
+                channel_lane(self.channel, &crate::channels::webhook::target(self.to.as_str()))
+            }
+            ChannelKind::WebPush => {
+                push_lane(provider, &crate::channels::web_push::service_of(self.to.as_str()))
+            }
+            _ => channel_lane(self.channel, provider),
+        }
     }
 
     /// Its recipient with the display name, as it is written in a request.

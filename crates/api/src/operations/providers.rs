@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use posthaste_core::broker::PauseRequest;
 use posthaste_core::{LaneKey, Name, Pause, PauseReason, QueueName, Scope};
-use posthaste_notify::config::{DEFAULT_PROVIDER, channel_lane};
+use posthaste_notify::config::{DEFAULT_PROVIDER, channel_lane, service_lanes};
 use posthaste_notify::{ChannelKind, EmailAddress, Notification};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -119,8 +120,10 @@ impl Api {
         let mut views = Vec::new();
         for p in &self.config().providers {
             let lane = channel_lane(p.channel, p.name.as_str());
-            let of: Vec<_> =
-                lanes.iter().filter(|l| l.lane.as_ref().is_some_and(|k| k.target == lane.target)).collect();
+            let others = service_lanes(p.channel, p.name.as_str());
+            let is_of =
+                |k: &LaneKey| k.target == lane.target || others.iter().any(|other| other.target == k.target);
+            let of: Vec<_> = lanes.iter().filter(|l| l.lane.as_ref().is_some_and(is_of)).collect();
             let pause: Option<Pause> = of.iter().find_map(|l| l.paused.clone());
             let state = match pause.as_ref().map(|p| p.reason) {
                 None => ProviderState::Ok,
@@ -164,8 +167,13 @@ impl Api {
         for_: Option<Duration>,
         message: Option<String>,
     ) -> Result<ProviderView, ApiError> {
-        let lane = self.provider(name).await?.lane;
-        self.pause(caller, Scope::Lane(QueueName::default(), lane), for_, message).await?;
+        let ProviderView { lane, channel, .. } = self.provider(name).await?;
+        self.pause(caller, Scope::Lane(QueueName::default(), lane), for_, message.clone()).await?;
+        for lane in service_lanes(channel, name.as_str()) {
+            let scope = Scope::Lane(QueueName::default(), lane);
+            let message = message.clone();
+            self.store().pause(PauseRequest { scope, reason: PauseReason::Manual, for_, message }).await?;
+        }
         self.provider(name).await
     }
 
@@ -174,8 +182,11 @@ impl Api {
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
     pub async fn resume_provider(&self, caller: &Caller, name: &Name) -> Result<ProviderView, ApiError> {
-        let lane = self.provider(name).await?.lane;
+        let ProviderView { lane, channel, .. } = self.provider(name).await?;
         self.resume(caller, &Scope::Lane(QueueName::default(), lane)).await?;
+        for lane in service_lanes(channel, name.as_str()) {
+            self.store().resume(&Scope::Lane(QueueName::default(), lane)).await?;
+        }
         self.provider(name).await
     }
 }

@@ -80,6 +80,11 @@ impl Server {
 
     /// Claims the next task as a worker would.
     pub(crate) async fn claim(&self) -> Claimed {
+        self.try_claim().await.expect("a task is queued")
+    }
+
+    /// The same, if there is one.
+    pub(crate) async fn try_claim(&self) -> Option<Claimed> {
         let request = ClaimRequest {
             worker: WorkerId::new("test:1:a").unwrap(),
             queues: vec![QueueName::default()],
@@ -89,7 +94,7 @@ impl Server {
             per_target: None,
             held: vec![],
         };
-        self.store.claim(request).await.unwrap().into_iter().next().expect("a task is queued")
+        self.store.claim(request).await.unwrap().into_iter().next()
     }
 
     pub(crate) async fn settle(&self, task: &Claimed, outcome: Outcome) {

@@ -51,6 +51,29 @@ async fn a_provider_is_paused_and_resumed_and_its_messages_wait() {
 }
 
 #[tokio::test]
+async fn a_provider_of_web_push_is_paused_for_every_push_service() {
+    let name = Name::new("push").unwrap();
+    let provider = ConfiguredProvider { name, channel: ChannelKind::WebPush, kind: "web_push" };
+    let config = ApiConfig { providers: vec![provider], provider_configured: true, ..ApiConfig::default() };
+    let s = Server::with(config).await;
+    let one = "/v1/providers/push";
+    s.got("POST", &format!("{one}/pause"), json!({}), 200).await;
+    let p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+    let keys = json!({ "p256dh": p256dh, "auth": "BTBZMqHH6r4Tts7J_aSIgg" });
+    for endpoint in ["https://fcm.googleapis.com/fcm/send/a", "https://push.example.org/b"] {
+        let to = json!({ "endpoint": endpoint, "keys": keys }).to_string();
+        let sent = json!({ "channel": "web_push", "provider": "push", "to": to, "message": "Hi." });
+        s.notification(sent).await;
+    }
+    let paused = s.got("GET", one, Value::Null, 200).await;
+    assert_eq!((&paused["state"], &paused["waiting"]), (&json!("paused"), &json!(true)), "{paused}");
+    assert!(s.try_claim().await.is_none(), "its lane is not paused");
+    assert_eq!(s.got("POST", &format!("{one}/resume"), Value::Null, 200).await["state"], "ok");
+    s.succeed(json!(1)).await;
+    s.succeed(json!(1)).await;
+}
+
+#[tokio::test]
 async fn what_a_provider_answers_is_its_state_until_somebody_resumes_it() {
     let s = server().await;
     for (class, state) in

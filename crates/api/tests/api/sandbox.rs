@@ -58,7 +58,7 @@ async fn sends_answer_as_was_ordered() {
     let (task, codes) = with_fault(json!({ "answer": "550", "sends": 1 }), at_once()).await;
     assert_eq!((&task["state"], &task["error"]["class"]), (&json!("failed"), &json!("permanent")));
     assert_eq!(codes, [json!("550 5.1.1")]);
-    let (task, codes) = with_fault(json!({ "answer": "429", "sends": 1, "retry_after": 0 }), at_once()).await;
+    let (task, codes) = with_fault(json!({ "answer": "429", "sends": 1, "retry_after": 1 }), at_once()).await;
     assert_eq!(
         (&task["state"], &task["failures"]),
         (&json!("succeeded"), &json!(0)),

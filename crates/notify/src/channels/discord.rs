@@ -80,7 +80,10 @@ pub(crate) const ROWS: &[Row] = &[
     codes(&["10003", "10004"], C::Misconfigured, "the webhook's channel or server is no more"),
     codes(&["50001", "50013", "40002", "40001"], C::Misconfigured, "the webhook may not write there"),
     codes(
-        &["50006", "50035", "50109", "40005", "40060", "220001", "220002", "220003", "220004", "240000"],
+        &[
+            "50006", "50035", "50109", "40005", "40060", "220001", "220002", "220003", "220004", "240000",
+            "200000", "200001",
+        ],
         C::Permanent,
         "the message is refused",
     ),

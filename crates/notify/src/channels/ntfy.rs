@@ -3,7 +3,7 @@
 //! Sources: <https://docs.ntfy.sh/publish/#publish-as-json>, <https://docs.ntfy.sh/publish/#limitations>.
 
 use async_trait::async_trait;
-use posthaste_core::{Failure, FailureClass, FailureClass as C};
+use posthaste_core::{Failure, FailureClass, FailureClass as C, LaneFault};
 use posthaste_worker::Context;
 use serde_json::json;
 
@@ -79,11 +79,8 @@ fn said(answer: &Answer) -> Said {
 
 /// What the answers mean; codes: `server/errors.go` of binwiederhier/ntfy.
 pub(crate) const ROWS: &[Row] = &[
-    codes(
-        &["40101", "40301"],
-        C::Misconfigured,
-        "the token is missing, refused, or not allowed on this topic",
-    ),
+    codes(&["40101"], C::Misconfigured, "the token is missing or refused"),
+    codes(&["40301"], C::Permanent, "not allowed on this topic").of_one(LaneFault::Misconfigured),
     codes(
         &["42901", "42902", "42903", "42904", "42905", "42906", "42907", "42908", "42909", "42910"],
         C::Throttled,

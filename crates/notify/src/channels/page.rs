@@ -118,6 +118,8 @@ fn rows(out: &mut String, rows: &[Row]) {
         };
         let answer = [status, code].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
         let answer = if answer.is_empty() { "anything else" } else { &answer };
-        let _ = writeln!(out, "| {answer} | `{}` | {} |", row.class, row.why);
+        let several =
+            row.several.map_or(String::new(), |fault| format!("; three in a row: `{}`", fault.class()));
+        let _ = writeln!(out, "| {answer} | `{}`{several} | {} |", row.class, row.why);
     }
 }

@@ -1,7 +1,7 @@
 //! What an answer means, as data: tables of rows, read from the top, the provider's own before the
 //! general one. `docs/operate/channels.md` is made from them.
 
-use posthaste_core::FailureClass;
+use posthaste_core::{FailureClass, LaneFault};
 
 use crate::net::Answer;
 
@@ -38,18 +38,28 @@ pub struct Row {
     pub code: Code,
     /// an answer is of this class.
     pub class: FailureClass,
+    /// What the provider's lane is found to be when several recipients in a row are answered so
+    /// ([`crate::witness`]); of one alone it is that recipient's. `None`: it always is.
+    pub several: Option<LaneFault>,
     /// Why, for people.
     pub why: &'static str,
 }
 
 /// A row about error codes, whatever the status.
 pub(crate) const fn codes(codes: &'static [&'static str], class: FailureClass, why: &'static str) -> Row {
-    Row { status: Status::Any, code: Code::Is(codes), class, why }
+    Row { status: Status::Any, code: Code::Is(codes), class, several: None, why }
 }
 
 /// A row about a status, whatever the error code.
 pub(crate) const fn status(status: u16, class: FailureClass, why: &'static str) -> Row {
-    Row { status: Status::Is(status), code: Code::Any, class, why }
+    Row { status: Status::Is(status), code: Code::Any, class, several: None, why }
+}
+
+impl Row {
+    /// The same, but of one recipient, unless several in a row are answered so: then it is this fault of the provider's.
+    pub(crate) const fn of_one(self, several: LaneFault) -> Self {
+        Self { several: Some(several), ..self }
+    }
 }
 
 /// A last row for services whose 2xx may hold an error: one that is not listed.
@@ -57,6 +67,7 @@ pub(crate) const UNKNOWN_ERROR: Row = Row {
     status: Status::Digit(2),
     code: Code::Given,
     class: FailureClass::Permanent,
+    several: None,
     why: "an error that is not listed here",
 };
 
@@ -67,6 +78,7 @@ pub(crate) const UNREADABLE_SUCCESS: Row = Row {
     status: Status::Digit(2),
     code: Code::Is(&[UNREADABLE]),
     class: FailureClass::Ambiguous,
+    several: None,
     why: "the answer does not say whether the message was taken",
 };
 
@@ -82,25 +94,35 @@ pub const GENERIC: &[Row] = &[
         status: Status::Asking(503),
         code: Code::Any,
         class: FailureClass::Throttled,
+        several: None,
         why: "the provider asks for a pause",
     },
     Row {
         status: Status::Digit(3),
         code: Code::Any,
         class: FailureClass::Permanent,
+        several: None,
         why: "redirects are not followed",
     },
-    Row { status: Status::Digit(4), code: Code::Any, class: FailureClass::Permanent, why: "refused" },
+    Row {
+        status: Status::Digit(4),
+        code: Code::Any,
+        class: FailureClass::Permanent,
+        several: None,
+        why: "refused",
+    },
     Row {
         status: Status::Digit(5),
         code: Code::Any,
         class: FailureClass::Transient,
+        several: None,
         why: "it may go better later",
     },
     Row {
         status: Status::Any,
         code: Code::Any,
         class: FailureClass::Transient,
+        several: None,
         why: "no status that HTTP knows",
     },
 ];
@@ -122,10 +144,24 @@ impl Row {
     }
 }
 
+/// Where no row fits.
+const NO_ROW: Row = Row {
+    status: Status::Any,
+    code: Code::Any,
+    class: FailureClass::Transient,
+    several: None,
+    why: "no row fits",
+};
+
+/// The first row that fits an answer that is no success.
+pub fn row_of<'a>(tables: &[&'a [Row]], answer: &Answer, code: Option<&str>) -> &'a Row {
+    let mut rows = tables.iter().copied().flatten();
+    rows.find(|row| row.fits(answer, code)).unwrap_or(&NO_ROW)
+}
+
 /// The class of an answer that is no success: that of the first row that fits.
 pub fn class_of(tables: &[&[Row]], answer: &Answer, code: Option<&str>) -> FailureClass {
-    let mut rows = tables.iter().copied().flatten();
-    rows.find(|row| row.fits(answer, code)).map_or(FailureClass::Transient, |row| row.class)
+    row_of(tables, answer, code).class
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use posthaste_core::{Failure, FailureClass, Name, Tenant};
 use posthaste_worker::Context;
 use serde_json::Value;
 
-use super::rows::{GENERIC, Row, class_of};
+use super::rows::{GENERIC, Row, row_of};
 use super::{Receipt, mark_error, webhook};
 use crate::channel::ChannelKind;
 use crate::net::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -150,18 +150,18 @@ pub(crate) fn judge(
         let response = short(&redacted(said.id, &secrets));
         return Ok(Receipt { provider: service.name.to_string(), code: status.to_string(), response });
     }
-    let class = class_of(&[rows, GENERIC], answer, said.code.as_deref());
+    let row = row_of(&[rows, GENERIC], answer, said.code.as_deref());
     let code = said.code.map(|code| short(&redacted(code, &secrets)));
     let code = code.map_or_else(|| status.to_string(), |code| format!("{status} {code}"));
     let text = if said.text.is_empty() { answer.text() } else { said.text };
     // Taken out before the text is cut: half a secret is one, too.
     let text = short(&redacted(text, &secrets));
     let told = if text.is_empty() { String::new() } else { format!(": {text}") };
-    let failure = Failure::new(class, format!("{} answered {code}{told}", service.name)).with_code(code);
-    match said.retry_after.or(answer.retry_after) {
-        Some(after) => Err(failure.with_retry_after(after.min(MAX_THROTTLE))),
-        None => Err(failure),
-    }
+    let failure = Failure::new(row.class, format!("{} answered {code}{told}", service.name)).with_code(code);
+    // Zero names no time: the header's own does, else the rule's.
+    let asked = said.retry_after.filter(|after| !after.is_zero()).or(answer.retry_after);
+    let retry_after = asked.map(|after| after.min(MAX_THROTTLE));
+    Err(Failure { lane: row.several, retry_after, ..failure })
 }
 
 /// One line of at most [`MAX_TOLD`] bytes.

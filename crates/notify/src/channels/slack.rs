@@ -4,7 +4,7 @@
 //! <https://docs.slack.dev/reference/methods/chat.postMessage>, <https://docs.slack.dev/apis/web-api/rate-limits>.
 
 use async_trait::async_trait;
-use posthaste_core::{Failure, FailureClass, FailureClass as C};
+use posthaste_core::{Failure, FailureClass, FailureClass as C, LaneFault};
 use posthaste_worker::Context;
 use serde_json::json;
 
@@ -141,12 +141,10 @@ pub(crate) const BOT_ROWS: &[Row] = &[
             "account_inactive",
             "token_revoked",
             "token_expired",
-            "no_permission",
             "missing_scope",
             "not_allowed_token_type",
             "org_login_required",
             "ekm_access_denied",
-            "access_denied",
             "team_access_not_granted",
             "two_factor_setup_required",
             "invalid_token",
@@ -165,10 +163,17 @@ pub(crate) const BOT_ROWS: &[Row] = &[
             "restricted_action_thread_only_channel",
             "cannot_reply_to_message",
             "messages_tab_disabled",
+            "is_inactive",
+            "cannot_dm_bot",
+            "user_not_visible",
+            "restricted_action_non_threadable_channel",
         ],
         C::Permanent,
         "there is no such conversation, or the bot may not write there",
     ),
+    // "Make sure your app is a member of the conversation": of one conversation, unless of all.
+    codes(&["no_permission", "access_denied"], C::Permanent, "the bot may not write there")
+        .of_one(LaneFault::Misconfigured),
     codes(
         &[
             "msg_too_long",

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use posthaste_core::{Failure, FailureClass as C};
+use posthaste_core::{Failure, FailureClass as C, LaneFault};
 use posthaste_worker::Context;
 use serde_json::Value;
 
@@ -84,13 +84,17 @@ pub(crate) const ROWS: &[Row] = &[
         "the account or its credentials are refused",
     ),
     codes(
-        &[
-            "21212", "21603", "21606", "21659", "21660", "21661", "21701", "21703", "21704", "21705",
-            "30032", "30034",
-        ],
+        &["21212", "21603", "21660", "21661", "21701", "21704", "21705"],
         C::Misconfigured,
         "our number, name or messaging service is refused as the sender",
     ),
+    // Each depends on the country of the recipient's number.
+    codes(
+        &["21606", "21659", "21703", "30032", "30034"],
+        C::Transient,
+        "our number may not send to this recipient",
+    )
+    .of_one(LaneFault::Misconfigured),
     codes(
         &["20429", "14107", "21611", "30001", "30022", "63017", "63018"],
         C::Throttled,

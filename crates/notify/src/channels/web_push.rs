@@ -10,14 +10,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use posthaste_core::{Failure, FailureClass, FailureClass as C};
+use posthaste_core::limits::DEFAULT_THROTTLE;
+use posthaste_core::{Failure, FailureClass, FailureClass as C, LaneFault};
 use posthaste_worker::Context;
+use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{aead, agreement, hkdf, signature};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::rows::{Row, status};
+use super::rows::{Code, Row, Status, status};
 use super::service::{Request, Said, Services, body_text, judge, post, url_secrets};
 use super::{Channel, Receipt, now};
 use crate::channel::ChannelKind;
@@ -120,6 +122,11 @@ impl VapidKey {
         Ok(Self { pair: Arc::new(pair), public: URL_SAFE_NO_PAD.encode(public) })
     }
 
+    /// The public key, in base64url.
+    pub(crate) fn public(&self) -> &str {
+        &self.public
+    }
+
     /// The `Authorization` header for one push service.
     fn authorization(&self, audience: &str, subject: &str) -> String {
         let expires = now().plus(TOKEN).as_millis() / 1_000;
@@ -191,16 +198,65 @@ impl Channel for WebPushChannel {
         // Who knows the endpoint and the token could send, too.
         let mut secrets = url_secrets(&to.endpoint);
         secrets.extend(authorization.split([' ', '=', ',']).filter(|p| p.len() > 40).map(str::to_owned));
-        judge(service, ROWS, &answer, Said { secrets, ..Said::default() })
+        let retry_after = (answer.status == 429).then(|| answer.retry_after.unwrap_or(DEFAULT_THROTTLE));
+        judge(service, ROWS, &answer, Said { secrets, retry_after, ..Said::default() })
     }
+}
+
+/// Push services that browsers are known to use, by the end of their host's name.
+const SERVICES: &[&str] =
+    &["fcm.googleapis.com", "push.services.mozilla.com", "push.apple.com", "notify.windows.com"];
+/// Lanes for all other hosts: who subscribes chooses them, and must not make as many lanes.
+const OTHERS: u8 = 64;
+
+/// The part of a lane's name that tells a subscription's push service. Its browser chooses it, so one that is not known
+/// shares a lane with others.
+pub(crate) fn service_of(subscription: &str) -> String {
+    let url = subscription.parse::<Subscription>().ok().and_then(|s| read_url(&s.endpoint).ok());
+    let known = url.as_ref().and_then(|url| {
+        // On another port it is somebody else's, or nobody's.
+        let host = url.host_str().filter(|_| url.scheme() == "https" && url.port().is_none())?;
+        SERVICES
+            .iter()
+            .find(|s| host.strip_suffix(**s).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    });
+    match (known, url) {
+        (Some(service), _) => (*service).to_owned(),
+        (None, Some(url)) => {
+            other(digest(&SHA256, url.origin().ascii_serialization().as_bytes()).as_ref()[0] % OTHERS)
+        }
+        (None, None) => other(0),
+    }
+}
+
+fn other(n: u8) -> String {
+    format!("other-{n:02x}")
+}
+
+/// Every value of [`service_of`].
+pub(crate) fn services() -> impl Iterator<Item = String> {
+    SERVICES.iter().map(|s| (*s).to_owned()).chain((0..OTHERS).map(other))
 }
 
 /// What the answers of push services mean.
 pub(crate) const ROWS: &[Row] = &[
     status(404, C::Suppress, "the subscription is no more: it is forgotten (RFC 8030 §7.3)"),
     status(410, C::Suppress, "the subscription is no more: it is forgotten (RFC 8030 §7.3)"),
-    status(400, C::Misconfigured, "the token is none (RFC 8292 §4.2)"),
     status(413, C::Permanent, "too long"),
+    status(400, C::Transient, "refused: this subscription's own"),
+    // Apple answers so for a subscription that is stale or was made with another key; so does every service for a token that
+    // is wrong (RFC 8292 §4.2).
+    status(401, C::Transient, "this subscription's own, or our key").of_one(LaneFault::Misconfigured),
+    status(403, C::Transient, "this subscription's own, or our key").of_one(LaneFault::Misconfigured),
+    // RFC 8030 leaves open what a 429 is about; UnifiedPush says: the endpoint.
+    status(429, C::Transient, "this subscription waits; 60 s unless the answer names a time"),
+    Row {
+        status: Status::Asking(503),
+        code: Code::Any,
+        class: C::Transient,
+        several: None,
+        why: "this subscription waits as long as is asked",
+    },
 ];
 
 /// Sixteen bytes of key and twelve of nonce, derived as RFC 8291 §3.4 says.
@@ -297,6 +353,37 @@ mod tests {
         assert_eq!(plain, b"hello\x02");
         assert!(encrypt(&to, &vec![b'x'; 4_096]).is_none());
         assert!(encrypt(&Subscription { public: vec![4; 65], ..to }, b"x").is_none());
+    }
+
+    #[test]
+    fn each_known_push_service_has_a_lane_and_the_others_share_a_few() {
+        let at = |endpoint: &str| {
+            let key = URL_SAFE_NO_PAD.encode([4u8; 65]);
+            let text =
+                json!({"endpoint": endpoint, "keys": {"p256dh": key, "auth": "AAAAAAAAAAAAAAAAAAAAAA"}});
+            service_of(&text.to_string())
+        };
+        assert_eq!(at("https://fcm.googleapis.com/fcm/send/abc"), "fcm.googleapis.com");
+        assert_eq!(at("https://updates.push.services.mozilla.com/wpush/v2/x"), "push.services.mozilla.com");
+        assert_eq!(at("https://web.push.apple.com/QH"), "push.apple.com");
+        assert_eq!(at("https://wns2-par02p.notify.windows.com/w/?token=x"), "notify.windows.com");
+        for not in [
+            "https://fcm.googleapis.com:8443/x",
+            "http://fcm.googleapis.com/x",
+            "https://evilfcm.googleapis.com/x",
+            "https://fcm.googleapis.com.example.org/x",
+            "https://push.example.org/x",
+        ] {
+            assert!(at(not).starts_with("other-"), "{not}");
+        }
+        assert_eq!(at("https://push.example.org/a"), at("https://push.example.org/b"));
+        let all: Vec<String> = services().collect();
+        let mut lanes: Vec<String> =
+            (0..10_000).map(|n| at(&format!("https://h{n}.example.org/x"))).collect();
+        assert!(lanes.iter().all(|l| all.contains(l)));
+        lanes.sort();
+        lanes.dedup();
+        assert_eq!(lanes.len(), usize::from(OTHERS));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::rows::{Code, Row, Status, class_of, status};
 use super::{Channel, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
-use crate::endpoint::{self, Called};
+use crate::endpoint::{self, Called, Noted};
 use crate::net::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::net::{Allowed, Answer, Ask, Blocked, EXCHANGE, HttpClient, NoAnswer, Read};
 use crate::sign::{self, SigningSecret};
@@ -68,16 +68,23 @@ impl WebhookChannel {
     }
 }
 
-/// The part of a lane's name that tells where a webhook goes: an endpoint's name, or a URL's host.
+/// The part of a lane's name that tells where a webhook goes: an endpoint's name, or a URL's host and port.
 pub(crate) fn target(to: &str) -> String {
-    if !to.contains("://") {
-        return to.to_owned();
-    }
-    let host = net::read_url(to).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
+    if to.contains("://") { format!("@{}", host_and_port(to)) } else { to.to_owned() }
+}
+
+/// The host of a URL, and its port unless it is its scheme's own, as part of a lane's name: what listens on one port says
+/// nothing of its neighbour.
+pub(crate) fn host_and_port(url: &str) -> String {
+    let url = net::read_url(url).ok();
+    let host = url.as_ref().and_then(|u| u.host_str()).unwrap_or_default();
     let plain =
         |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':') { c } else { '_' };
     let host: String = host.chars().take(MAX_TARGET).map(plain).collect();
-    format!("@{host}")
+    match url.and_then(|u| u.port()) {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    }
 }
 
 /// The headers of a signed message.
@@ -110,15 +117,23 @@ pub(crate) const ROWS: &[Row] = &[
         status: Status::Asking(503),
         code: Code::Any,
         class: FailureClass::Throttled,
+        several: None,
         why: "it asks for a pause",
     },
     Row {
         status: Status::Digit(3),
         code: Code::Any,
         class: FailureClass::Permanent,
+        several: None,
         why: "redirects are not followed",
     },
-    Row { status: Status::Any, code: Code::Any, class: FailureClass::Transient, why: "anything but 2xx" },
+    Row {
+        status: Status::Any,
+        code: Code::Any,
+        class: FailureClass::Transient,
+        several: None,
+        why: "anything but 2xx",
+    },
 ];
 
 /// An answer that is no success, as the failure of a customer's endpoint.
@@ -211,7 +226,7 @@ impl Channel for WebhookChannel {
             Err(e) => (Called::Badly, Err(failure_without(&e))),
         };
         if let Some(found) = named {
-            self.note(to, &found, called).await;
+            self.note(cx, to, &found, called).await;
         }
         outcome
     }
@@ -262,12 +277,13 @@ impl WebhookChannel {
         known.insert(name.to_owned(), (Instant::now(), Arc::clone(found)));
     }
 
-    async fn note(&self, name: &str, found: &Found, called: Called) {
+    async fn note(&self, cx: &Context, name: &str, found: &Found, called: Called) {
         match endpoint::note(self.records.as_ref(), name, (&found.endpoint, found.version), called, now())
             .await
         {
-            Ok(false) => return,
-            Ok(true) => {}
+            Ok(Noted::Nothing) => return,
+            Ok(Noted::Changed) => {}
+            Ok(Noted::Disabled(reason)) => say_disabled(cx, name, &reason),
             Err(e) => {
                 // The message itself is settled all the same; the next one notes it.
                 tracing::warn!(endpoint = name, error = %e, "how the endpoint answered could not be noted");
@@ -275,6 +291,16 @@ impl WebhookChannel {
         }
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
+}
+
+fn say_disabled(cx: &Context, name: &str, reason: &str) {
+    let task = cx.task();
+    let lane = task.lane.as_ref().map(ToString::to_string).unwrap_or_default();
+    let cause = match reason {
+        "gone" => "it answered 410: it is gone for good",
+        _ => "every call of the last days failed",
+    };
+    tracing::warn!(task_id = %task.lease.task, endpoint = name, lane, reason, cause, "an endpoint is disabled: nothing is sent to it until it is enabled");
 }
 
 /// What the message says: its data, or its texts.

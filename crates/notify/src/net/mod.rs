@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use posthaste_core::Tenant;
-use posthaste_core::limits::MAX_THROTTLE;
+use posthaste_core::limits::{DEFAULT_THROTTLE, MAX_THROTTLE};
 pub use posthaste_tls::{BadCertificates, Certificates};
 use posthaste_tls::{Servers, Whom};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -67,7 +67,7 @@ pub enum Read {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// What `Retry-After` asks for, as seconds or as a date.
+    /// What `Retry-After` asks for, as seconds or as a date; a minute where it is there and names no time to come.
     pub retry_after: Option<Duration>,
     /// What was read of the body.
     pub body: Vec<u8>,
@@ -187,10 +187,7 @@ impl HttpClient {
 async fn read(mut response: Response, read: Read, deadline: Instant) -> Result<Answer, NoAnswer> {
     let mut answer = Answer {
         status: response.status().as_u16(),
-        retry_after: response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|v| retry_after(v.to_str().ok()?, SystemTime::now())),
+        retry_after: response.headers().get(RETRY_AFTER).map(asked),
         content_type: response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -250,6 +247,13 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
     }
 }
 
+/// What a `Retry-After` asks for. One that cannot be read, or that names now or a time that has passed, asks all the same: to
+/// come back at once would be to ask again and again.
+fn asked(value: &header::HeaderValue) -> Duration {
+    let read = value.to_str().ok().and_then(|text| retry_after(text, SystemTime::now()));
+    read.filter(|asked| !asked.is_zero()).unwrap_or(DEFAULT_THROTTLE)
+}
+
 /// Seconds, also with a fraction, which is rounded up, or a date of HTTP (RFC 9110 §10.2.3); a date that has passed is
 /// now. At most a day.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
@@ -271,6 +275,25 @@ pub fn tls(named: Option<&Certificates>) -> rustls::ClientConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_names_no_time_to_come_asks_for_a_minute() {
+        for (value, seconds) in [
+            ("0", 60),
+            ("0.0", 60),
+            ("-1", 60),
+            ("", 60),
+            ("soon", 60),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", 60),
+            ("\u{e9}", 60),
+            ("1", 1),
+            ("90", 90),
+            ("99999999999", 24 * 3600),
+        ] {
+            let value = header::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            assert_eq!(asked(&value), Duration::from_secs(seconds), "{value:?}");
+        }
+    }
 
     #[test]
     fn both_forms_of_retry_after_are_read() {

@@ -50,9 +50,9 @@ async fn every_answer_has_its_class_and_the_mark_falls_before_data() {
         reply(Stage::Rcpt, "556 5.1.10 null MX", C::Suppress, "556 5.1.10"),
         reply(Stage::Rcpt, "550 no such user", C::Permanent, "550"),
         reply(Stage::Rcpt, "550 5.7.1 not by policy", C::Permanent, "550 5.7.1"),
-        reply(Stage::Rcpt, "550 5.1.7 bad sender", C::Misconfigured, "550 5.1.7"),
+        reply(Stage::Rcpt, "550 5.1.7 bad sender", C::Transient, "550 5.1.7"),
         reply(Stage::Rcpt, "450 4.2.1 busy mailbox", C::Transient, "450 4.2.1"),
-        reply(Stage::Rcpt, "450-4.7.1 slow\n450 4.7.1 down", C::Throttled, "450 4.7.1"),
+        reply(Stage::Rcpt, "450-4.7.1 slow\n450 4.7.1 down", C::Transient, "450 4.7.1"),
         reply(Stage::Rcpt, "421 4.7.0 too much", C::Throttled, "421 4.7.0"),
         silence(Stage::Rcpt, Action::Cut, C::Unavailable),
         silence(Stage::Rcpt, Action::Raw(b"Empf\xe4nger?\r\n".to_vec()), C::Transient),
@@ -112,9 +112,9 @@ async fn the_time_that_a_server_asks_for_is_handed_on() {
     sink.then(Stage::Rcpt, Action::reply("450 4.7.1 slow down"));
     let handler = handler(&sink);
     let (failure, _) = failing(&handler, &note()).await;
-    assert_eq!((failure.class, failure.retry_after), (C::Throttled, Some(Duration::from_secs(300))));
+    assert_eq!((failure.class, failure.retry_after), (C::Transient, Some(Duration::from_secs(300))));
     let (failure, _) = failing(&handler, &note()).await;
-    assert_eq!((failure.class, failure.retry_after), (C::Throttled, None));
+    assert_eq!((failure.class, failure.retry_after), (C::Transient, None));
 }
 
 #[tokio::test]

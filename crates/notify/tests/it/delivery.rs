@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::common::*;
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
-use posthaste_core::broker::EnqueueRequest;
+use posthaste_core::broker::{EnqueueRequest, ListRequest};
 use posthaste_core::{
     Broker, EndReason, FailureClass as C, Kind, NewTask, OffsetClock, OnAmbiguous, PauseReason, RecordKind,
     Records, RetryPolicy, State, Store, Task, TaskId,
@@ -22,15 +22,15 @@ use tempfile::TempDir;
 /// The first delay of the e-mail policy.
 const FIRST_RETRY: Duration = Duration::from_secs(30);
 
-struct Rig {
-    store: Arc<SqliteStore>,
+pub(crate) struct Rig {
+    pub(crate) store: Arc<SqliteStore>,
     clock: OffsetClock,
     worker: Worker,
     _dir: TempDir,
 }
 
 impl Rig {
-    async fn new(config: NotifyConfig) -> Self {
+    pub(crate) async fn new(config: NotifyConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = frozen_clock();
         let sqlite = SqliteConfig { clock: Arc::new(clock.clone()), ..SqliteConfig::new(dir.path()) };
@@ -48,11 +48,11 @@ impl Rig {
         reply.tasks.iter().map(|t| t.id).collect()
     }
 
-    async fn send(&self, n: Notification) -> TaskId {
+    pub(crate) async fn send(&self, n: Notification) -> TaskId {
         self.enqueue(vec![n.into_task()]).await[0]
     }
 
-    async fn until(&self, id: TaskId, met: impl Fn(&Task) -> bool) -> Task {
+    pub(crate) async fn until(&self, id: TaskId, met: impl Fn(&Task) -> bool) -> Task {
         let mut events = self.store.subscribe(Some(id));
         loop {
             let task = self.store.get(&[id]).await.unwrap().remove(0).unwrap();
@@ -63,17 +63,23 @@ impl Rig {
         }
     }
 
-    async fn until_state(&self, id: TaskId, state: State) -> Task {
+    pub(crate) async fn until_state(&self, id: TaskId, state: State) -> Task {
         self.until(id, |t| t.state == state).await
     }
 
+    /// Every task, the newest first.
+    pub(crate) async fn ids(&self) -> Vec<TaskId> {
+        let page = self.store.list(ListRequest::default()).await.unwrap();
+        page.tasks.iter().map(|t| t.id).collect()
+    }
+
     /// Lets `time` pass and the store act on it.
-    async fn pass(&self, time: Duration) {
+    pub(crate) async fn pass(&self, time: Duration) {
         self.clock.advance(time);
         self.store.tick().await.unwrap();
     }
 
-    async fn pause_of(&self, lane: &str) -> Option<PauseReason> {
+    pub(crate) async fn pause_of(&self, lane: &str) -> Option<PauseReason> {
         let lanes = self.store.lanes(None).await.unwrap();
         let found = lanes.into_iter().find(|l| l.lane.as_ref().is_some_and(|k| k.to_string() == lane));
         found.and_then(|l| l.paused).map(|p| p.reason)
@@ -167,7 +173,7 @@ async fn five_times_421_open_the_breaker_and_a_probe_closes_it() {
 #[tokio::test]
 async fn a_throttled_lane_waits_as_long_as_the_server_asked() {
     let sink = SmtpSink::start().await;
-    sink.then(Stage::Rcpt, Action::reply("450 4.7.1 slow down, try again in 90 seconds"));
+    sink.then(Stage::Rcpt, Action::reply("454 Throttling failure: try again in 90 seconds"));
     let rig = Rig::new(config([provider("default", &sink)])).await;
     let id = rig.send(note()).await;
     let task = rig.until(id, |t| t.state == State::Queued && t.attempt == 1).await;

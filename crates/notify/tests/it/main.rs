@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod answers;
+mod chats;
 mod common;
 mod connections;
 mod contract;
 mod delivery;
 mod mail_parts;
 mod message;
+mod neighbours;
 mod net;
 mod replies;
 mod sandbox;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::broker::{ClaimRequest, EnqueueRequest, SettleRequest, Settlement};
 use posthaste_core::{
-    BatchId, Broker, Claimed, Failure, FailureClass as C, Json, NewTask, Outcome, QueueName, Records, Store,
-    TaskId, Timestamp, WorkerId,
+    BatchId, Broker, Claimed, Failure, FailureClass as C, Json, LaneFault, NewTask, Outcome, QueueName,
+    Records, Store, TaskId, Timestamp, WorkerId,
 };
 use posthaste_notify::callback::{Callback, CallbackHandler};
 use posthaste_notify::http_task::{self, HttpTaskHandler};
@@ -192,7 +192,7 @@ async fn every_answer_has_its_class() {
         (408, C::Transient),
         (410, C::Permanent),
         (425, C::Transient),
-        (429, C::Throttled),
+        (429, C::Transient),
         (500, C::Transient),
         (502, C::Transient),
         (503, C::Transient),
@@ -204,7 +204,7 @@ async fn every_answer_has_its_class() {
         assert_eq!(rig.failure(HttpAction::Flood(status, 1 << 20)).await.class, class, "{status}");
     }
     let busy = rig.failure(HttpReply::status(503).header("retry-after", "7")).await;
-    assert_eq!((busy.class, busy.retry_after), (C::Throttled, Some(Duration::from_secs(7))));
+    assert_eq!((busy.class, busy.retry_after), (C::Transient, Some(Duration::from_secs(7))));
     let elsewhere = HttpReply::status(307).header("location", &rig.sink.url("/elsewhere"));
     let before = rig.sink.taken();
     assert_eq!(rig.failure(elsewhere).await.class, C::Permanent);
@@ -311,4 +311,66 @@ async fn a_task_is_told_of_with_its_end_and_a_receiver_that_refuses_is_asked_aga
     assert!(body.contains(&format!(r#""result":{written}"#)), "{body}");
     let wrong = Callback { url: rig.sink.url("/x"), batch: None, size: None, task: None };
     assert!(matches!(rig.tell(HOUR, wrong).await, Outcome::Failure(f) if f.class == C::Permanent));
+}
+
+impl Rig {
+    /// How another task, told by its last digit, is answered.
+    async fn other(&self, n: u8, reply: HttpReply) -> Outcome {
+        self.sink.then(reply);
+        let task = posthaste_testkit::claimed(http_task::KIND, json!({"url": self.sink.url("/run")}));
+        let id: TaskId = format!("0198f7a0-0000-7000-8000-00000000000{n:x}").parse().unwrap();
+        let lease = posthaste_core::LeaseRef { task: id, ..task.lease };
+        run(&self.http, Claimed { lease, ..task }).await.0
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_paused_when_the_next_task_is_answered_so_too() {
+    let rig = Rig::new().await;
+    let paused = async |n, reply| match rig.other(n, reply).await {
+        Outcome::Failure(f) => (f.class, f.retry_after.map(|d| d.as_secs()), f.pauses()),
+        other => panic!("{other:?}"),
+    };
+    let throttled = Some(LaneFault::Throttled);
+    for (status, header, asked) in [(429, "7", 7), (503, "7", 7), (429, "0", 60), (503, "soon", 60)] {
+        let busy = || HttpReply::status(status).header("retry-after", header);
+        for _ in 0..3 {
+            let (class, after, lane) = paused(1, busy()).await;
+            assert_eq!((class, after, lane), (C::Transient, Some(asked), None), "{status} {header}");
+        }
+        // Any other answer says that the service is there and takes tasks.
+        paused(2, HttpReply::status(400)).await;
+        assert_eq!(paused(2, busy()).await.2, None);
+        assert_eq!(paused(3, busy()).await.2, throttled, "{status} {header}");
+        result(rig.other(4, HttpReply::status(204)).await);
+        assert_eq!(paused(5, busy()).await.2, None);
+        result(rig.other(4, HttpReply::status(204)).await);
+    }
+    assert_eq!(paused(1, HttpReply::status(429)).await, (C::Transient, Some(60), None));
+    assert_eq!(paused(2, HttpReply::status(503)).await.2, None, "without a time it asks for no pause");
+}
+
+#[tokio::test]
+async fn a_task_without_a_body_sends_none() {
+    let rig = Rig::new().await;
+    for (method, length) in [("POST", Some("0")), ("PUT", Some("0")), ("PATCH", Some("0")), ("GET", None)] {
+        rig.sink.then(HttpReply::status(204));
+        rig.call(json!({"method": method})).await;
+        let request = rig.sink.requests().pop().unwrap();
+        assert_eq!(request.method, method);
+        let headers = (request.header("content-length"), request.header("content-type"));
+        assert_eq!(headers, (length, None), "{method}");
+        assert!(request.body.is_empty() && believed(&request, &rig.secret));
+    }
+    for (body, length) in [(json!({}), "2"), (json!(""), "2"), (json!(false), "5")] {
+        rig.sink.then(HttpReply::status(204));
+        rig.call(json!({"body": body})).await;
+        let request = rig.sink.requests().pop().unwrap();
+        let headers = (request.header("content-length"), request.header("content-type"));
+        assert_eq!(headers, (Some(length), Some("application/json")), "{body}");
+    }
+    rig.sink.then(HttpReply::status(204));
+    rig.call(json!({"headers": {"Content-Type": "text/plain"}})).await;
+    let request = rig.sink.requests().pop().unwrap();
+    assert_eq!(request.header("content-type"), Some("text/plain"), "its own stays");
 }

@@ -168,7 +168,7 @@ async fn only_2xx_succeeds_and_every_other_answer_has_its_class() {
     }
     assert!(rig.sink.requests().iter().all(|r| r.path() == "/hook"));
     for (status, value, after) in
-        [(429, "120", 120), (503, "7", 7), (503, "Fri, 31 Dec 1999 23:59:59 GMT", 0)]
+        [(429, "120", 120), (503, "7", 7), (503, "Fri, 31 Dec 1999 23:59:59 GMT", 60), (429, "0", 60)]
     {
         let failure = rig.failing(&url, HttpReply::status(status).header("Retry-After", value)).await;
         assert_eq!((failure.class, failure.retry_after), (C::Throttled, Some(Duration::from_secs(after))));
@@ -187,6 +187,41 @@ async fn an_endpoint_that_is_gone_is_disabled_and_gets_nothing_more() {
     assert!(failure.message.contains("disabled"), "{}", failure.message);
     assert_eq!(rig.sink.taken(), 1);
     assert_eq!(rig.send("nobody").await.unwrap_err().class, C::Permanent);
+}
+
+/// Where the log goes in a test that reads it.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_once_that_an_endpoint_is_disabled_and_why() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // The runtime of this test is its thread.
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let rig = Rig::new().await;
+    rig.register("shop", Secrets::new(now())).await;
+    rig.failing("shop", HttpReply::status(500)).await;
+    rig.failing("shop", HttpReply::status(410)).await;
+    rig.send("shop").await.unwrap_err();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let told: Vec<&str> = text.lines().filter(|l| l.contains("disabled")).collect();
+    assert_eq!(told.len(), 1, "{text}");
+    for part in ["WARN", "shop", "410", "task_id=0198f7a0"] {
+        assert!(told[0].contains(part), "{part}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use posthaste_core::{ErrorClass, Store};
+use posthaste_core::{BrokerError, ErrorClass, Store};
 use posthaste_telemetry::Tracer;
 use posthaste_worker::{Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,12 @@ impl Runner {
         tracer: Tracer,
     ) -> anyhow::Result<()> {
         let mut patience = Patience::default();
+        while let Err(e) = lift_mended(config, &store).await {
+            match e.class() {
+                ErrorClass::Unavailable => patience.after(&e).await,
+                _ => return Err(e.into()),
+            }
+        }
         loop {
             let registry = posthaste_notify::kinds(config.notify.clone(), store.clone());
             let config = WorkerConfig { tracer: tracer.clone(), ..worker_config(config) };
@@ -59,6 +65,19 @@ impl Runner {
             tracing::info!(?report, "worker stopped");
         }
     }
+}
+
+/// Whoever corrected a provider's settings and started again need not wait for the next probe.
+async fn lift_mended(config: &ServerConfig, store: &Arc<dyn Store>) -> Result<(), BrokerError> {
+    let settings = posthaste_notify::fingerprints(&config.notify, Arc::clone(store)).await?;
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let lifted = store.lift(&settings).await?;
+    if lifted > 0 {
+        tracing::info!(lanes = lifted, "lanes whose provider had refused other settings are resumed");
+    }
+    Ok(())
 }
 
 fn worker_config(config: &ServerConfig) -> WorkerConfig {

@@ -2,7 +2,6 @@
 //! The rows are in [`super::rows`]; `docs/SMTP.md` is generated from them.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use posthaste_core::FailureClass;
 
@@ -246,35 +245,6 @@ pub fn class_of(phase: Phase, answer: Answer, text: &str) -> (FailureClass, Whos
     (row.class, row.whose)
 }
 
-/// Longest pause that the text of an answer can ask for: it is prose, not a protocol.
-const MAX_ASKED: Duration = Duration::from_secs(3600);
-
-/// The time that a text such as `try again in 5 minutes` names.
-pub fn asked_pause(text: &str) -> Option<Duration> {
-    let text = text.to_ascii_lowercase();
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).peekable();
-    while let Some(word) = words.next() {
-        if !matches!(word, "in" | "after" | "wait") {
-            continue;
-        }
-        let Some(next) = words.peek() else { break };
-        let digits = next.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, glued) = next.split_at(digits);
-        let Ok(number) = number.parse::<u64>() else { continue };
-        let glued = glued.to_owned();
-        words.next();
-        let unit = if glued.is_empty() { words.next().unwrap_or("") } else { glued.as_str() };
-        let seconds = match unit {
-            "s" | "sec" | "secs" | "second" | "seconds" => 1,
-            "m" | "min" | "mins" | "minute" | "minutes" => 60,
-            "h" | "hour" | "hours" => 3600,
-            _ => continue,
-        };
-        return Some(Duration::from_secs(number.saturating_mul(seconds).max(1)).min(MAX_ASKED));
-    }
-    None
-}
-
 /// `docs/SMTP.md`.
 pub fn markdown() -> String {
     let mut out = String::from(
@@ -284,7 +254,9 @@ pub fn markdown() -> String {
          lane is in [STATES.md](STATES.md). An enhanced code counts only if it agrees with the reply code\n\
          (RFC 2034 §4). A positive answer out of place (250 to DATA) is one that cannot be read.\n\n\
          An answer is about the *message*, the *provider*, or one *connection* of it: then the message goes by another\n\
-         connection, and the class counts only if none is granted for long.\n\n\
+         connection, and the class counts only if none is granted for long. A class that pauses the lane, in an answer about\n\
+         the message, pauses it only when three different recipients in a row are answered so, with none taken between;\n\
+         the message itself is `transient`: it has its own backoff, and the try counts.\n\n\
          | phase | answer | class | about | why | said by |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for row in rows() {

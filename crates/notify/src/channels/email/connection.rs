@@ -6,7 +6,8 @@ use posthaste_core::{Failure, FailureClass};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::classes::{Answer, Pattern, Phase, Whose, asked_pause, row_of};
+use super::asked::asked_pause;
+use super::classes::{Answer, Pattern, Phase, Whose, row_of};
 use super::offers::Offers;
 use super::reply::{NoReply, Reply, Stream, Wire};
 use super::rows::Row;
@@ -127,6 +128,11 @@ impl Refusal {
     /// on a reused one this says nothing about the message.
     pub(super) fn is_gone(&self) -> bool {
         self.answer == Answer::Lost || self.is_421()
+    }
+
+    /// Whether it is about one message and its recipients, not about the provider and us.
+    pub(super) fn is_of_one(&self) -> bool {
+        self.row().whose == Whose::Message
     }
 
     /// The failure of the attempt. `server` is `host:port`.

@@ -1,6 +1,7 @@
 //! E-mail by SMTP: `lettre` builds the message, this module speaks the protocol, command by command, and says what
 //! each answer means.
 
+pub mod asked;
 pub mod classes;
 mod connection;
 mod files;
@@ -25,7 +26,7 @@ use posthaste_worker::Context;
 
 pub(crate) use self::connection::NO_CONNECTION;
 pub use self::connection::SmtpTimeouts;
-use self::connection::{Budget, Envelope};
+use self::connection::{Budget, Envelope, Refusal};
 use self::message::{Draft, File, Parts, build};
 use self::pool::Pool;
 use self::server::Server;
@@ -136,7 +137,7 @@ impl Channel for EmailChannel {
             let mut lent = tokio::select! {
                 biased;
                 () = attempt.cancellation().cancelled() => return Err(cancelled()),
-                lent = pool.open(&envelope, budget) => lent.map_err(|r| r.into_failure(&server.name()))?,
+                lent = pool.open(&envelope, budget) => lent.map_err(|r| refused(r, &server.name()))?,
             };
             if !lent.connection().offers_eight_bit() && parts.files.iter().any(File::wants_eight_bit) {
                 content = build(Draft { eight_bit: false, ..draft }).map_err(|e| permanent(e.to_string()))?;
@@ -146,9 +147,7 @@ impl Channel for EmailChannel {
             match lent.connection().data(&content, &server.timeouts).await {
                 Ok(response) => break response,
                 // Refused for its connection, and so not taken: it may go by another one.
-                Err(refusal) => {
-                    pool.go_on(lent, refusal).await.map_err(|r| r.into_failure(&server.name()))?
-                }
+                Err(refusal) => pool.go_on(lent, refusal).await.map_err(|r| refused(r, &server.name()))?,
             }
         };
         Ok(Receipt {
@@ -218,6 +217,17 @@ pub(crate) fn foreign_sender(provider: &Name) -> Failure {
         "The provider {provider} does not send from this address: add it to senders in [providers.{provider}], or leave from out."
     );
     Failure::new(FailureClass::Permanent, why)
+}
+
+/// From RCPT on an answer is about this message: it has its own backoff and counts. What it would be of the provider it is
+/// only where several recipients in a row are answered so.
+fn refused(refusal: Refusal, server: &str) -> Failure {
+    let of_one = refusal.is_of_one();
+    let failure = refusal.into_failure(server);
+    match failure.pauses().filter(|_| of_one) {
+        Some(fault) => Failure { class: FailureClass::Transient, ..failure.with_lane(fault) },
+        None => failure,
+    }
 }
 
 fn cancelled() -> Failure {

@@ -223,26 +223,6 @@ fn an_enhanced_code_must_agree_with_its_reply() {
 }
 
 #[test]
-fn the_time_asked_for_is_read_from_the_text() {
-    let s = |n| Some(Duration::from_secs(n));
-    for (text, pause) in [
-        ("4.7.1 Greylisted, please try again in 300 seconds", s(300)),
-        ("4.7.0 Try again in 5 minutes.", s(300)),
-        ("retry after 90s", s(90)),
-        ("try again in 2 hours", s(3600)),
-        ("please wait 1 minute", s(60)),
-        ("try again in 0 seconds", s(1)),
-        ("in 99999999999999999999 seconds", None),
-        ("try again later", None),
-        ("in 3 days", None),
-        ("delivery in progress", None),
-        ("try again in", None),
-    ] {
-        assert_eq!(asked_pause(text), pause, "{text}");
-    }
-}
-
-#[test]
 fn smtp_page_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/SMTP.md");
     let page = markdown();

@@ -1,0 +1,128 @@
+//! Whether what one recipient's answer suggests about a provider is true of the provider: only when several different
+//! recipients in its lane say the like, with no success between.
+//!
+//! It is kept in memory, by each process for itself: of several worker processes each needs its own witnesses, and one that
+//! was just started knows of none. What is kept of a recipient is a keyed hash that means nothing elsewhere.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posthaste_core::{Claimed, Failure, LaneFault, QueueName};
+
+/// So many different recipients in a row show that it is the provider, not they.
+pub const RECIPIENTS: usize = 3;
+/// So many different tasks of kind `http` in a row show that it is the service, not one of its routes.
+pub const TASKS: usize = 2;
+/// Lanes that are remembered at once. Beyond them all is forgotten: that takes a lane its witnesses, never the right to run.
+const MAX_LANES: usize = 10_000;
+
+/// A lane, as far as outcomes pause it: the tenants of a target share one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Target(QueueName, String);
+
+impl Target {
+    fn of(task: &Claimed) -> Self {
+        Self(task.queue.clone(), task.lane.as_ref().map(|l| l.target.to_string()).unwrap_or_default())
+    }
+}
+
+/// Who has said what of a lane since its last success; at most [`RECIPIENTS`] of each.
+#[derive(Debug, Default)]
+struct Seen {
+    throttled: Vec<u64>,
+    misconfigured: Vec<u64>,
+}
+
+/// The witnesses of every lane; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Witness {
+    lanes: Arc<Mutex<HashMap<Target, Seen>>>,
+    keyed: RandomState,
+}
+
+impl Witness {
+    /// Lets a failure keep what it says of its lane only when `enough` different witnesses have said so since the last
+    /// success. `who` tells witnesses apart.
+    #[must_use]
+    pub fn hears(&self, task: &Claimed, who: &str, enough: usize, failure: Failure) -> Failure {
+        let Some(fault) = failure.lane else { return failure };
+        let who = self.keyed.hash_one(who);
+        let mut lanes = self.lock();
+        let target = Target::of(task);
+        if lanes.len() >= MAX_LANES && !lanes.contains_key(&target) {
+            lanes.clear();
+        }
+        let seen = lanes.entry(target).or_default();
+        let said = match fault {
+            LaneFault::Throttled => &mut seen.throttled,
+            LaneFault::Misconfigured => &mut seen.misconfigured,
+        };
+        if !said.contains(&who) && said.len() < enough {
+            said.push(who);
+        }
+        let shown = said.len() >= enough;
+        Failure { lane: Some(fault).filter(|_| shown), ..failure }
+    }
+
+    /// The lane of `task` took something: whoever said otherwise spoke for himself.
+    pub fn refutes(&self, task: &Claimed) {
+        let mut lanes = self.lock();
+        // Nearly always nobody has said anything.
+        if !lanes.is_empty() {
+            lanes.remove(&Target::of(task));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Target, Seen>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste_core::FailureClass;
+    use serde_json::json;
+
+    use super::*;
+
+    fn task(lane: &str) -> Claimed {
+        Claimed { lane: lane.parse().ok(), ..posthaste_testkit::claimed("notify", json!({})) }
+    }
+
+    fn hears(w: &Witness, lane: &str, who: &str, fault: LaneFault) -> Option<LaneFault> {
+        let failure = Failure::new(FailureClass::Transient, "no").with_lane(fault);
+        w.hears(&task(lane), who, RECIPIENTS, failure).lane
+    }
+
+    #[test]
+    fn three_different_ones_in_a_row_show_it_and_a_success_refutes_them() {
+        use LaneFault::{Misconfigured as M, Throttled as T};
+        let w = Witness::default();
+        assert_eq!(hears(&w, "email:a", "x", T), None);
+        for _ in 0..5 {
+            assert_eq!(hears(&w, "email:a", "x", T), None, "one who says it often is one");
+        }
+        assert_eq!(hears(&w, "email:a", "y", T), None);
+        assert_eq!(hears(&w, "email:a", "z", M), None, "the like is of one kind");
+        assert_eq!(hears(&w, "email:b", "z", T), None, "in one lane");
+        assert_eq!(hears(&w, "email:a/acme", "z", T), Some(T), "tenants share their target");
+        assert_eq!(hears(&w, "email:a", "x", T), Some(T), "until a success, whoever says it");
+        w.refutes(&task("email:b"));
+        assert_eq!(hears(&w, "email:a", "x", T), Some(T));
+        w.refutes(&task("email:a"));
+        assert_eq!(hears(&w, "email:a", "x", T), None);
+        let plain = Failure::new(FailureClass::Permanent, "no");
+        assert_eq!(w.hears(&task("email:a"), "y", RECIPIENTS, plain.clone()), plain);
+    }
+
+    #[test]
+    fn any_number_of_lanes_takes_a_bounded_memory() {
+        let w = Witness::default();
+        for n in 0..2 * MAX_LANES {
+            hears(&w, &format!("http:h{n}"), "x", LaneFault::Throttled);
+        }
+        assert!(w.lock().len() <= MAX_LANES);
+    }
+}
