@@ -4,7 +4,10 @@ attachments, callbacks that are forged, late or said twice, keys that are revoke
 never in the log, which is as talkative as it gets. With `--redis` on Redis, by an API and a worker of their own."""
 
 import base64
+import contextlib
 import http.client
+import json
+import socket
 import time
 from urllib.parse import quote
 
@@ -342,6 +345,45 @@ def keys(checks, server):
         checks.check(f"no key and no guess is in the {what}", text and not any(secret in text for secret in secrets))
 
 
+def crowds(checks, store):
+    """Names by the thousand without a key, and connections that ask much and read nothing."""
+    with store.server("crowds", env={"POSTHASTE_MAX_CONNECTIONS": "40"}) as server:
+        server.start()
+        client = server.client()
+        names = json.dumps({f"x{n:06}": 1 for n in range(60_000)}).encode()
+        for verb in ("complete", "fail", "heartbeat"):
+            path = f"/v1/tasks/00000000-0000-7000-8000-000000000000/{verb}"
+            reply = client.request("POST", path, names, {"Content-Type": "application/json"})
+            checks.check(f"unknown names by the thousand: {verb}", reply.status in (413, 422) and len(reply.body) < 20_000,
+                         (reply.status, len(reply.body)))
+        client.close()
+        deaf = []
+        for _ in range(80):
+            try:
+                s = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+                s.setblocking(False)
+                s.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+                deaf.append(s)
+            except OSError:
+                break
+        checks.at_least("connections that read nothing", len(deaf), 40)
+        probe = wait_until("a probe is answered", lambda: answered(server, "/readyz"), 20)
+        checks.equal("  beside them a probe is answered", probe, 200)
+        wait_until("they are let go", lambda: answered(server, "/v1/tasks") == 200, 60)
+        checks.check("  and after half a minute everybody is", True)
+        for s in deaf:
+            s.close()
+
+
+def answered(server, path):
+    try:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as c:
+            c.request("GET", path)
+            return c.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+
+
 def run(checks):
     env = {"POSTHASTE_ALLOW_CIDRS": "127.0.0.0/8", "POSTHASTE_SIGNING_SECRET": SIGNING, "RUST_LOG": "debug"}
     store = stores.store(checks, stores.parser().parse_args())
@@ -367,6 +409,7 @@ def run(checks):
         with store.server("keyed", env=keyed) as server:
             server.start()
             keys(checks, server)
+        crowds(checks, store)
 
 
 if __name__ == "__main__":

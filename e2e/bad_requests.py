@@ -208,6 +208,32 @@ def bodies(checks, client):
         checks.check(f"Idempotency-Key {key[:8]!r}…", 200 <= reply.status < 500, reply)
 
 
+# URLs that name no host as they are written, or hide which.
+URLS = ["http:/127.0.0.1/", "http:example.com/a", "http:\\\\example.com/", "https:" + "é" * 70, "https://", "https:///a", "http://a\tb.example/",
+        "https://u:p@example.com/", "https://example.com\\@127.0.0.1/", "ftp://example.com/"]
+
+
+def urls(checks, client):
+    """Whoever names a URL to be called is answered at every door, and nothing is stored."""
+    mail = {"to": "dev@example.com", "message": "x"}
+    doors = {
+        "an http task": ("POST", "/v1/tasks", lambda u: {"kind": "http", "payload": {"url": u}}),
+        "the callback of a task": ("POST", "/v1/tasks", lambda u: good(callback_url=u)),
+        "the callback of a task with a unique key": ("POST", "/v1/tasks", lambda u: good(callback_url=u, unique={"key": "k"})),
+        "the callback of a batch": ("POST", "/v1/tasks/batch", lambda u: {"tasks": [good()], "callback_url": u}),
+        "the callback of a notification": ("POST", "/v1/notifications", lambda u: mail | {"callback_url": u}),
+        "a webhook": ("POST", "/v1/notifications", lambda u: {"channel": "webhook", "to": u, "message": "x"}),
+        "a schedule": ("PUT", "/v1/schedules/urls", lambda u: {"cron": "0 7 * * *", "kind": "http", "payload": {"url": u}}),
+        "an endpoint": ("POST", "/v1/endpoints", lambda u: {"name": "urls", "url": u}),
+        "an attachment": ("POST", "/v1/notifications", lambda u: mail | {"attachments": [{"filename": "a.txt", "url": u}]}),
+    }
+    before = len(client.get("/v1/tasks?limit=200").json()["data"])
+    for what, (method, path, body) in doors.items():
+        statuses = [client.request(method, path, json_body=body(u)).status for u in URLS]
+        checks.equal(f"URLs without a host: {what}", statuses, [422] * len(URLS))
+    checks.equal("  nothing is stored", len(client.get("/v1/tasks?limit=200").json()["data"]), before)
+
+
 def small_bodies(checks, client):
     for path, what, body, word in SMALL:
         refused(checks, f"POST {path.replace(ZERO, '…')}, {what}", client.request("POST", path, body, JSON), word)
@@ -318,6 +344,7 @@ def run(checks):
                       if method in ("get", "post", "put", "patch", "delete")]
         checks.at_least("operations in /openapi.json", len(operations), 10)
         bodies(checks, client)
+        urls(checks, client)
         small_bodies(checks, client)
         for what, path, word in QUERIES:
             refused(checks, f"GET {path[:40]}, {what}", client.get(path), word)

@@ -46,9 +46,9 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let trace = std::backtrace::Backtrace::capture();
     match trace.status() {
         std::backtrace::BacktraceStatus::Captured => {
-            tracing::error!(place, why, %trace, "a panic: a fault of the program")
+            tracing::error!(place, why, %trace, "a thread panicked: a fault of the program")
         }
-        _ => tracing::error!(place, why, "a panic: a fault of the program"),
+        _ => tracing::error!(place, why, "a thread panicked: a fault of the program"),
     }
 }
 
