@@ -42,6 +42,11 @@ impl SelfSigned {
         Self { pem: made.pem(), key_pem: key.serialize_pem(), acceptor }
     }
 
+    /// What speaks TLS with it.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.clone()
+    }
+
     /// Serves TLS on a port of its own in front of a server that does not.
     ///
     /// # Panics

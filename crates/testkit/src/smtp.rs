@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::certificate::SelfSigned;
 
 /// A place in the dialogue where the sink may be told what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,16 +197,16 @@ impl SmtpSink {
     /// A sink on a listener of the caller's.
     pub fn serve(listener: TcpListener, options: SinkOptions) -> Self {
         let addr = listener.local_addr().expect("a bound socket has an address");
-        let (tls, certificate_pem) = self_signed();
+        let certificate = SelfSigned::new(&["localhost", "127.0.0.1"]);
         let shared = Arc::new(Shared {
             options,
-            tls,
+            tls: certificate.acceptor(),
             once: Mutex::default(),
             otherwise: Mutex::default(),
             progress: watch::Sender::new(Progress::default()),
         });
         let accept_handle = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self { addr, certificate_pem, shared, accept_handle }
+        Self { addr, certificate_pem: certificate.pem, shared, accept_handle }
     }
 
     /// Where it listens.
@@ -287,20 +288,6 @@ impl SmtpSink {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder of this lock panics")
-}
-
-fn self_signed() -> (TlsAcceptor, String) {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).expect("fixed, valid names");
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks the default versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("the key belongs to the certificate");
-    (TlsAcceptor::from(Arc::new(config)), made.cert.pem())
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
