@@ -53,7 +53,8 @@ async fn a_provider_is_paused_and_resumed_and_its_messages_wait() {
 #[tokio::test]
 async fn a_provider_of_web_push_is_paused_for_every_push_service() {
     let name = Name::new("push").unwrap();
-    let provider = ConfiguredProvider { name, channel: ChannelKind::WebPush, kind: "web_push" };
+    let provider =
+        ConfiguredProvider { name, channel: ChannelKind::WebPush, kind: "web_push", senders: Vec::new() };
     let config = ApiConfig { providers: vec![provider], provider_configured: true, ..ApiConfig::default() };
     let s = Server::with(config).await;
     let one = "/v1/providers/push";
