@@ -72,7 +72,7 @@ pub const CLASSES: &[ClassRule] = &[
         task: TaskEffect::Retry,
         counts: true,
         lane: LaneEffect::None,
-        when: "4xx mail; 5xx, 408, 425 web; handler error, panic or timeout before the mark",
+        when: "4xx mail; 5xx, 408, 425 web; what one recipient alone is refused for now; handler error, panic or timeout before the mark",
     },
     ClassRule {
         class: FailureClass::Unavailable,
@@ -86,14 +86,14 @@ pub const CLASSES: &[ClassRule] = &[
         task: TaskEffect::Park,
         counts: false,
         lane: LaneEffect::PauseUntil,
-        when: "429, Retry-After; mail 4xx with 4.7.x",
+        when: "429, Retry-After; mail 4xx with 4.7.x about the provider, or of three recipients in a row",
     },
     ClassRule {
         class: FailureClass::Misconfigured,
         task: TaskEffect::Park,
         counts: false,
         lane: LaneEffect::PauseAlarm,
-        when: "530, 534, 535, 5.1.7, 5.1.8, any 5xx before MAIL is accepted; 401, 403 from a provider",
+        when: "530, 534, 535, any 5xx before MAIL is accepted; 401, 403 from a provider; 5.1.7, 5.1.8 of three recipients in a row",
     },
     ClassRule {
         class: FailureClass::Permanent,

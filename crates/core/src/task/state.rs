@@ -106,7 +106,7 @@ pub enum Trigger {
     FailRetry,
     /// A try failed and none follows.
     FailFinal,
-    /// The target is throttled or misconfigured: back to the front of its lane, nothing counted.
+    /// The target is throttled or misconfigured: behind what waits in its lane, nothing counted.
     FailPark,
     /// A try failed, and the next one would come after `expires_at`.
     FailTooLate,

@@ -25,7 +25,7 @@ pub fn markdown() -> String {
     for r in CLASSES {
         let task = match r.task {
             TaskEffect::Retry => "retrying, with backoff",
-            TaskEffect::Park => "queued, front of its lane",
+            TaskEffect::Park => "queued, behind what waits in its lane",
             TaskEffect::Fail => "failed",
             TaskEffect::ByPolicy => "policy `retry`: retrying; `hold`: failed",
         };
