@@ -10,6 +10,7 @@ use posthaste_core::{
     Claimed, Failure, FailureClass, LaneFault, NewTask, Outcome, PauseReason, QueueName, RetryPolicy, State,
 };
 
+use super::portable::{elsewhere, export, import};
 use crate::rig::*;
 
 /// A task of target `a` that is soon tried again.
@@ -222,6 +223,14 @@ pub(crate) async fn other_settings_lift_the_pause_of_a_misconfigured_target(r: &
             r.release(c.lease).await;
         }
     }
+    let there = elsewhere(r).await;
+    import(&there, &export(r).await).await;
+    assert_eq!(
+        lift(&there, &["b one", "c one"]).await,
+        1,
+        "a pause that moved keeps its settings, or has none"
+    );
+    assert_eq!(lift(&there, &["b two"]).await, 1);
     r.put(in_lane("d")).await;
     r.fail(&r.take().await, FailureClass::Throttled).await;
     r.pause(lane_scope("a"), None).await;

@@ -18,7 +18,7 @@ const BATCH: &str = "01890000-0000-7000-8000-0000000000b0";
 const OWN: &str = "018f0000-1111-4222-8333-444455556666";
 
 /// Every item of a store.
-async fn export(r: &Rig) -> Vec<PortableItem> {
+pub(super) async fn export(r: &Rig) -> Vec<PortableItem> {
     let (mut items, mut cursor) = (Vec::new(), None::<String>);
     for _ in 0..10_000 {
         let part = r.store().export(cursor.as_deref(), 7).await.expect("export");
@@ -31,7 +31,7 @@ async fn export(r: &Rig) -> Vec<PortableItem> {
     panic!("the export has no end");
 }
 
-async fn import(r: &Rig, items: &[PortableItem]) -> Imported {
+pub(super) async fn import(r: &Rig, items: &[PortableItem]) -> Imported {
     let mut sum = Imported::default();
     for part in items.chunks(100) {
         let done = r.store().import(part.to_vec()).await.expect("import");
@@ -121,7 +121,7 @@ async fn furnish(r: &mut Rig) -> Vec<TaskId> {
 }
 
 /// Another store, at the same time.
-async fn elsewhere(r: &Rig) -> Rig {
+pub(super) async fn elsewhere(r: &Rig) -> Rig {
     let there = r.another().await;
     let behind = r.now().await.since(there.now().await);
     there.advance(behind);
