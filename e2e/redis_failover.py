@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Another Redis takes over under load: planned by a sentinel, after a kill and after a standstill in a Cluster of 3 + 3.
+"""Another Redis takes over under load: planned by a sentinel, after a standstill, and after a kill in a Cluster of 3 + 3.
 
 Half of the clients give each request a key and repeat it until it is accepted, as clients are told to do; the other
 half forget what is refused. Whatever is answered with a 2xx in the course of a planned failover is there afterwards,
@@ -43,6 +43,9 @@ def run(checks):
         with Scratch() as directory, Sentinels(directory) as servers:
             with System(checks, directory, servers.url) as system:
                 planned(checks, servers, system, scale["planned"])
+        with Scratch() as directory, Sentinels(directory) as servers:
+            with System(checks, directory, servers.url) as system:
+                frozen(checks, servers, system)
     if arguments.only != "planned":
         for how, with_the_first in scale["lost"]:
             with Scratch() as directory, RedisCluster(directory, replicas=1) as servers:
@@ -184,6 +187,25 @@ def planned(checks, servers, system, times):
         took = ran(system, found, lanes, since)[0] - since
         checks.at_most(f"{what}: ms until a task runs", round(took), RESUMES_MS)
     accounted(checks, "planned", system, found, may_lose=0)
+
+
+def frozen(checks, servers, system):
+    """A master that stands still is replaced, wakes up and still believes that it is one."""
+    what, lanes = "frozen master", range(LANES)
+    master, replica = servers.settled()
+    began = time.time() * 1000
+    master.freeze()
+    since = promoted(replica)
+    checks.note(f"{what}: promoted after {since - began:.0f} ms")
+    took = system.first_accepted(lanes, since) - since
+    checks.at_most(f"{what}: ms until a request is accepted", round(took), RESUMES_MS)
+    system.flows(what)
+    master.thaw()
+    servers.settled()
+    system.flows(f"{what}, when all is settled")
+    found = system.stop()
+    checks.at_most(f"{what}: ms until a task runs", round(ran(system, found, lanes, since)[0] - since), RESUMES_MS)
+    accounted(checks, what, system, found, may_lose=2 * LANES)
 
 
 # --- a Cluster ---------------------------------------------------------------------------------

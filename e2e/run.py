@@ -42,7 +42,7 @@ REDIS_RUNS = {
     "redis_away": (120, 240),
     "redis_frozen": (120, 120),
     "redis_kill9": (150, 600),
-    "redis_failover": (90, 240),
+    "redis_failover": (150, 300),
     "redis_links": (150, 240),
     "redis_full": (120, 180),
     "redis_mismatch": (90, 90),

@@ -142,6 +142,38 @@ async fn a_master_that_is_away_holds_up_only_what_lies_in_it() {
     assert_eq!(again.settled.len(), left.len());
 }
 
+/// Nobody waits for a claim of a server that stands still; what it hands out when it goes on must not wait for its leases.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_handed_out_too_late_is_given_back() {
+    let cluster = RedisCluster::start(3);
+    for node in cluster.nodes() {
+        node.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    }
+    let (store, _clock) = open(&cluster.url(), 4);
+    store.enqueue(tasks(50)).await.expect("enqueue");
+    let key = |shard: u16, name: &str| format!("ph:{{posthaste:{shard}}}:{name}");
+    let owner = |shard: u16| cluster.owner_of(cluster.slot_of(&key(shard, "m")));
+    let waiting = |shard: &u16| {
+        matches!(cluster.node(owner(*shard)).command(&["HLEN", &key(*shard, "t")]), Reply::Number(1..))
+    };
+    let still = cluster.node(owner((0..4).find(waiting).expect("something waits")));
+    still.pause();
+    let mut claimed = Vec::new();
+    while let Ok(more) = store.claim(claim(50)).await
+        && !more.is_empty()
+    {
+        claimed.extend(more);
+    }
+    assert!(!claimed.is_empty() && claimed.len() < 50, "the others have work: {}", claimed.len());
+    still.resume();
+    soon("the rest", async {
+        while claimed.len() < 50 {
+            claimed.extend(store.claim(claim(50)).await.unwrap_or_default());
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_stands_still_for_a_while() {
     let server = RedisServer::start(&RedisOptions::default());

@@ -11,23 +11,27 @@
 //! replica that has left the master (each call that may write asks for its `ROLE` behind it), another master named. What
 //! was sent on the connection that is fenced off is answered only if the next one leads to the same master.
 
+mod fence;
+
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use posthaste_core::BrokerError;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::dial::{CONNECT_TIMEOUT, Dialed, Purpose, RESPONSE_TIMEOUT, Route, Target, dial, role_at};
+use super::dial::{CONNECT_TIMEOUT, Dialed, Purpose, RESPONSE_TIMEOUT, Route, Target, dial};
 use super::error::unavailable;
 use super::role::{ROLE, Role};
-use super::sentinel::{MAX_SENTINELS, View, watch as watch_sentinels};
+use super::sentinel::watch as watch_sentinels;
 use crate::url::Host;
+use fence::Followers;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -35,11 +39,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const GIVEN_UP: Duration = Duration::from_millis(1_500);
 /// A connection that lived so long was a good one: the pauses begin again with the shortest.
 const GOOD_LIFE: Duration = Duration::from_secs(1);
-/// How often a master without replicas is asked whether it has any.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// For so long nothing is accepted by a master one of whose replicas calls itself the master: time enough to make the old
-/// one a replica by hand. After that whoever let the replica go meant a copy.
-const TWO_MASTERS: Duration = Duration::from_secs(30);
 
 /// The pause before attempt `failures + 1`.
 pub(super) fn pause(failures: u32) -> Duration {
@@ -65,17 +64,10 @@ pub(super) struct Peer {
     followers: Mutex<Followers>,
     /// Sentinels that are listened to.
     sentinels: Mutex<BTreeSet<Host>>,
+    /// Rises with each change of the master that a sentinel tells of.
+    news: AtomicU64,
     /// True from a call that has waited long until the server answers again.
     doubted: AtomicBool,
-}
-
-#[derive(Default)]
-struct Followers {
-    /// Whose they are.
-    of: Option<Host>,
-    replicas: BTreeSet<Host>,
-    asked: Option<Instant>,
-    two_masters_since: Option<Instant>,
 }
 
 enum State {
@@ -112,6 +104,7 @@ impl Peer {
             fence: watch::Sender::new(0),
             followers: Mutex::default(),
             sentinels: Mutex::default(),
+            news: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
         })
     }
@@ -127,26 +120,30 @@ impl Peer {
 
     /// Sends one command; errors that the server answered are values.
     pub(super) async fn send(self: &Arc<Self>, cmd: &Cmd) -> Result<Value, BrokerError> {
-        let mut live = self.live().await?;
+        let live = self.live().await?;
         let waits = Waits { peer: self, number: live.number, since: Instant::now() };
-        let answer = live.connection.send_packed_command(cmd).await;
+        let mut connection = live.connection.clone();
+        let call = pin!(connection.send_packed_command(cmd));
+        let answer = self.unless_replaced(&live, call).await?;
         std::mem::forget(waits);
         answer.map_err(|error| self.broken(&live, &error))
     }
 
     /// As [`Peer::send`], for what may change something: the answer counts only if the server was still the master behind it.
     pub(super) async fn send_write(self: &Arc<Self>, cmd: &Cmd) -> Result<Value, BrokerError> {
-        let mut live = self.live().await?;
+        let live = self.live().await?;
         let waits = Waits { peer: self, number: live.number, since: Instant::now() };
+        let mut connection = live.connection.clone();
         let answer = if self.asks_for_role() {
             // Both are queued in this order and written at once.
             let mut behind = live.connection.clone();
-            let both = join(live.connection.send_packed_command(cmd), behind.send_packed_command(&ROLE));
-            let (answer, role) = both.await;
+            let both = pin!(join(connection.send_packed_command(cmd), behind.send_packed_command(&ROLE)));
+            let (answer, role) = self.unless_replaced(&live, both).await?;
             self.told(&live, role.as_ref().map(Role::read));
             answer
         } else {
-            live.connection.send_packed_command(cmd).await
+            let call = pin!(connection.send_packed_command(cmd));
+            self.unless_replaced(&live, call).await?
         };
         std::mem::forget(waits);
         match answer {
@@ -181,124 +178,11 @@ impl Peer {
         });
     }
 
-    /// Tells when what waits on a connection waits at the wrong server.
-    pub(super) fn fence(&self) -> watch::Receiver<u64> {
-        self.fence.subscribe()
-    }
-
-    /// Whether a sentinel is not listened to yet; from now on it is.
-    pub(super) fn listens_anew(&self, sentinel: &Host) -> bool {
-        let mut sentinels = self.sentinels.lock().unwrap_or_else(PoisonError::into_inner);
-        sentinels.len() < MAX_SENTINELS && sentinels.insert(sentinel.clone())
-    }
-
-    /// A failover from `old` begins, says a sentinel.
-    pub(super) fn failover(self: &Arc<Self>, old: &Host) {
-        if let Some(live) = self.present().filter(|live| live.master == *old) {
-            self.raise(live.number, &format!("a failover from Redis at {old} begins"));
-        }
-    }
-
-    /// The master is `new` from now on, says a sentinel.
-    pub(super) fn switched(self: &Arc<Self>, new: &Host) {
-        if let Some(live) = self.present().filter(|live| live.master != *new) {
-            self.raise(live.number, &format!("the master is Redis at {new} from now on"));
-        }
-    }
-
-    /// What a sentinel answered when it was asked.
-    pub(super) fn compare(self: &Arc<Self>, view: &View) {
-        let Some(live) = self.present().filter(|live| view.epoch >= live.epoch) else { return };
-        if view.failing_over {
-            self.failover(&view.master);
-        } else if view.epoch > live.epoch {
-            self.switched(&view.master);
-        }
-    }
-
     /// The connection, if there is one.
     fn present(&self) -> Option<Live> {
         match &*self.state.borrow() {
             State::Up(live) => Some(live.clone()),
             State::Idle | State::Down(_) => None,
-        }
-    }
-
-    /// Whether a call that may write asks for the role behind it. The nodes of a Cluster see to their roles themselves; a
-    /// server that had no replica is asked now and then whether it has one.
-    fn asks_for_role(&self) -> bool {
-        if matches!(self.target, Target::Server(_)) {
-            return false;
-        }
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let due = self.route.has_sentinels()
-            || !followers.replicas.is_empty()
-            || followers.asked.is_none_or(|at| now.duration_since(at) >= LOOK_AGAIN);
-        if due {
-            followers.asked = Some(now);
-        }
-        due
-    }
-
-    /// The server has said what it is; a connection that broke off meanwhile said nothing good.
-    fn told(self: &Arc<Self>, live: &Live, role: Result<Role, &RedisError>) {
-        let now = match role {
-            Ok(Role::Master(now)) => now,
-            Ok(Role::Untold) => return,
-            Ok(Role::Other) => {
-                self.raise(live.number, &format!("Redis at {} is a replica now", live.master));
-                return;
-            }
-            Err(_) => {
-                self.raise(live.number, &format!("the connection to Redis at {} was lost", live.master));
-                return;
-            }
-        };
-        let gone = {
-            let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-            if followers.of.as_ref() != Some(&live.master) {
-                return;
-            }
-            let gone = followers.replicas.difference(&now).next().cloned();
-            if gone.is_none() {
-                followers.replicas = now;
-            }
-            gone
-        };
-        if let Some(gone) = gone {
-            self.raise(live.number, &format!("the replica {gone} has left Redis at {}", live.master));
-        }
-    }
-
-    /// Fences a connection off: it is replaced, and what it still answers is believed only if the next one leads to the same
-    /// master.
-    fn raise(self: &Arc<Self>, number: u64, why: &str) {
-        let raised = self.fence.send_if_modified(|fence| {
-            let higher = *fence < number;
-            *fence = number.max(*fence);
-            higher
-        });
-        if raised {
-            tracing::warn!(
-                "{why}: what is written is not accepted before it is known which server is the master"
-            );
-        }
-        self.lost(number);
-    }
-
-    /// The answer to what was sent on a connection that is fenced off, unless another server is the master now.
-    async fn believed(self: &Arc<Self>, live: &Live, answer: Value) -> Result<Value, BrokerError> {
-        match self.live().await {
-            Ok(now) if now.master == live.master && now.epoch == live.epoch => Ok(answer),
-            Ok(_) => Err(unavailable(format!(
-                "Redis at {} was replaced during the call; what became of the call is not known",
-                live.master
-            ))),
-            Err(BrokerError::Unavailable { why }) => {
-                Err(unavailable(format!("{why}; what became of the call is not known")))
-            }
-            Err(error) => Err(error),
         }
     }
 
@@ -414,6 +298,7 @@ impl Peer {
                 }
             }
         };
+        let news = self.news.load(Ordering::Acquire);
         let dialed = match dial(&self.route, &self.target, Purpose::Calls, pushes).await {
             Ok(dialed) => self.agreed(dialed).await,
             Err(why) => Err(why),
@@ -429,6 +314,10 @@ impl Peer {
                 // other can be started: both are made good here.
                 if dead.load(Ordering::Acquire) {
                     self.lost(number);
+                }
+                // What the sentinels told while there was no connection was about this one, perhaps.
+                if self.news.load(Ordering::Acquire) != news {
+                    self.raise(number, "the sentinels have told of a change");
                 }
                 self.dialing.store(false, Ordering::Release);
                 if !self.state.borrow().is_up() {
@@ -448,40 +337,6 @@ impl Peer {
                 false
             }
         }
-    }
-
-    /// A connection to a master none of whose late replicas has become a master. One that was promoted says so a moment
-    /// before the sentinels do; by hand, without them, nobody else says it.
-    async fn agreed(&self, dialed: Dialed) -> Result<Dialed, String> {
-        let Role::Master(now) = &dialed.role else { return Ok(dialed) };
-        let gone = {
-            let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-            if followers.of.as_ref() != Some(&dialed.host) {
-                *followers = Followers { of: Some(dialed.host.clone()), ..Followers::default() };
-            }
-            followers.replicas.difference(now).cloned().collect::<Vec<_>>()
-        };
-        let roles = join_all(gone.iter().map(|host| role_at(&self.route, host))).await;
-        let other = gone.iter().zip(roles).find(|(_, role)| matches!(role, Role::Master(_)));
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((other, _)) = other {
-            let since = *followers.two_masters_since.get_or_insert_with(Instant::now);
-            if since.elapsed() < TWO_MASTERS {
-                return Err(format!(
-                    "{other} was a replica of Redis at {} and is a master now: a failover goes on; make one of them a \
-                     replica of the other, and let REDIS_URL name the master",
-                    dialed.host
-                ));
-            }
-            tracing::warn!(
-                "{other} was a replica of Redis at {} and is a master of its own now; REDIS_URL goes on with the latter",
-                dialed.host
-            );
-        }
-        followers.replicas = now.clone();
-        followers.two_masters_since = None;
-        drop(followers);
-        Ok(dialed)
     }
 }
 
