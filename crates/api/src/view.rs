@@ -472,7 +472,8 @@ impl From<LaneInfo> for LaneView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Worker, example = json!({
     "id": "mail-1:4711:a3", "host": "mail-1", "pid": 4711, "version": "0.1.0", "queues": ["default"], "kinds": ["callback", "http", "notify"],
-    "slots": 64, "running": 3, "started_at": "2026-01-31T09:00:00.000Z", "seen_at": "2026-01-31T09:30:00.000Z", "stopping": false
+    "slots": 64, "running": 3, "started_at": "2026-01-31T09:00:00.000Z", "seen_at": "2026-01-31T09:30:00.000Z", "stopping": false,
+    "silent": false
 }))]
 pub struct WorkerView {
     /// Its id.

@@ -606,3 +606,31 @@ pub trait Broker: Send + Sync {
 pub trait Store: Broker + Records + Portable {}
 
 impl<T: Broker + Records + Portable + ?Sized> Store for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_missed_three_heartbeats_is_silent_and_serves_no_more() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let seen = |ago: Duration, stopping| WorkerInfo {
+            id: WorkerId::new("w").expect("valid"),
+            host: "h".into(),
+            pid: 1,
+            version: "1".into(),
+            queues: Vec::new(),
+            kinds: Vec::new(),
+            slots: 1,
+            running: 0,
+            started_at: now,
+            seen_at: now.minus(ago),
+            stopping,
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(seen(LEASE, false).silence(now), None);
+        assert_eq!(seen(LEASE + second, false).silence(now), Some(LEASE + second));
+        let serves = |ago, stopping| seen(ago, stopping).serves(now);
+        assert!(serves(second, false) && !serves(second, true) && !serves(LEASE + second, false));
+    }
+}

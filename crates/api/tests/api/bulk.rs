@@ -113,6 +113,7 @@ async fn more_than_a_slice_is_resumed_until_it_is_done() {
     let mut operation =
         s.got("POST", PATH, json!({ "action": "cancel", "filter": { "kind": "work" } }), 200).await;
     assert_eq!(operation["state"], "running");
+    assert_eq!(operation["waiting"], true, "nobody works it until it is resumed");
     let resume = format!("/v1/operations/{}/resume", operation["id"].as_str().unwrap());
     // What comes after it began is not meant.
     s.task().await;
