@@ -369,6 +369,8 @@ def crowds(checks, store):
         checks.at_least("connections that read nothing", len(deaf), 40)
         probe = wait_until("a probe is answered", lambda: answered(server, "/readyz"), 20)
         checks.equal("  beside them a probe is answered", probe, 200)
+        told = wait_until("everything else is answered, too", lambda: answered(server, "/v1/tasks"), 20)
+        checks.equal("  and everything else told that there are too many", told, 503)
         wait_until("they are let go", lambda: answered(server, "/v1/tasks") == 200, 60)
         checks.check("  and after half a minute everybody is", True)
         for s in deaf:
