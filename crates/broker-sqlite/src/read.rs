@@ -324,11 +324,13 @@ impl Reader<'_> {
 
     /// Rows below `before`, newest first, round pages that are damaged.
     fn all_below(&self, before: i64, n: usize) -> Done<Vec<i64>> {
-        const BELOW: &str = "SELECT seq FROM task WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
-        let below = |before: i64, n: usize| readable(self.seqs(BELOW, (before, n as i64)));
+        // Up to a row, not below the next: a page is found by its own greatest row.
+        const UP_TO: &str = "SELECT seq FROM task WHERE seq <= ?1 ORDER BY seq DESC LIMIT ?2";
+        let up_to = |last: i64, n: usize| readable(self.seqs(UP_TO, (last, n as i64)));
+        let last = before.saturating_sub(1);
         let mut n = n;
         loop {
-            match below(before, n)? {
+            match up_to(last, n)? {
                 Ok(seqs) => return Ok(seqs),
                 Err(why) => self.damage.saw_fail(&why),
             }
@@ -338,15 +340,15 @@ impl Reader<'_> {
             n /= 2;
         }
         // The next row lies in a damaged page. Where that begins is found by halves; what is below it goes on.
-        let (mut good, mut bad) = (0, before);
+        let (mut good, mut bad) = (0, last);
         while bad - good > 1 {
             let middle = good + (bad - good) / 2;
-            match below(middle, 1)? {
+            match up_to(middle, 1)? {
                 Ok(_) => good = middle,
                 Err(_) => bad = middle,
             }
         }
-        Ok(below(good, 1)?.unwrap_or_default())
+        Ok(up_to(good, 1)?.unwrap_or_default())
     }
 
     /// Rows below `before` of a recipient, newest first. Each part holds its rows up to those of the next; the oldest, earlier ones
