@@ -1,19 +1,22 @@
 //! Storing new tasks. Callers at the same moment share a script call: each waits for its own answer, and the server does
 //! for many what it would otherwise do for one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
 use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
-use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, NewTask, State, Tenant};
+use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, NewTask, State};
 use redis::Value;
 
 use crate::gate::{Ids, Waiting};
 use crate::keys::Key;
+use crate::link::Call;
 use crate::names::{Route, route_text};
 use crate::record::corrupt;
 use crate::reply;
 use crate::scripts::SCRIPTS;
+use crate::shards::Shards;
 use crate::store::Inner;
 
 impl Inner {
@@ -35,6 +38,7 @@ impl Inner {
                 return Err(BrokerError::invalid(i, "id", problem));
             }
         }
+        self.bring(shards, &request.tasks).await?;
         if request.tasks.is_empty() && request.idempotency.is_none() {
             return Ok(EnqueueReply { tasks: Vec::new(), replayed: false });
         }
@@ -131,7 +135,7 @@ impl Inner {
     ) -> Result<Vec<Result<EnqueueReply, BrokerError>>, BrokerError> {
         // The second time, the shard's names were read anew; what changes them a third time is no accident.
         for _ in 0..3 {
-            let routes = self.routes_of(shard, group.iter().flat_map(|w| &w.tasks), Naming::New).await?;
+            let routes = self.routes_of(shard, group.iter().flat_map(|w| &w.tasks)).await?;
             let (call, lows) = self.pack(shard, group, &routes);
             let mut values = reply::list(self.run(shard, call).await?)?;
             if let [Value::BulkString(word)] = values.as_slice()
@@ -176,7 +180,6 @@ impl Inner {
         &self,
         shard: u16,
         tasks: impl Iterator<Item = &'t NewTask> + Clone,
-        naming: Naming,
     ) -> Result<Vec<Arc<Route>>, BrokerError> {
         let mut missing: Vec<&NewTask> = Vec::new();
         let mut found = Vec::new();
@@ -186,16 +189,12 @@ impl Inner {
                 && same.kind == t.kind
                 && same.queue == t.queue
                 && same.lane == t.lane
-                && same.tenant == t.tenant
             {
                 found.push(Arc::clone(route));
                 continue;
             }
             let text = route_text(&t.queue, &t.kind, t.lane.as_ref());
-            let noted =
-                |tenant: &Tenant| naming == Naming::Stored || self.names.is_brought(shard, tenant, &text);
-            let route = self.names.named(shard, &text).filter(|_| t.tenant.as_ref().is_none_or(noted));
-            match route {
+            match self.names.named(shard, &text) {
                 Some(route) => {
                     found.push(Arc::clone(&route));
                     last = Some((t, route));
@@ -207,7 +206,7 @@ impl Inner {
             return Ok(found);
         }
         for part in missing.chunks(250) {
-            self.intern(shard, part, naming).await?;
+            self.intern(shard, part).await?;
         }
         tasks
             .map(|t| {
@@ -217,28 +216,14 @@ impl Inner {
             .collect()
     }
 
-    async fn intern(&self, shard: u16, tasks: &[&NewTask], naming: Naming) -> Result<(), BrokerError> {
+    async fn intern(&self, shard: u16, tasks: &[&NewTask]) -> Result<(), BrokerError> {
         let mut call = self.call(&SCRIPTS.intern, shard);
         for t in tasks {
             let (target, tenant) = crate::names::lane_texts(t.lane.as_ref());
-            let whose = match (&t.tenant, naming) {
-                (None, _) => "",
-                (Some(_), Naming::Stored) => "*",
-                (Some(tenant), Naming::New) => tenant.as_str(),
-            };
+            let whose = if t.tenant.is_some() { "*" } else { "" };
             call.arg(t.queue.as_str()).arg(t.kind.as_str()).arg(target).arg(tenant).arg(whose);
         }
         let values = reply::list(self.run(shard, call).await?)?;
-        if let [Value::BulkString(word), field, Value::BulkString(_)] = values.as_slice()
-            && word == b"FULL"
-        {
-            let field = match reply::text(field.clone())?.as_str() {
-                "lane" => "lane",
-                "queue" => "queue",
-                _ => "kind",
-            };
-            return Err(posthaste_core::limits::too_many_brought(0, field));
-        }
         if let [Value::BulkString(word), field] = values.as_slice()
             && word == b"FULL"
         {
@@ -249,21 +234,47 @@ impl Inner {
             let number = u32::try_from(reply::int(n)?).map_err(|_| corrupt("a route's number"))?;
             self.names.learn(shard, number, &reply::text(text)?)?;
         }
-        if naming == Naming::New {
-            for t in tasks {
-                let Some(tenant) = &t.tenant else { continue };
-                self.names.bring(shard, tenant, &route_text(&t.queue, &t.kind, t.lane.as_ref()));
-            }
-        }
         Ok(())
     }
 }
 
-/// Whether tasks are new, so that what a tenant names is bounded, or were stored before, somewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Naming {
-    New,
-    Stored,
+impl Inner {
+    /// Notes what tenants' tasks name, each in the shard of its tenant: there it is counted, wherever its tasks lie. Before
+    /// anything is stored, because a request may lie in several shards.
+    async fn bring(&self, shards: &Shards, tasks: &[NewTask]) -> Result<(), BrokerError> {
+        let day = shards.day();
+        let mut calls: HashMap<u16, Call> = HashMap::new();
+        let mut new = Vec::new();
+        for t in tasks {
+            let Some(tenant) = &t.tenant else { continue };
+            let text = route_text(&t.queue, &t.kind, t.lane.as_ref());
+            if self.names.is_brought(tenant, &text, day) {
+                continue;
+            }
+            let shard = shards.of_tenant(tenant);
+            let call = calls.entry(shard).or_insert_with(|| self.call(&SCRIPTS.brought, shard));
+            let (target, share) = crate::names::lane_texts(t.lane.as_ref());
+            call.arg(tenant.as_str()).arg(t.queue.as_str()).arg(t.kind.as_str()).arg(target).arg(share);
+            new.push((tenant, text));
+        }
+        for (shard, call) in calls {
+            let values = reply::list(self.run(shard, call).await?)?;
+            if let [Value::BulkString(word), field] = values.as_slice()
+                && word == b"FULL"
+            {
+                let field = match reply::text(field.clone())?.as_str() {
+                    "lane" => "lane",
+                    "queue" => "queue",
+                    _ => "kind",
+                };
+                return Err(posthaste_core::limits::too_many_brought(0, field));
+            }
+        }
+        for (tenant, text) in new {
+            self.names.bring(tenant, &text, day);
+        }
+        Ok(())
+    }
 }
 
 /// Key of `idem`: no part can hold the separator.

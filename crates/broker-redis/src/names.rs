@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::SystemTime;
 
 use posthaste_core::{BrokerError, Kind, LaneKey, Name, QueueName, Tenant};
 use redis::Value;
@@ -94,15 +93,11 @@ pub(crate) struct Names {
     brought: Arc<RwLock<Brought>>,
 }
 
-/// Of one day of this machine, by shard: tenant and route.
+/// Of one day: tenant and route.
 #[derive(Default)]
 struct Brought {
-    day: u64,
-    used: HashSet<(u16, Box<str>)>,
-}
-
-fn today() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400
+    day: i64,
+    used: HashSet<Box<str>>,
 }
 
 fn brought_text(tenant: &Tenant, text: &str) -> Box<str> {
@@ -119,20 +114,19 @@ impl Names {
         self.shards.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a shard was told today that a tenant uses a route.
-    pub(crate) fn is_brought(&self, shard: u16, tenant: &Tenant, text: &str) -> bool {
+    /// Whether the tenant's shard was told on `day` that it uses a route.
+    pub(crate) fn is_brought(&self, tenant: &Tenant, text: &str, day: i64) -> bool {
         let brought = self.brought.read().unwrap_or_else(PoisonError::into_inner);
-        brought.day == today() && brought.used.contains(&(shard, brought_text(tenant, text)))
+        brought.day == day && brought.used.contains(&brought_text(tenant, text))
     }
 
-    /// Remembers that a shard was told so.
-    pub(crate) fn bring(&self, shard: u16, tenant: &Tenant, text: &str) {
+    /// Remembers that it was told so.
+    pub(crate) fn bring(&self, tenant: &Tenant, text: &str, day: i64) {
         let mut brought = self.brought.write().unwrap_or_else(PoisonError::into_inner);
-        let day = today();
         if brought.day != day || brought.used.len() >= MAX_KEPT {
             *brought = Brought { day, used: HashSet::new() };
         }
-        brought.used.insert((shard, brought_text(tenant, text)));
+        brought.used.insert(brought_text(tenant, text));
     }
 
     /// The route of a number, if it is known.
@@ -171,8 +165,7 @@ impl Names {
     /// Forgets a shard's routes: its data turned out to be another than it was.
     pub(crate) fn forget(&self, shard: u16) {
         self.known_mut().remove(&shard);
-        let mut brought = self.brought.write().unwrap_or_else(PoisonError::into_inner);
-        brought.used.retain(|(of, _)| *of != shard);
+        self.brought.write().unwrap_or_else(PoisonError::into_inner).used.clear();
     }
 
     /// The routes of numbers; those not known are asked for, in one call.

@@ -6,7 +6,7 @@
 
 use posthaste_core::broker::EnqueueRequest;
 use posthaste_core::task::stored::unique_key;
-use posthaste_core::{IdempotencyKey, NewTask};
+use posthaste_core::{IdempotencyKey, NewTask, Tenant};
 
 use crate::enqueue::{idem_key, target_text};
 use crate::keys::Key;
@@ -22,6 +22,11 @@ impl Shards {
     /// The shard in which an idempotency key is remembered.
     pub(crate) fn of_idempotency(&self, key: &IdempotencyKey) -> u16 {
         self.by_text(&idem_key(key))
+    }
+
+    /// The shard that counts what a tenant's tasks name.
+    pub(crate) fn of_tenant(&self, tenant: &Tenant) -> u16 {
+        self.by_text(&format!("\u{1f}tenant\u{1f}{tenant}"))
     }
 
     /// The shard of a new task.

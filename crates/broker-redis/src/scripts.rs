@@ -69,6 +69,7 @@ fn limits() -> String {
 pub(crate) struct Scripts {
     pub(crate) init: Script,
     pub(crate) intern: Script,
+    pub(crate) brought: Script,
     pub(crate) enqueue: Script,
     pub(crate) reserve: Script,
     pub(crate) complete: Script,
@@ -104,6 +105,7 @@ impl Scripts {
         Self {
             init: Script::with("init", Oom::Refuse, &[include_str!("lua/init.lua")]),
             intern: with("intern", Oom::Refuse, &[names, include_str!("lua/intern.lua")]),
+            brought: with("brought", Oom::Refuse, &[include_str!("lua/brought.lua")]),
             enqueue: with(
                 "enqueue",
                 Oom::Refuse,

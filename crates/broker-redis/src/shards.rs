@@ -111,6 +111,17 @@ impl Shards {
         }
     }
 
+    /// The day by the store's clock, as far as this process knows it, counted from 1970.
+    pub(crate) fn day(&self) -> i64 {
+        let ms = match &self.clock {
+            StoreClock::Server => std::time::SystemTime::now()
+                .duration_since(std::time::SystemTime::UNIX_EPOCH)
+                .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
+            StoreClock::Given(clock) => clock.wall().as_millis(),
+        };
+        ms.div_euclid(24 * 3600 * 1000)
+    }
+
     /// What this handle's rings of the bell begin with.
     pub(crate) fn origin(&self) -> &str {
         &self.origin

@@ -14,7 +14,7 @@ use posthaste_core::{BrokerError, Json, NewTask, Pause, RecordKind, TaskId, Time
 use redis::Value;
 use serde_json::json;
 
-use crate::enqueue::{Naming, target_text};
+use crate::enqueue::target_text;
 use crate::keys::Key;
 use crate::link::Call;
 use crate::names::{Route, lane_texts};
@@ -118,7 +118,7 @@ impl Inner {
                 _ => None,
             })
             .collect();
-        let routes = self.routes_of(shard, likes.iter(), Naming::Stored).await?;
+        let routes = self.routes_of(shard, likes.iter()).await?;
         let mut call = self.call(&SCRIPTS.import, shard);
         let distinct: HashMap<u32, &Arc<Route>> = routes.iter().map(|r| (r.number, r)).collect();
         call.int(distinct.len() as i64);
