@@ -260,16 +260,18 @@ async fn a_repeat_finds_its_tasks_though_the_reservation_is_lost() {
             IdempotencyKey { tenant: None, operation: "tasks", key: key.to_owned(), fingerprint };
         EnqueueRequest { idempotency: Some(idempotency), ..tasks(n) }
     };
-    // Keys of the store as `redis-cli` prints them, with the separator between the parts of a name.
-    let forget = |pattern: &str| {
+    // The note of the whole request, and none of what a shard has of it.
+    let forget = |key: &str| {
         const FORGET: &str = "local gone = 0
-            for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+            for _, key in ipairs(redis.call('KEYS', '*:idem:*')) do
               for _, name in ipairs(redis.call('HKEYS', key)) do
-                if not string.find(name, 'in part', 1, true) then gone = gone + redis.call('HDEL', key, name) end
+                if string.find(name, ARGV[1], 1, true) and not string.find(name, 'in part', 1, true) then
+                  gone = gone + redis.call('HDEL', key, name)
+                end
               end
             end
             return gone";
-        server.command(&["EVAL", FORGET, "0", pattern])
+        server.command(&["EVAL", FORGET, "0", key])
     };
     let ids = |reply: posthaste_core::broker::EnqueueReply| {
         reply.tasks.into_iter().map(|task| task.id).collect::<Vec<_>>()
@@ -280,7 +282,7 @@ async fn a_repeat_finds_its_tasks_though_the_reservation_is_lost() {
         let again = store.enqueue(request(key, n)).await.expect("a repeat");
         assert!(again.replayed);
         assert_eq!(ids(again), first);
-        assert_eq!(forget("*:idem:*"), Reply::Number(1), "where the key is remembered");
+        assert_eq!(forget(key), Reply::Number(1), "where the key is remembered");
         assert_eq!(ids(store.enqueue(request(key, n)).await.expect("a repeat")), first, "{key}");
         let other = store.enqueue(request(key, n + 1)).await;
         assert!(matches!(other, Err(BrokerError::IdempotencyMismatch)), "{other:?}");
