@@ -53,7 +53,7 @@ async fn find(api: &Api, caller: &Caller, id: &str) -> Result<(TaskId, HeldMessa
     let id: TaskId = id.parse().map_err(|_| none())?;
     match api.held_message(caller, id).await {
         Ok(Some(held)) => Ok((id, held)),
-        Ok(None) | Err(ApiError::NotFound { .. }) => Err(none()),
+        Ok(None) | Err(ApiError::NotFound { .. } | ApiError::Forbidden { .. }) => Err(none()),
         Err(e) => Err(Box::new(failed(api, &e))),
     }
 }

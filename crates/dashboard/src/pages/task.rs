@@ -65,7 +65,8 @@ pub(crate) async fn fragment(
             let task = own(&caller, present::task(&task, now()));
             render::page(&api, StatusCode::OK, template, &Fragment { task })
         }
-        Ok(None) => no_task(&api),
+        // Whose it is, where it is not theirs, a page tells nobody.
+        Ok(None) | Err(ApiError::Forbidden { .. }) => no_task(&api),
         Err(e) => failed(&api, &e),
     }
 }
@@ -128,7 +129,7 @@ async fn show(api: &Api, caller: &Caller, id: &str, status: StatusCode, problem:
             chrome.refresh = !task.is_final;
             render::page(api, status, "task.html", &TaskPage { chrome, problem, task })
         }
-        Ok(None) => no_task(api),
+        Ok(None) | Err(ApiError::Forbidden { .. }) => no_task(api),
         Err(e) => failed(api, &e),
     }
 }
