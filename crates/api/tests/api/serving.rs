@@ -250,6 +250,12 @@ async fn whoever_watches_is_written_to_and_stays() {
     watching.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut seen = String::new();
     let mut some = [0; 4_096];
+    // The stream begins with a comment; what happens from then on is told.
+    while !seen.contains("\n:") {
+        let read = watching.read(&mut some).await.unwrap();
+        assert!(read > 0, "the stream never began: {seen}");
+        seen.push_str(&String::from_utf8_lossy(&some[..read]));
+    }
     for n in 0..3 {
         let id = s.task().await;
         while !seen.contains(&id) {
