@@ -60,7 +60,11 @@ pub(super) fn own(name: &str, value: &str) -> String {
     let mut out = Folded::behind(name);
     match split_phrase(value) {
         Some((phrase, rest)) if needs_words(&phrase) => {
-            out.encoded_phrase(&phrase);
+            // No line of its own: of a header that is read as text the line break would be its beginning.
+            match one_word(&phrase).filter(|word| out.column + word.len() <= LINE) {
+                Some(word) => out.token(&word),
+                None => out.encoded(&phrase),
+            }
             out.token(rest);
         }
         // As it was given: spaces may stand in quotes, where a line break would be read as something else.
@@ -101,6 +105,14 @@ fn is_plain(text: &str) -> bool {
 
 fn needs_words(text: &str) -> bool {
     !text.bytes().all(|b| (0x20..0x7f).contains(&b)) || text.contains("=?")
+}
+
+/// A text as one encoded word; `None` where it is too long for one.
+fn one_word(text: &str) -> Option<String> {
+    if text.len() <= WORD_TEXT {
+        return Some(format!("=?utf-8?B?{}?=", STANDARD.encode(text)));
+    }
+    Some(format!("=?utf-8?Q?{}?=", q_text(text))).filter(|word| word.len() <= MAX_WORD)
 }
 
 /// The text of an encoded word in the encoding `Q`, fit for a name (RFC 2047 §5 (3)).
@@ -198,13 +210,18 @@ impl Folded {
         self.token(&format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")));
     }
 
-    /// One encoded word where that suffices: some readers put a space between two of them in a name.
+    /// One encoded word where that suffices, on a line of its own if need be: some readers put a space between two of them
+    /// in a name.
     fn encoded_phrase(&mut self, name: &str) {
-        let q = q_text(name);
-        if name.len() > WORD_TEXT && q.len() <= MAX_WORD - WORD_AROUND {
-            return self.token(&format!("=?utf-8?Q?{q}?="));
+        match one_word(name) {
+            Some(word) if self.value.is_empty() && self.column + word.len() > LINE => {
+                self.value.push_str("\r\n");
+                self.column = 0;
+                self.append(&format!(" {word}"));
+            }
+            Some(word) => self.token(&word),
+            None => self.encoded(name),
         }
-        self.encoded(name);
     }
 
     /// Encoded words; readers drop the space between them, so that the text's own spaces are all that is left.
@@ -250,7 +267,7 @@ mod tests {
             ("=?x?=", "=?utf-8?B?PT94Pz0=?= <a@example.com>"),
             (
                 "Müller & Cie. Gesellschaft mit beschränkter Haf",
-                "=?utf-8?Q?M=C3=BCller_=26_Cie=2E_Gesellschaft_mit_beschr=C3=A4nkter_Haf?=\r\n <a@example.com>",
+                "\r\n =?utf-8?Q?M=C3=BCller_=26_Cie=2E_Gesellschaft_mit_beschr=C3=A4nkter_Haf?=\r\n <a@example.com>",
             ),
         ] {
             let mailbox = Mailbox { name: Some(name.into()), address: "a@example.com".parse().unwrap() };
