@@ -54,7 +54,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description OpenMetrics text; docs/METRICS.md explains each. While the store does not answer, what only it
+         * @description The text format of Prometheus, or OpenMetrics where `Accept` names it; docs/METRICS.md explains each. While the store does not answer, what only it
          *     knows is left out and `posthaste_store_up` is 0.
          */
         get: operations["metrics"];
@@ -273,8 +273,8 @@ export interface paths {
         put?: never;
         /**
          * Register an endpoint
-         * @description The answer holds the secret that its calls are signed with (Standard Webhooks). An endpoint that a tenant's key
-         *     registers is that tenant's.
+         * @description The answer holds the secret that its calls are signed with (Standard Webhooks). Names are shared by all tenants, so a key
+         *     that is bound to one registers none: its operator does, with `tenant`.
          */
         post: operations["create_endpoint"];
         delete?: never;
@@ -502,7 +502,8 @@ export interface paths {
         /**
          * Send a notification
          * @description Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000: then each recipient
-         *     gets a message of their own, stored together as a batch, and the answer is that of `/v1/notifications/batch`. A
+         *     gets a message of their own, stored together as a batch, and the answer is that of `/v1/notifications/batch`; one that
+         *     is named twice gets one, and its second place says `duplicate`. A
          *     template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours answers as the
          *     first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
          */
@@ -545,9 +546,9 @@ export interface paths {
         put?: never;
         /**
          * Send a batch of notifications
-         * @description Stores up to 1,000 messages, together and durable when it answers. In `strict` mode one that is not acceptable fails
-         *     all, with 422 and every error named; in `permissive` mode the good ones are stored and `errors` says what is wrong
-         *     with the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as the first did.
+         * @description Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In `strict` mode one that is
+         *     not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are stored and `errors`
+         *     says what is wrong with each of the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as the first did.
          */
         post: operations["create_notification_batch"];
         delete?: never;
@@ -1016,6 +1017,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/signing-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the signing secret
+         * @description The newest secret that tasks of kind `http`, callbacks and webhooks to plain URLs are signed with: whoever receives them
+         *     checks their signatures with it. That it was shown is written to the audit log. 404 where it is set by
+         *     `POSTHASTE_SIGNING_SECRET`: then it is read, and changed, there. Tasks with a tenant are signed with a secret of that tenant's,
+         *     which `tenant` asks for: give it to that customer alone.
+         */
+        get: operations["get_signing_secret"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signing-secret/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate the signing secret
+         * @description Both secrets sign, so that receivers can change to the new one at leisure; after the overlap the new one alone does.
+         *     Workers learn of it within a minute: until then, what they send is signed with the old one alone. Links to unsubscribe
+         *     that were sent before go on working. 404 where it is set by `POSTHASTE_SIGNING_SECRET`.
+         */
+        post: operations["rotate_signing_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stats": {
         parameters: {
             query?: never;
@@ -1071,7 +1117,9 @@ export interface paths {
         get: operations["get_suppression"];
         /**
          * Put a suppression
-         * @description The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
+         * @description The recipient (an e-mail address, or `channel:recipient`) is not written to any more, or gets no messages of a category
+         *     any more: named by the body, or by the path as the list names it, `news%2Fann@example.com`. An address that itself looks
+         *     like that is named with its channel: `email:news%2Fann@example.com`.
          */
         put: operations["put_suppression"];
         post?: never;
@@ -1311,7 +1359,7 @@ export interface paths {
         put?: never;
         /**
          * Enqueue a batch of tasks
-         * @description Stores up to 1,000 tasks, together and durable when it answers. `strict` and `permissive` as for
+         * @description Stores up to 1,000 tasks, of at most 8 MiB together, at once and durable when it answers. `strict` and `permissive` as for
          *     `/v1/notifications/batch`. A repeat with the same `Idempotency-Key` and body answers as the first did.
          */
         post: operations["create_task_batch"];
@@ -1740,9 +1788,9 @@ export interface components {
         };
         /** @description One that was stored. */
         BatchItem: {
-            /** @description Whether another one holds its unique key, so that nothing was stored. */
+            /** @description Whether another one holds its unique key, or an earlier one of `to` is the same recipient: nothing was stored. */
             duplicate: boolean;
-            /** @description Its id; of a duplicate, the id of the one that holds the unique key. */
+            /** @description Its id; of a duplicate, the id of the one that holds the unique key or is for the same recipient. */
             id: components["schemas"]["Id"];
             /** @description Its place in the request. */
             index: number;
@@ -1782,7 +1830,7 @@ export interface components {
         BulkRequest: {
             /** @description `cancel` or `retry`. */
             action: components["schemas"]["BulkWord"];
-            /** @description Only count them; `false` if left out. */
+            /** @description Only count what would be changed and what left alone; `false` if left out. */
             dry_run?: boolean | null;
             /** @description Which tasks. */
             filter: components["schemas"]["TaskFilter"];
@@ -1866,7 +1914,7 @@ export interface components {
         CompleteRequest: {
             /** @description The `Posthaste-Lease-Token` that came with the task. */
             lease_token: string;
-            /** @description What it returned: any JSON up to 256 KiB. */
+            /** @description What it returned: any JSON up to 256 KiB and 64 levels deep. */
             result?: unknown;
         };
         /** @description A key that was just made, with its token. */
@@ -2095,7 +2143,10 @@ export interface components {
             loc: components["schemas"]["Loc"][];
             /** @description What is wrong, for people. */
             msg: string;
-            /** @description What is wrong, for programs: `missing`, `value_error`, `string_type`, `extra_forbidden` … */
+            /**
+             * @description What is wrong, for programs: `missing`, `value_error`, `string_type`, `extra_forbidden` … At most 20 are named;
+             *     one more of type `more` then says how many others there are.
+             */
             type: string;
         };
         /**
@@ -2157,6 +2208,8 @@ export interface components {
         HeldListed: ({
             /** @description The names of the files that would have gone with it. */
             attachments?: string[];
+            /** @description Who would have got copies that nobody else sees. */
+            bcc?: string[];
             /** @description Who would have got copies. */
             cc?: string[];
             /** @description The channel. */
@@ -2207,6 +2260,8 @@ export interface components {
         HeldMessage: {
             /** @description The names of the files that would have gone with it. */
             attachments?: string[];
+            /** @description Who would have got copies that nobody else sees. */
+            bcc?: string[];
             /** @description Who would have got copies. */
             cc?: string[];
             /** @description The channel. */
@@ -2425,6 +2480,8 @@ export interface components {
             name: string;
             /** @description A secret that its receiver has already; made if left out. */
             secret?: string | null;
+            /** @description Whose it is: keys that are bound to this tenant send to it and look after it. */
+            tenant?: string | null;
             /** @description Where it is. */
             url: string;
         };
@@ -2444,6 +2501,8 @@ export interface components {
         NewNotification: {
             /** @description Files that go with an e-mail: at most 10, at most 10 MiB together. */
             attachments?: components["schemas"]["Attachment"][] | null;
+            /** @description Who gets copies of an e-mail that nobody else sees. */
+            bcc?: string[] | null;
             /** @description Who gets copies of an e-mail. */
             cc?: string[] | null;
             channel?: components["schemas"]["Channel"] | null;
@@ -2457,11 +2516,16 @@ export interface components {
             /** @description What kind of event a webhook tells of; `notification` if left out. */
             event?: string | null;
             expires_at?: components["schemas"]["Time"] | null;
+            /**
+             * @description Who an e-mail is from, `name@example.com` or `Name <name@example.com>`: the sender of its provider, or one of its
+             *     `senders`. With a key of a tenant the provider's own alone.
+             */
+            from?: string | null;
             /** @description Headers of an e-mail, such as `List-Id`; those that the server writes are refused. */
             headers?: {
                 [key: string]: string;
             } | null;
-            /** @description The HTML of an e-mail; made from the text if left out. */
+            /** @description The HTML of an e-mail; made from the text if left out. The whole notification is at most 256 KiB. */
             html?: string | null;
             id?: components["schemas"]["Id"] | null;
             /** @description The text. */
@@ -2555,7 +2619,7 @@ export interface components {
          *     }
          */
         NewSuppression: {
-            /** @description The category of messages that it is about; all messages if left out. */
+            /** @description The category of messages that it is about; all messages if left out, unless the path names one. */
             category?: string | null;
             /** @description Why, for people. */
             reason?: string | null;
@@ -2589,7 +2653,10 @@ export interface components {
             id?: components["schemas"]["Id"] | null;
             /** @description Selects the handler. */
             kind: string;
-            /** @description Its lane, `target` or `target/tenant`. */
+            /**
+             * @description Its lane, `target` or `target/tenant`. One that is named like a lane of ours (`email:default`, `http:example.com`) is kept
+             *     behind `x:`; that of a tenant's key is its own, shown as `x:target/tenant`.
+             */
             lane?: string | null;
             /**
              * @description What the handler gets: any JSON up to 256 KiB, kept as it is written. Of kind `notify`:
@@ -2668,6 +2735,8 @@ export interface components {
         NotificationRequest: {
             /** @description Files that go with an e-mail: at most 10, at most 10 MiB together. */
             attachments?: components["schemas"]["Attachment"][] | null;
+            /** @description Who gets copies of an e-mail that nobody else sees. */
+            bcc?: string[] | null;
             /** @description Who gets copies of an e-mail. */
             cc?: string[] | null;
             channel?: components["schemas"]["Channel"] | null;
@@ -2681,11 +2750,16 @@ export interface components {
             /** @description What kind of event a webhook tells of; `notification` if left out. */
             event?: string | null;
             expires_at?: components["schemas"]["Time"] | null;
+            /**
+             * @description Who an e-mail is from, `name@example.com` or `Name <name@example.com>`: the sender of its provider, or one of its
+             *     `senders`. With a key of a tenant the provider's own alone.
+             */
+            from?: string | null;
             /** @description Headers of an e-mail, such as `List-Id`; those that the server writes are refused. */
             headers?: {
                 [key: string]: string;
             } | null;
-            /** @description The HTML of an e-mail; made from the text if left out. */
+            /** @description The HTML of an e-mail; made from the text if left out. The whole notification is at most 256 KiB. */
             html?: string | null;
             id?: components["schemas"]["Id"] | null;
             /** @description The text. */
@@ -2748,7 +2822,8 @@ export interface components {
          *       "matched": 1000,
          *       "skipped": 2,
          *       "state": "running",
-         *       "updated_at": "2026-01-31T09:30:01.000Z"
+         *       "updated_at": "2026-01-31T09:30:01.000Z",
+         *       "waiting": true
          *     }
          */
         Operation: {
@@ -2756,7 +2831,7 @@ export interface components {
             action: components["schemas"]["BulkAction"];
             /**
              * Format: int64
-             * @description Those that were changed.
+             * @description Those that were changed; of a dry run, those that would be.
              */
             changed: number;
             /** @description When it began. */
@@ -2772,13 +2847,16 @@ export interface components {
             matched: number;
             /**
              * Format: int64
-             * @description Those that could not be: final before a cancel, not final before a retry, running before an erase.
+             * @description Those that could not be: final before a cancel, not final before a retry, running before an erase. A dry run does not
+             *     see whose unique key another task holds, which a retry leaves alone.
              */
             skipped: number;
             /** @description Where it is. */
             state: components["schemas"]["OperationState"];
             /** @description When it was last worked on. */
             updated_at: components["schemas"]["Time"];
+            /** @description Whether it waits to be resumed: nothing more is done before somebody calls `POST /v1/operations/{id}/resume`. */
+            waiting: boolean;
         };
         /**
          * @description Where an operation is.
@@ -3019,7 +3097,7 @@ export interface components {
             queue: string;
             /**
              * Format: int32
-             * @description Workers that serve it; while there is none, its tasks wait.
+             * @description Workers that serve it and are heard of; while there is none, its tasks wait.
              */
             workers: number;
         };
@@ -3222,8 +3300,7 @@ export interface components {
             cron: string;
             /** @description The kind of its tasks. */
             kind: string;
-            /** @description Its last tick that was taken care of, or when it was put. */
-            last_run_at: components["schemas"]["Time"];
+            last_run_at?: components["schemas"]["Time"] | null;
             /** @description What happens to ticks that nobody noticed in time. */
             missed: components["schemas"]["MissedPolicy"];
             /** @description Its name. */
@@ -3258,6 +3335,22 @@ export interface components {
             id: components["schemas"]["Id"];
             /** @description Its state now. */
             state: components["schemas"]["State"];
+        };
+        /**
+         * @description What signs the calls of the installation.
+         * @example {
+         *       "created_at": "2026-01-31T09:30:00.000Z",
+         *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+         *       "secrets": 1
+         *     }
+         */
+        SigningSecret: {
+            /** @description Since when it signs. */
+            created_at: components["schemas"]["Time"];
+            /** @description The newest secret; give it to whoever receives the calls. */
+            secret: string;
+            /** @description How many secrets sign now: two while a rotation overlaps. */
+            secrets: number;
         };
         /**
          * @description Where a task is in its life.
@@ -3800,6 +3893,7 @@ export interface components {
          *       ],
          *       "running": 3,
          *       "seen_at": "2026-01-31T09:30:00.000Z",
+         *       "silent": false,
          *       "slots": 64,
          *       "started_at": "2026-01-31T09:00:00.000Z",
          *       "stopping": false,
@@ -3827,6 +3921,8 @@ export interface components {
             running: number;
             /** @description When it was last heard of. */
             seen_at: components["schemas"]["Time"];
+            /** @description Whether it missed three heartbeats: what it held is being given to others. */
+            silent: boolean;
             /**
              * Format: int32
              * @description How many tasks it runs at once.
@@ -3924,7 +4020,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OpenMetrics text. */
+            /** @description One value a line. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3937,6 +4033,12 @@ export interface operations {
                      *     # EOF
                      */
                     "application/openmetrics-text": string;
+                    /**
+                     * @example # HELP posthaste_accepted_total Tasks accepted.
+                     *     # TYPE posthaste_accepted_total counter
+                     *     posthaste_accepted_total 1.0
+                     */
+                    "text/plain": string;
                 };
             };
             /** @description No key, or one that is not good. */
@@ -4005,15 +4107,20 @@ export interface operations {
                  */
                 subject?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Makes repeats of this request safe: any text of at most 255 printable ASCII characters. */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Stored. */
+            /** @description Stored, now or by the first request with this key. */
             200: {
                 headers: {
+                    /** @description `true` when the key was used before. */
+                    "Idempotency-Replayed"?: string | null;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5865,7 +5972,10 @@ export interface operations {
     test_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes repeats of this request safe: any text of at most 255 printable ASCII characters. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its name. */
                 name: string;
@@ -5874,9 +5984,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Enqueued. */
+            /** @description Enqueued, now or by the first request with this key. */
             202: {
                 headers: {
+                    /** @description `true` when the key was used before. */
+                    "Idempotency-Replayed"?: string | null;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8719,7 +8831,10 @@ export interface operations {
     };
     erase_recipient: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only count what would be erased and what left alone; `false` if left out. */
+                dry_run?: boolean;
+            };
             header?: never;
             path: {
                 /**
@@ -9994,7 +10109,10 @@ export interface operations {
     run_schedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes repeats of this request safe: any text of at most 255 printable ASCII characters. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its name. */
                 name: string;
@@ -10003,9 +10121,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Enqueued. */
+            /** @description Enqueued, now or by the first request with this key. */
             202: {
                 headers: {
+                    /** @description `true` when the key was used before. */
+                    "Idempotency-Replayed"?: string | null;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10045,6 +10165,253 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A field is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with the key, or too many attempts with keys that are not good; `Retry-After` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The head of the request is larger than 64 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A fault of the server; its log says more. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; nothing was changed. `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_signing_secret: {
+        parameters: {
+            query?: {
+                /** @description That of a tenant. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningSecret"];
+                };
+            };
+            /** @description No key, or one that is not known, has been revoked or has expired. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this; or a wrong Host, or a page of another origin. `type` says which. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is longer than 64 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with the key, or too many attempts with keys that are not good; `Retry-After` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The head of the request is larger than 64 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A fault of the server; its log says more. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; nothing was changed. `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_signing_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description May be left out. */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Rotation"] | null;
+            };
+        };
+        responses: {
+            /** @description Rotated. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningSecret"];
+                };
+            };
+            /** @description The body is not JSON; `errors` says from which byte on. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or one that is not known, has been revoked or has expired. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this; or a wrong Host, or a page of another origin. `type` says which. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in its present state; `type` says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is longer than 64 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The content type is not `application/json`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description A field is not acceptable. */
             422: {
@@ -10301,7 +10668,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it.
+                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it, a category in front with a slash: `news/ann@example.com`.
                  * @example ann@example.com
                  */
                 recipient: string;
@@ -10404,7 +10771,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it.
+                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it, a category in front with a slash: `news/ann@example.com`.
                  * @example ann@example.com
                  */
                 recipient: string;
@@ -10539,7 +10906,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it.
+                 * @description The recipient: an e-mail address, `channel:address`, or as the list names it, a category in front with a slash: `news/ann@example.com`.
                  * @example ann@example.com
                  */
                 recipient: string;
@@ -11881,7 +12248,10 @@ export interface operations {
     retry_task: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes repeats of this request safe: any text of at most 255 printable ASCII characters. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The task. */
                 task_id: components["schemas"]["Id"];
@@ -11895,9 +12265,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Queued again. */
+            /** @description Queued again, now or by the first request with this key. */
             202: {
                 headers: {
+                    /** @description `true` when the key was used before. */
+                    "Idempotency-Replayed"?: string | null;
                     [name: string]: unknown;
                 };
                 content: {
@@ -12175,7 +12547,10 @@ export interface operations {
     start_bulk_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes repeats of this request safe: any text of at most 255 printable ASCII characters. */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12185,9 +12560,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The operation, after its first slice. */
+            /** @description The operation, after its first slice; of a repeat with the same key, how far it is. */
             200: {
                 headers: {
+                    /** @description `true` when the key was used before. */
+                    "Idempotency-Replayed"?: string | null;
                     [name: string]: unknown;
                 };
                 content: {
@@ -13257,6 +13634,7 @@ export interface operations {
                      *           ],
                      *           "running": 3,
                      *           "seen_at": "2026-01-31T09:30:00.000Z",
+                     *           "silent": false,
                      *           "slots": 64,
                      *           "started_at": "2026-01-31T09:00:00.000Z",
                      *           "stopping": false,

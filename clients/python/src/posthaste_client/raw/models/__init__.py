@@ -108,6 +108,7 @@ from .retry_request import RetryRequest
 from .rotation import Rotation
 from .schedule import Schedule
 from .settled_task import SettledTask
+from .signing_secret import SigningSecret
 from .state import State
 from .state_counts import StateCounts
 from .stats import Stats
@@ -237,6 +238,7 @@ __all__ = (
     "Rotation",
     "Schedule",
     "SettledTask",
+    "SigningSecret",
     "State",
     "StateCounts",
     "Stats",

@@ -25,7 +25,8 @@ class BatchItem:
     """ One that was stored.
 
         Attributes:
-            duplicate (bool): Whether another one holds its unique key, so that nothing was stored.
+            duplicate (bool): Whether another one holds its unique key, or an earlier one of `to` is the same recipient:
+                nothing was stored.
             id (UUID): A UUID.
             index (int): Its place in the request.
             state (State): Where a task is in its life.

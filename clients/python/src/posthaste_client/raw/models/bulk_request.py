@@ -33,7 +33,7 @@ class BulkRequest:
         Attributes:
             action (BulkWord): A bulk action that is asked for.
             filter_ (TaskFilter): Which tasks: all given conditions hold, and at least one must be given.
-            dry_run (bool | None | Unset): Only count them; `false` if left out.
+            dry_run (bool | None | Unset): Only count what would be changed and what left alone; `false` if left out.
      """
 
     action: BulkWord

@@ -28,7 +28,7 @@ class CompleteRequest:
 
         Attributes:
             lease_token (str): The `Posthaste-Lease-Token` that came with the task.
-            result (Any | Unset): What it returned: any JSON up to 256 KiB.
+            result (Any | Unset): What it returned: any JSON up to 256 KiB and 64 levels deep.
      """
 
     lease_token: str

@@ -26,7 +26,9 @@ class FieldError:
         Attributes:
             loc (list[int | str]): Where it is, from the outside in.
             msg (str): What is wrong, for people.
-            type_ (str): What is wrong, for programs: `missing`, `value_error`, `string_type`, `extra_forbidden` …
+            type_ (str): What is wrong, for programs: `missing`, `value_error`, `string_type`, `extra_forbidden` … At most
+                20 are named;
+                one more of type `more` then says how many others there are.
      """
 
     loc: list[int | str]

@@ -43,6 +43,7 @@ class HeldMessage:
             text (str): The text part.
             to (str): The recipient.
             attachments (list[str] | Unset): The names of the files that would have gone with it.
+            bcc (list[str] | Unset): Who would have got copies that nobody else sees.
             cc (list[str] | Unset): Who would have got copies.
             data (Any | Unset): What a webhook would have said.
             event (str | Unset): The event of a webhook.
@@ -60,6 +61,7 @@ class HeldMessage:
     text: str
     to: str
     attachments: list[str] | Unset = UNSET
+    bcc: list[str] | Unset = UNSET
     cc: list[str] | Unset = UNSET
     data: Any | Unset = UNSET
     event: str | Unset = UNSET
@@ -96,6 +98,12 @@ class HeldMessage:
 
 
 
+        bcc: list[str] | Unset = UNSET
+        if not isinstance(self.bcc, Unset):
+            bcc = self.bcc
+
+
+
         cc: list[str] | Unset = UNSET
         if not isinstance(self.cc, Unset):
             cc = self.cc
@@ -129,6 +137,8 @@ class HeldMessage:
         })
         if attachments is not UNSET:
             field_dict["attachments"] = attachments
+        if bcc is not UNSET:
+            field_dict["bcc"] = bcc
         if cc is not UNSET:
             field_dict["cc"] = cc
         if data is not UNSET:
@@ -175,6 +185,9 @@ class HeldMessage:
         attachments = cast(list[str], d.pop("attachments", UNSET))
 
 
+        bcc = cast(list[str], d.pop("bcc", UNSET))
+
+
         cc = cast(list[str], d.pop("cc", UNSET))
 
 
@@ -206,6 +219,7 @@ class HeldMessage:
             text=text,
             to=to,
             attachments=attachments,
+            bcc=bcc,
             cc=cc,
             data=data,
             event=event,

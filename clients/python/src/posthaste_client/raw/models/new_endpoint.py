@@ -32,12 +32,14 @@ class NewEndpoint:
             url (str): Where it is.
             description (None | str | Unset): What it is for, for people.
             secret (None | str | Unset): A secret that its receiver has already; made if left out.
+            tenant (None | str | Unset): Whose it is: keys that are bound to this tenant send to it and look after it.
      """
 
     name: str
     url: str
     description: None | str | Unset = UNSET
     secret: None | str | Unset = UNSET
+    tenant: None | str | Unset = UNSET
 
 
 
@@ -60,6 +62,12 @@ class NewEndpoint:
         else:
             secret = self.secret
 
+        tenant: None | str | Unset
+        if isinstance(self.tenant, Unset):
+            tenant = UNSET
+        else:
+            tenant = self.tenant
+
 
         field_dict: dict[str, Any] = {}
 
@@ -71,6 +79,8 @@ class NewEndpoint:
             field_dict["description"] = description
         if secret is not UNSET:
             field_dict["secret"] = secret
+        if tenant is not UNSET:
+            field_dict["tenant"] = tenant
 
         return field_dict
 
@@ -103,11 +113,22 @@ class NewEndpoint:
         secret = _parse_secret(d.pop("secret", UNSET))
 
 
+        def _parse_tenant(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        tenant = _parse_tenant(d.pop("tenant", UNSET))
+
+
         new_endpoint = cls(
             name=name,
             url=url,
             description=description,
             secret=secret,
+            tenant=tenant,
         )
 
         return new_endpoint

@@ -43,6 +43,7 @@ class NewNotification:
         Attributes:
             attachments (list[Attachment] | None | Unset): Files that go with an e-mail: at most 10, at most 10 MiB
                 together.
+            bcc (list[str] | None | Unset): Who gets copies of an e-mail that nobody else sees.
             cc (list[str] | None | Unset): Who gets copies of an e-mail.
             channel (Channel | None | Unset):
             data (Any | Unset): What the template is filled in with, and what a webhook says. Of a template an object.
@@ -50,9 +51,13 @@ class NewNotification:
                 in milliseconds.
             event (None | str | Unset): What kind of event a webhook tells of; `notification` if left out.
             expires_at (datetime.datetime | None | Unset):
+            from_ (None | str | Unset): Who an e-mail is from, `name@example.com` or `Name <name@example.com>`: the sender
+                of its provider, or one of its
+                `senders`. With a key of a tenant the provider's own alone.
             headers (NewNotificationHeadersType0 | None | Unset): Headers of an e-mail, such as `List-Id`; those that the
                 server writes are refused.
-            html (None | str | Unset): The HTML of an e-mail; made from the text if left out.
+            html (None | str | Unset): The HTML of an e-mail; made from the text if left out. The whole notification is at
+                most 256 KiB.
             id (None | Unset | UUID):
             message (None | str | Unset): The text.
             options (NewNotificationOptionsType0 | None | Unset): What only the channel knows: of discord `username`; of
@@ -74,12 +79,14 @@ class NewNotification:
      """
 
     attachments: list[Attachment] | None | Unset = UNSET
+    bcc: list[str] | None | Unset = UNSET
     cc: list[str] | None | Unset = UNSET
     channel: Channel | None | Unset = UNSET
     data: Any | Unset = UNSET
     delay_ms: int | None | Unset = UNSET
     event: None | str | Unset = UNSET
     expires_at: datetime.datetime | None | Unset = UNSET
+    from_: None | str | Unset = UNSET
     headers: NewNotificationHeadersType0 | None | Unset = UNSET
     html: None | str | Unset = UNSET
     id: None | Unset | UUID = UNSET
@@ -123,6 +130,16 @@ class NewNotification:
         else:
             attachments = self.attachments
 
+        bcc: list[str] | None | Unset
+        if isinstance(self.bcc, Unset):
+            bcc = UNSET
+        elif isinstance(self.bcc, list):
+            bcc = self.bcc
+
+
+        else:
+            bcc = self.bcc
+
         cc: list[str] | None | Unset
         if isinstance(self.cc, Unset):
             cc = UNSET
@@ -162,6 +179,12 @@ class NewNotification:
             expires_at = self.expires_at.isoformat()
         else:
             expires_at = self.expires_at
+
+        from_: None | str | Unset
+        if isinstance(self.from_, Unset):
+            from_ = UNSET
+        else:
+            from_ = self.from_
 
         headers: dict[str, Any] | None | Unset
         if isinstance(self.headers, Unset):
@@ -290,6 +313,8 @@ class NewNotification:
         })
         if attachments is not UNSET:
             field_dict["attachments"] = attachments
+        if bcc is not UNSET:
+            field_dict["bcc"] = bcc
         if cc is not UNSET:
             field_dict["cc"] = cc
         if channel is not UNSET:
@@ -302,6 +327,8 @@ class NewNotification:
             field_dict["event"] = event
         if expires_at is not UNSET:
             field_dict["expires_at"] = expires_at
+        if from_ is not UNSET:
+            field_dict["from"] = from_
         if headers is not UNSET:
             field_dict["headers"] = headers
         if html is not UNSET:
@@ -374,6 +401,24 @@ class NewNotification:
             return cast(list[Attachment] | None | Unset, data)
 
         attachments = _parse_attachments(d.pop("attachments", UNSET))
+
+
+        def _parse_bcc(data: object) -> list[str] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                bcc_type_0 = cast(list[str], data)
+
+                return bcc_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | None | Unset, data)
+
+        bcc = _parse_bcc(d.pop("bcc", UNSET))
 
 
         def _parse_cc(data: object) -> list[str] | None | Unset:
@@ -454,6 +499,16 @@ class NewNotification:
             return cast(datetime.datetime | None | Unset, data)
 
         expires_at = _parse_expires_at(d.pop("expires_at", UNSET))
+
+
+        def _parse_from_(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        from_ = _parse_from_(d.pop("from", UNSET))
 
 
         def _parse_headers(data: object) -> NewNotificationHeadersType0 | None | Unset:
@@ -718,12 +773,14 @@ class NewNotification:
 
         new_notification = cls(
             attachments=attachments,
+            bcc=bcc,
             cc=cc,
             channel=channel,
             data=data,
             delay_ms=delay_ms,
             event=event,
             expires_at=expires_at,
+            from_=from_,
             headers=headers,
             html=html,
             id=id,

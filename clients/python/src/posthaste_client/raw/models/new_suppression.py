@@ -28,7 +28,8 @@ class NewSuppression:
             {'reason': 'Asked by phone.'}
 
         Attributes:
-            category (None | str | Unset): The category of messages that it is about; all messages if left out.
+            category (None | str | Unset): The category of messages that it is about; all messages if left out, unless the
+                path names one.
             reason (None | str | Unset): Why, for people.
      """
 

@@ -46,7 +46,9 @@ class NewTask:
             due_at (datetime.datetime | None | Unset):
             expires_at (datetime.datetime | None | Unset):
             id (None | Unset | UUID):
-            lane (None | str | Unset): Its lane, `target` or `target/tenant`.
+            lane (None | str | Unset): Its lane, `target` or `target/tenant`. One that is named like a lane of ours
+                (`email:default`, `http:example.com`) is kept
+                behind `x:`; that of a tenant's key is its own, shown as `x:target/tenant`.
             priority (None | Priority | Unset):
             queue (None | str | Unset): Where it waits; `default` if left out.
             recipient (None | str | Unset): Whom it is for, as `channel:address`, so that it is found and erased with what

@@ -30,19 +30,22 @@ class Operation:
         Example:
             {'action': 'retry', 'changed': 998, 'created_at': '2026-01-31T09:30:00.000Z', 'dry_run': False, 'id':
                 '0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58', 'matched': 1000, 'skipped': 2, 'state': 'running', 'updated_at':
-                '2026-01-31T09:30:01.000Z'}
+                '2026-01-31T09:30:01.000Z', 'waiting': True}
 
         Attributes:
             action (BulkAction): What is done to each task.
-            changed (int): Those that were changed.
+            changed (int): Those that were changed; of a dry run, those that would be.
             created_at (datetime.datetime): A time, RFC 3339 in UTC.
             dry_run (bool): Whether it only counts.
             id (UUID): A UUID.
             matched (int): Tasks that fitted so far.
             skipped (int): Those that could not be: final before a cancel, not final before a retry, running before an
-                erase.
+                erase. A dry run does not
+                see whose unique key another task holds, which a retry leaves alone.
             state (OperationState): Where an operation is.
             updated_at (datetime.datetime): A time, RFC 3339 in UTC.
+            waiting (bool): Whether it waits to be resumed: nothing more is done before somebody calls `POST
+                /v1/operations/{id}/resume`.
      """
 
     action: BulkAction
@@ -54,6 +57,7 @@ class Operation:
     skipped: int
     state: OperationState
     updated_at: datetime.datetime
+    waiting: bool
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -79,6 +83,8 @@ class Operation:
 
         updated_at = self.updated_at.isoformat()
 
+        waiting = self.waiting
+
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -92,6 +98,7 @@ class Operation:
             "skipped": skipped,
             "state": state,
             "updated_at": updated_at,
+            "waiting": waiting,
         })
 
         return field_dict
@@ -134,6 +141,8 @@ class Operation:
 
 
 
+        waiting = d.pop("waiting")
+
         operation = cls(
             action=action,
             changed=changed,
@@ -144,6 +153,7 @@ class Operation:
             skipped=skipped,
             state=state,
             updated_at=updated_at,
+            waiting=waiting,
         )
 
 

@@ -36,7 +36,7 @@ class Queue:
             counts (StateCounts): Tasks by state.
             held (int): Of the succeeded: messages held by the sandbox instead of sent.
             queue (str): Its name.
-            workers (int): Workers that serve it; while there is none, its tasks wait.
+            workers (int): Workers that serve it and are heard of; while there is none, its tasks wait.
             paused (Pause | Unset): A pause in force. Example: {'message': 'A deployment is under way.', 'reason': 'manual',
                 'since': '2026-01-31T09:30:00.000Z'}.
      """

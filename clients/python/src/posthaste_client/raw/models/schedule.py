@@ -9,6 +9,7 @@ from attrs import field as _attrs_field
 from ..types import UNSET, Unset
 
 from ..models.missed_policy import MissedPolicy
+from ..types import UNSET, Unset
 from typing import cast
 import datetime
 
@@ -37,7 +38,6 @@ class Schedule:
         Attributes:
             cron (str): Five fields (minute to day of week), or six with seconds in front.
             kind (str): The kind of its tasks.
-            last_run_at (datetime.datetime): A time, RFC 3339 in UTC.
             missed (MissedPolicy): What happens to ticks that nobody noticed in time.
             name (str): Its name.
             next_runs (list[datetime.datetime]): Its next ticks; none while it is paused.
@@ -47,11 +47,11 @@ class Schedule:
             retry (RetryPolicy): When a task is tried again and when it is given up.
             time_zone (str): The IANA time zone that it is read in.
             version (int): Rises each time it is changed or runs.
+            last_run_at (datetime.datetime | None | Unset):
      """
 
     cron: str
     kind: str
-    last_run_at: datetime.datetime
     missed: MissedPolicy
     name: str
     next_runs: list[datetime.datetime]
@@ -61,6 +61,7 @@ class Schedule:
     retry: RetryPolicy
     time_zone: str
     version: int
+    last_run_at: datetime.datetime | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -72,8 +73,6 @@ class Schedule:
         cron = self.cron
 
         kind = self.kind
-
-        last_run_at = self.last_run_at.isoformat()
 
         missed = self.missed.value
 
@@ -98,13 +97,20 @@ class Schedule:
 
         version = self.version
 
+        last_run_at: None | str | Unset
+        if isinstance(self.last_run_at, Unset):
+            last_run_at = UNSET
+        elif isinstance(self.last_run_at, datetime.datetime):
+            last_run_at = self.last_run_at.isoformat()
+        else:
+            last_run_at = self.last_run_at
+
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({
             "cron": cron,
             "kind": kind,
-            "last_run_at": last_run_at,
             "missed": missed,
             "name": name,
             "next_runs": next_runs,
@@ -115,6 +121,8 @@ class Schedule:
             "time_zone": time_zone,
             "version": version,
         })
+        if last_run_at is not UNSET:
+            field_dict["last_run_at"] = last_run_at
 
         return field_dict
 
@@ -127,11 +135,6 @@ class Schedule:
         cron = d.pop("cron")
 
         kind = d.pop("kind")
-
-        last_run_at = datetime.datetime.fromisoformat(d.pop("last_run_at"))
-
-
-
 
         missed = MissedPolicy(d.pop("missed"))
 
@@ -165,10 +168,29 @@ class Schedule:
 
         version = d.pop("version")
 
+        def _parse_last_run_at(data: object) -> datetime.datetime | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                last_run_at_type_0 = datetime.datetime.fromisoformat(data)
+
+
+
+                return last_run_at_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(datetime.datetime | None | Unset, data)
+
+        last_run_at = _parse_last_run_at(d.pop("last_run_at", UNSET))
+
+
         schedule = cls(
             cron=cron,
             kind=kind,
-            last_run_at=last_run_at,
             missed=missed,
             name=name,
             next_runs=next_runs,
@@ -178,6 +200,7 @@ class Schedule:
             retry=retry,
             time_zone=time_zone,
             version=version,
+            last_run_at=last_run_at,
         )
 
 

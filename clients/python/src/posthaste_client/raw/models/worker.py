@@ -26,7 +26,7 @@ class Worker:
 
         Example:
             {'host': 'mail-1', 'id': 'mail-1:4711:a3', 'kinds': ['callback', 'http', 'notify'], 'pid': 4711, 'queues':
-                ['default'], 'running': 3, 'seen_at': '2026-01-31T09:30:00.000Z', 'slots': 64, 'started_at':
+                ['default'], 'running': 3, 'seen_at': '2026-01-31T09:30:00.000Z', 'silent': False, 'slots': 64, 'started_at':
                 '2026-01-31T09:00:00.000Z', 'stopping': False, 'version': '0.1.0'}
 
         Attributes:
@@ -37,6 +37,7 @@ class Worker:
             queues (list[str]): The queues it serves.
             running (int): How many it runs now.
             seen_at (datetime.datetime): A time, RFC 3339 in UTC.
+            silent (bool): Whether it missed three heartbeats: what it held is being given to others.
             slots (int): How many tasks it runs at once.
             started_at (datetime.datetime): A time, RFC 3339 in UTC.
             stopping (bool): Whether it is stopping.
@@ -50,6 +51,7 @@ class Worker:
     queues: list[str]
     running: int
     seen_at: datetime.datetime
+    silent: bool
     slots: int
     started_at: datetime.datetime
     stopping: bool
@@ -79,6 +81,8 @@ class Worker:
 
         seen_at = self.seen_at.isoformat()
 
+        silent = self.silent
+
         slots = self.slots
 
         started_at = self.started_at.isoformat()
@@ -98,6 +102,7 @@ class Worker:
             "queues": queues,
             "running": running,
             "seen_at": seen_at,
+            "silent": silent,
             "slots": slots,
             "started_at": started_at,
             "stopping": stopping,
@@ -130,6 +135,8 @@ class Worker:
 
 
 
+        silent = d.pop("silent")
+
         slots = d.pop("slots")
 
         started_at = datetime.datetime.fromisoformat(d.pop("started_at"))
@@ -149,6 +156,7 @@ class Worker:
             queues=queues,
             running=running,
             seen_at=seen_at,
+            silent=silent,
             slots=slots,
             started_at=started_at,
             stopping=stopping,

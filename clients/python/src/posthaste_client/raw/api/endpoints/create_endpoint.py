@@ -150,9 +150,9 @@ def sync_detailed(
 ) -> Response[Any | EndpointWithSecret | Problem]:
     """ Register an endpoint
 
-     The answer holds the secret that its calls are signed with (Standard Webhooks). An endpoint that a
-    tenant's key
-    registers is that tenant's.
+     The answer holds the secret that its calls are signed with (Standard Webhooks). Names are shared by
+    all tenants, so a key
+    that is bound to one registers none: its operator does, with `tenant`.
 
     Args:
         body (NewEndpoint): An endpoint to be registered. Example: {'name': 'shop', 'url':
@@ -186,9 +186,9 @@ def sync(
 ) -> Any | EndpointWithSecret | Problem | None:
     """ Register an endpoint
 
-     The answer holds the secret that its calls are signed with (Standard Webhooks). An endpoint that a
-    tenant's key
-    registers is that tenant's.
+     The answer holds the secret that its calls are signed with (Standard Webhooks). Names are shared by
+    all tenants, so a key
+    that is bound to one registers none: its operator does, with `tenant`.
 
     Args:
         body (NewEndpoint): An endpoint to be registered. Example: {'name': 'shop', 'url':
@@ -217,9 +217,9 @@ async def asyncio_detailed(
 ) -> Response[Any | EndpointWithSecret | Problem]:
     """ Register an endpoint
 
-     The answer holds the secret that its calls are signed with (Standard Webhooks). An endpoint that a
-    tenant's key
-    registers is that tenant's.
+     The answer holds the secret that its calls are signed with (Standard Webhooks). Names are shared by
+    all tenants, so a key
+    that is bound to one registers none: its operator does, with `tenant`.
 
     Args:
         body (NewEndpoint): An endpoint to be registered. Example: {'name': 'shop', 'url':
@@ -253,9 +253,9 @@ async def asyncio(
 ) -> Any | EndpointWithSecret | Problem | None:
     """ Register an endpoint
 
-     The answer holds the secret that its calls are signed with (Standard Webhooks). An endpoint that a
-    tenant's key
-    registers is that tenant's.
+     The answer holds the secret that its calls are signed with (Standard Webhooks). Names are shared by
+    all tenants, so a key
+    that is bound to one registers none: its operator does, with `tenant`.
 
     Args:
         body (NewEndpoint): An endpoint to be registered. Example: {'name': 'shop', 'url':

@@ -10,15 +10,22 @@ from ... import errors
 
 from ...models.enqueued import Enqueued
 from ...models.problem import Problem
+from ...types import UNSET, Unset
 from typing import cast
 
 
 
 def _get_kwargs(
     name: str,
+    *,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> dict[str, Any]:
-    
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+
 
     
 
@@ -30,6 +37,7 @@ def _get_kwargs(
     }
 
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -118,6 +126,7 @@ def sync_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Enqueued | Problem]:
     """ Test an endpoint
@@ -126,6 +135,7 @@ def sync_detailed(
 
     Args:
         name (str):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -138,6 +148,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         name=name,
+idempotency_key=idempotency_key,
 
     )
 
@@ -151,6 +162,7 @@ def sync(
     name: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Enqueued | Problem | None:
     """ Test an endpoint
@@ -159,6 +171,7 @@ def sync(
 
     Args:
         name (str):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -172,6 +185,7 @@ def sync(
     return sync_detailed(
         name=name,
 client=client,
+idempotency_key=idempotency_key,
 
     ).parsed
 
@@ -179,6 +193,7 @@ async def asyncio_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Enqueued | Problem]:
     """ Test an endpoint
@@ -187,6 +202,7 @@ async def asyncio_detailed(
 
     Args:
         name (str):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -199,6 +215,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         name=name,
+idempotency_key=idempotency_key,
 
     )
 
@@ -212,6 +229,7 @@ async def asyncio(
     name: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Enqueued | Problem | None:
     """ Test an endpoint
@@ -220,6 +238,7 @@ async def asyncio(
 
     Args:
         name (str):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -233,5 +252,6 @@ async def asyncio(
     return (await asyncio_detailed(
         name=name,
 client=client,
+idempotency_key=idempotency_key,
 
     )).parsed

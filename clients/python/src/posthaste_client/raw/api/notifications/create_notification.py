@@ -173,7 +173,8 @@ def sync_detailed(
      Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000:
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
-    `/v1/notifications/batch`. A
+    `/v1/notifications/batch`; one that
+    is named twice gets one, and its second place says `duplicate`. A
     template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
     answers as the
     first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
@@ -215,7 +216,8 @@ def sync(
      Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000:
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
-    `/v1/notifications/batch`. A
+    `/v1/notifications/batch`; one that
+    is named twice gets one, and its second place says `duplicate`. A
     template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
     answers as the
     first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
@@ -252,7 +254,8 @@ async def asyncio_detailed(
      Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000:
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
-    `/v1/notifications/batch`. A
+    `/v1/notifications/batch`; one that
+    is named twice gets one, and its second place says `duplicate`. A
     template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
     answers as the
     first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
@@ -294,7 +297,8 @@ async def asyncio(
      Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000:
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
-    `/v1/notifications/batch`. A
+    `/v1/notifications/batch`; one that
+    is named twice gets one, and its second place says `duplicate`. A
     template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
     answers as the
     first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.

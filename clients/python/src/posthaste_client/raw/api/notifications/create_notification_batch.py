@@ -163,12 +163,12 @@ def sync_detailed(
 ) -> Response[Any | BatchAccepted | Problem]:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, together and durable when it answers. In `strict` mode one that is not
-    acceptable fails
-    all, with 422 and every error named; in `permissive` mode the good ones are stored and `errors` says
-    what is wrong
-    with the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as
-    the first did.
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
+    `strict` mode one that is
+    not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
+    stored and `errors`
+    says what is wrong with each of the others; 422 if none is good. A repeat with the same
+    `Idempotency-Key` and body answers as the first did.
 
     Args:
         idempotency_key (None | str | Unset):
@@ -206,12 +206,12 @@ def sync(
 ) -> Any | BatchAccepted | Problem | None:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, together and durable when it answers. In `strict` mode one that is not
-    acceptable fails
-    all, with 422 and every error named; in `permissive` mode the good ones are stored and `errors` says
-    what is wrong
-    with the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as
-    the first did.
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
+    `strict` mode one that is
+    not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
+    stored and `errors`
+    says what is wrong with each of the others; 422 if none is good. A repeat with the same
+    `Idempotency-Key` and body answers as the first did.
 
     Args:
         idempotency_key (None | str | Unset):
@@ -244,12 +244,12 @@ async def asyncio_detailed(
 ) -> Response[Any | BatchAccepted | Problem]:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, together and durable when it answers. In `strict` mode one that is not
-    acceptable fails
-    all, with 422 and every error named; in `permissive` mode the good ones are stored and `errors` says
-    what is wrong
-    with the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as
-    the first did.
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
+    `strict` mode one that is
+    not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
+    stored and `errors`
+    says what is wrong with each of the others; 422 if none is good. A repeat with the same
+    `Idempotency-Key` and body answers as the first did.
 
     Args:
         idempotency_key (None | str | Unset):
@@ -287,12 +287,12 @@ async def asyncio(
 ) -> Any | BatchAccepted | Problem | None:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, together and durable when it answers. In `strict` mode one that is not
-    acceptable fails
-    all, with 422 and every error named; in `permissive` mode the good ones are stored and `errors` says
-    what is wrong
-    with the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as
-    the first did.
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
+    `strict` mode one that is
+    not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
+    stored and `errors`
+    says what is wrong with each of the others; 422 if none is good. A repeat with the same
+    `Idempotency-Key` and body answers as the first did.
 
     Args:
         idempotency_key (None | str | Unset):

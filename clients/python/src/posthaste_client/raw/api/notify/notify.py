@@ -21,9 +21,14 @@ def _get_kwargs(
     email: str,
     message: str | Unset = UNSET,
     subject: str | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> dict[str, Any]:
-    
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+
 
     
 
@@ -46,6 +51,7 @@ def _get_kwargs(
     }
 
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -143,6 +149,7 @@ def sync_detailed(
     email: str,
     message: str | Unset = UNSET,
     subject: str | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Detail | NotifyAccepted | ValidationDetail]:
     """ Send a notification
@@ -156,6 +163,7 @@ def sync_detailed(
         email (str):
         message (str | Unset):
         subject (str | Unset):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -170,6 +178,7 @@ def sync_detailed(
         email=email,
 message=message,
 subject=subject,
+idempotency_key=idempotency_key,
 
     )
 
@@ -185,6 +194,7 @@ def sync(
     email: str,
     message: str | Unset = UNSET,
     subject: str | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Detail | NotifyAccepted | ValidationDetail | None:
     """ Send a notification
@@ -198,6 +208,7 @@ def sync(
         email (str):
         message (str | Unset):
         subject (str | Unset):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -213,6 +224,7 @@ def sync(
 email=email,
 message=message,
 subject=subject,
+idempotency_key=idempotency_key,
 
     ).parsed
 
@@ -222,6 +234,7 @@ async def asyncio_detailed(
     email: str,
     message: str | Unset = UNSET,
     subject: str | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Detail | NotifyAccepted | ValidationDetail]:
     """ Send a notification
@@ -235,6 +248,7 @@ async def asyncio_detailed(
         email (str):
         message (str | Unset):
         subject (str | Unset):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -249,6 +263,7 @@ async def asyncio_detailed(
         email=email,
 message=message,
 subject=subject,
+idempotency_key=idempotency_key,
 
     )
 
@@ -264,6 +279,7 @@ async def asyncio(
     email: str,
     message: str | Unset = UNSET,
     subject: str | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Detail | NotifyAccepted | ValidationDetail | None:
     """ Send a notification
@@ -277,6 +293,7 @@ async def asyncio(
         email (str):
         message (str | Unset):
         subject (str | Unset):
+        idempotency_key (None | str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -292,5 +309,6 @@ async def asyncio(
 email=email,
 message=message,
 subject=subject,
+idempotency_key=idempotency_key,
 
     )).parsed

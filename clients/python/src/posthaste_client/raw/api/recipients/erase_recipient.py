@@ -10,23 +10,33 @@ from ... import errors
 
 from ...models.operation import Operation
 from ...models.problem import Problem
+from ...types import UNSET, Unset
 from typing import cast
 
 
 
 def _get_kwargs(
     recipient: str,
+    *,
+    dry_run: bool | Unset = UNSET,
 
 ) -> dict[str, Any]:
     
 
     
 
-    
+    params: dict[str, Any] = {}
+
+    params["dry_run"] = dry_run
+
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
 
     _kwargs: dict[str, Any] = {
         "method": "delete",
         "url": "/v1/recipients/{recipient}".format(recipient=quote(str(recipient), safe=""),),
+        "params": params,
     }
 
 
@@ -111,6 +121,7 @@ def sync_detailed(
     recipient: str,
     *,
     client: AuthenticatedClient,
+    dry_run: bool | Unset = UNSET,
 
 ) -> Response[Any | Operation | Problem]:
     """ Erase a recipient
@@ -125,6 +136,7 @@ def sync_detailed(
 
     Args:
         recipient (str):
+        dry_run (bool | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -137,6 +149,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         recipient=recipient,
+dry_run=dry_run,
 
     )
 
@@ -150,6 +163,7 @@ def sync(
     recipient: str,
     *,
     client: AuthenticatedClient,
+    dry_run: bool | Unset = UNSET,
 
 ) -> Any | Operation | Problem | None:
     """ Erase a recipient
@@ -164,6 +178,7 @@ def sync(
 
     Args:
         recipient (str):
+        dry_run (bool | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -177,6 +192,7 @@ def sync(
     return sync_detailed(
         recipient=recipient,
 client=client,
+dry_run=dry_run,
 
     ).parsed
 
@@ -184,6 +200,7 @@ async def asyncio_detailed(
     recipient: str,
     *,
     client: AuthenticatedClient,
+    dry_run: bool | Unset = UNSET,
 
 ) -> Response[Any | Operation | Problem]:
     """ Erase a recipient
@@ -198,6 +215,7 @@ async def asyncio_detailed(
 
     Args:
         recipient (str):
+        dry_run (bool | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -210,6 +228,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         recipient=recipient,
+dry_run=dry_run,
 
     )
 
@@ -223,6 +242,7 @@ async def asyncio(
     recipient: str,
     *,
     client: AuthenticatedClient,
+    dry_run: bool | Unset = UNSET,
 
 ) -> Any | Operation | Problem | None:
     """ Erase a recipient
@@ -237,6 +257,7 @@ async def asyncio(
 
     Args:
         recipient (str):
+        dry_run (bool | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -250,5 +271,6 @@ async def asyncio(
     return (await asyncio_detailed(
         recipient=recipient,
 client=client,
+dry_run=dry_run,
 
     )).parsed

@@ -94,7 +94,8 @@ def sync_detailed(
 ) -> Response[Problem | str]:
     """ Metrics
 
-     OpenMetrics text; docs/METRICS.md explains each. While the store does not answer, what only it
+     The text format of Prometheus, or OpenMetrics where `Accept` names it; docs/METRICS.md explains
+    each. While the store does not answer, what only it
     knows is left out and `posthaste_store_up` is 0.
 
     Raises:
@@ -123,7 +124,8 @@ def sync(
 ) -> Problem | str | None:
     """ Metrics
 
-     OpenMetrics text; docs/METRICS.md explains each. While the store does not answer, what only it
+     The text format of Prometheus, or OpenMetrics where `Accept` names it; docs/METRICS.md explains
+    each. While the store does not answer, what only it
     knows is left out and `posthaste_store_up` is 0.
 
     Raises:
@@ -147,7 +149,8 @@ async def asyncio_detailed(
 ) -> Response[Problem | str]:
     """ Metrics
 
-     OpenMetrics text; docs/METRICS.md explains each. While the store does not answer, what only it
+     The text format of Prometheus, or OpenMetrics where `Accept` names it; docs/METRICS.md explains
+    each. While the store does not answer, what only it
     knows is left out and `posthaste_store_up` is 0.
 
     Raises:
@@ -176,7 +179,8 @@ async def asyncio(
 ) -> Problem | str | None:
     """ Metrics
 
-     OpenMetrics text; docs/METRICS.md explains each. While the store does not answer, what only it
+     The text format of Prometheus, or OpenMetrics where `Accept` names it; docs/METRICS.md explains
+    each. While the store does not answer, what only it
     knows is left out and `posthaste_store_up` is 0.
 
     Raises:

@@ -157,7 +157,11 @@ def sync_detailed(
 ) -> Response[Any | Problem | Suppression]:
     """ Put a suppression
 
-     The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
+     The recipient (an e-mail address, or `channel:recipient`) is not written to any more, or gets no
+    messages of a category
+    any more: named by the body, or by the path as the list names it, `news%2Fann@example.com`. An
+    address that itself looks
+    like that is named with its channel: `email:news%2Fann@example.com`.
 
     Args:
         recipient (str):
@@ -193,7 +197,11 @@ def sync(
 ) -> Any | Problem | Suppression | None:
     """ Put a suppression
 
-     The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
+     The recipient (an e-mail address, or `channel:recipient`) is not written to any more, or gets no
+    messages of a category
+    any more: named by the body, or by the path as the list names it, `news%2Fann@example.com`. An
+    address that itself looks
+    like that is named with its channel: `email:news%2Fann@example.com`.
 
     Args:
         recipient (str):
@@ -224,7 +232,11 @@ async def asyncio_detailed(
 ) -> Response[Any | Problem | Suppression]:
     """ Put a suppression
 
-     The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
+     The recipient (an e-mail address, or `channel:recipient`) is not written to any more, or gets no
+    messages of a category
+    any more: named by the body, or by the path as the list names it, `news%2Fann@example.com`. An
+    address that itself looks
+    like that is named with its channel: `email:news%2Fann@example.com`.
 
     Args:
         recipient (str):
@@ -260,7 +272,11 @@ async def asyncio(
 ) -> Any | Problem | Suppression | None:
     """ Put a suppression
 
-     The recipient (an e-mail address, or `channel:recipient`) is not written to any more.
+     The recipient (an e-mail address, or `channel:recipient`) is not written to any more, or gets no
+    messages of a category
+    any more: named by the body, or by the path as the list names it, `news%2Fann@example.com`. An
+    address that itself looks
+    like that is named with its channel: `email:news%2Fann@example.com`.
 
     Args:
         recipient (str):

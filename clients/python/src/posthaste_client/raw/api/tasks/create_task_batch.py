@@ -163,7 +163,8 @@ def sync_detailed(
 ) -> Response[Any | BatchAccepted | Problem]:
     """ Enqueue a batch of tasks
 
-     Stores up to 1,000 tasks, together and durable when it answers. `strict` and `permissive` as for
+     Stores up to 1,000 tasks, of at most 8 MiB together, at once and durable when it answers. `strict`
+    and `permissive` as for
     `/v1/notifications/batch`. A repeat with the same `Idempotency-Key` and body answers as the first
     did.
 
@@ -203,7 +204,8 @@ def sync(
 ) -> Any | BatchAccepted | Problem | None:
     """ Enqueue a batch of tasks
 
-     Stores up to 1,000 tasks, together and durable when it answers. `strict` and `permissive` as for
+     Stores up to 1,000 tasks, of at most 8 MiB together, at once and durable when it answers. `strict`
+    and `permissive` as for
     `/v1/notifications/batch`. A repeat with the same `Idempotency-Key` and body answers as the first
     did.
 
@@ -238,7 +240,8 @@ async def asyncio_detailed(
 ) -> Response[Any | BatchAccepted | Problem]:
     """ Enqueue a batch of tasks
 
-     Stores up to 1,000 tasks, together and durable when it answers. `strict` and `permissive` as for
+     Stores up to 1,000 tasks, of at most 8 MiB together, at once and durable when it answers. `strict`
+    and `permissive` as for
     `/v1/notifications/batch`. A repeat with the same `Idempotency-Key` and body answers as the first
     did.
 
@@ -278,7 +281,8 @@ async def asyncio(
 ) -> Any | BatchAccepted | Problem | None:
     """ Enqueue a batch of tasks
 
-     Stores up to 1,000 tasks, together and durable when it answers. `strict` and `permissive` as for
+     Stores up to 1,000 tasks, of at most 8 MiB together, at once and durable when it answers. `strict`
+    and `permissive` as for
     `/v1/notifications/batch`. A repeat with the same `Idempotency-Key` and body answers as the first
     did.
 

@@ -21,9 +21,13 @@ def _get_kwargs(
     task_id: UUID,
     *,
     body: None | RetryRequest | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
 
 
     
@@ -168,6 +172,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: None | RetryRequest | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Problem | Retried]:
     """ Retry a task
@@ -177,6 +182,7 @@ def sync_detailed(
 
     Args:
         task_id (UUID): A UUID.
+        idempotency_key (None | str | Unset):
         body (None | RetryRequest | Unset):
 
     Raises:
@@ -191,6 +197,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         task_id=task_id,
 body=body,
+idempotency_key=idempotency_key,
 
     )
 
@@ -205,6 +212,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: None | RetryRequest | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Problem | Retried | None:
     """ Retry a task
@@ -214,6 +222,7 @@ def sync(
 
     Args:
         task_id (UUID): A UUID.
+        idempotency_key (None | str | Unset):
         body (None | RetryRequest | Unset):
 
     Raises:
@@ -229,6 +238,7 @@ def sync(
         task_id=task_id,
 client=client,
 body=body,
+idempotency_key=idempotency_key,
 
     ).parsed
 
@@ -237,6 +247,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: None | RetryRequest | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Problem | Retried]:
     """ Retry a task
@@ -246,6 +257,7 @@ async def asyncio_detailed(
 
     Args:
         task_id (UUID): A UUID.
+        idempotency_key (None | str | Unset):
         body (None | RetryRequest | Unset):
 
     Raises:
@@ -260,6 +272,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         task_id=task_id,
 body=body,
+idempotency_key=idempotency_key,
 
     )
 
@@ -274,6 +287,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: None | RetryRequest | Unset = UNSET,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Problem | Retried | None:
     """ Retry a task
@@ -283,6 +297,7 @@ async def asyncio(
 
     Args:
         task_id (UUID): A UUID.
+        idempotency_key (None | str | Unset):
         body (None | RetryRequest | Unset):
 
     Raises:
@@ -298,5 +313,6 @@ async def asyncio(
         task_id=task_id,
 client=client,
 body=body,
+idempotency_key=idempotency_key,
 
     )).parsed

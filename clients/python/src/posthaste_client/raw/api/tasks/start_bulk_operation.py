@@ -11,6 +11,7 @@ from ... import errors
 from ...models.bulk_request import BulkRequest
 from ...models.operation import Operation
 from ...models.problem import Problem
+from ...types import UNSET, Unset
 from typing import cast
 
 
@@ -18,9 +19,13 @@ from typing import cast
 def _get_kwargs(
     *,
     body: BulkRequest,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
 
 
     
@@ -146,6 +151,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: BulkRequest,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Operation | Problem]:
     """ Cancel or retry tasks in bulk
@@ -157,6 +163,7 @@ def sync_detailed(
     next call goes on where the last one stopped.
 
     Args:
+        idempotency_key (None | str | Unset):
         body (BulkRequest): A bulk action. Example: {'action': 'retry', 'dry_run': True, 'filter':
             {'class': 'permanent', 'state': ['failed']}}.
 
@@ -171,6 +178,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+idempotency_key=idempotency_key,
 
     )
 
@@ -184,6 +192,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: BulkRequest,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Operation | Problem | None:
     """ Cancel or retry tasks in bulk
@@ -195,6 +204,7 @@ def sync(
     next call goes on where the last one stopped.
 
     Args:
+        idempotency_key (None | str | Unset):
         body (BulkRequest): A bulk action. Example: {'action': 'retry', 'dry_run': True, 'filter':
             {'class': 'permanent', 'state': ['failed']}}.
 
@@ -210,6 +220,7 @@ def sync(
     return sync_detailed(
         client=client,
 body=body,
+idempotency_key=idempotency_key,
 
     ).parsed
 
@@ -217,6 +228,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: BulkRequest,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Response[Any | Operation | Problem]:
     """ Cancel or retry tasks in bulk
@@ -228,6 +240,7 @@ async def asyncio_detailed(
     next call goes on where the last one stopped.
 
     Args:
+        idempotency_key (None | str | Unset):
         body (BulkRequest): A bulk action. Example: {'action': 'retry', 'dry_run': True, 'filter':
             {'class': 'permanent', 'state': ['failed']}}.
 
@@ -242,6 +255,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+idempotency_key=idempotency_key,
 
     )
 
@@ -255,6 +269,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: BulkRequest,
+    idempotency_key: None | str | Unset = UNSET,
 
 ) -> Any | Operation | Problem | None:
     """ Cancel or retry tasks in bulk
@@ -266,6 +281,7 @@ async def asyncio(
     next call goes on where the last one stopped.
 
     Args:
+        idempotency_key (None | str | Unset):
         body (BulkRequest): A bulk action. Example: {'action': 'retry', 'dry_run': True, 'filter':
             {'class': 'permanent', 'state': ['failed']}}.
 
@@ -281,5 +297,6 @@ async def asyncio(
     return (await asyncio_detailed(
         client=client,
 body=body,
+idempotency_key=idempotency_key,
 
     )).parsed
