@@ -21,7 +21,7 @@ const MAX_ATTACHMENT: u64 = 10 * 1024 * 1024;
 /// Arguments of `posthaste send`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The recipient: an e-mail address, also as 'Name <address>', an endpoint's id, a chat, a number: what the channel takes
+    /// The recipient: an e-mail address, also as 'Jo <jo@b.test>', an endpoint's id, a chat, a number: what the channel takes
     to: Option<String>,
     /// A recipient; given several times, each gets a message of its own, together a batch
     #[arg(long = "to", value_name = "RECIPIENT")]
