@@ -66,7 +66,7 @@ def tenants(checks, server, admin):
     work = {"kind": "e2e", "payload": {}, "lane": "target", "delay_ms": 3_600_000}
     own, foreign = (c("POST", "/v1/tasks", work).json()["id"] for c in (acme, other))
     task = boss("GET", f"/v1/tasks/{own}").json()
-    checks.equal("a tenant's task is its own", (task.get("tenant"), task.get("lane")), ("acme", "target/acme"))
+    checks.equal("a tenant's task is its own", (task.get("tenant"), task.get("lane")), ("acme", "x:target/acme"))
     forced = acme("POST", "/v1/tasks", {**work, "tenant": "other"})
     checks.equal("it cannot make another's", (forced.status, slug(forced)), (403, "forbidden"))
     for method, path in [("GET", ""), ("GET", "/attempts"), ("GET", "/events"), ("POST", "/cancel"), ("POST", "/retry")]:

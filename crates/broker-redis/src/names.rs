@@ -196,10 +196,12 @@ impl Names {
         cmd.arg(shards.key(shard, "rt")).arg(&missing);
         let values = reply::list(shards.link().command(&shards.m_key(shard), cmd).await?)?;
         for (n, value) in missing.iter().zip(values) {
-            if value == Value::Nil {
-                return Err(corrupt(format!("route {n} of shard {shard} is missing")));
+            // One that is missing or no route is the trouble of the tasks that name it, and of no others.
+            if value != Value::Nil
+                && let Ok(route) = self.learn(shard, *n, &reply::text(value)?)
+            {
+                found.insert(*n, route);
             }
-            found.insert(*n, self.learn(shard, *n, &reply::text(value)?)?);
         }
         Ok(found)
     }

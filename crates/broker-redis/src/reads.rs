@@ -96,23 +96,21 @@ impl Told {
     }
 }
 
-/// Makes tasks of what a shard told, in order.
+/// Makes tasks of what a shard told, in order. A record that cannot be read is the trouble of its own task alone.
 async fn tasks(
     shards: &Shards,
     names: &Names,
     shard: u16,
     told: Vec<Told>,
     bodies: Bodies,
-) -> Result<Vec<Task>, BrokerError> {
-    let numbers = told.iter().map(Told::route_number).collect::<Result<Vec<_>, _>>()?;
-    let routes = names.routes(shards, shard, numbers.iter().copied()).await?;
-    told.into_iter()
-        .zip(numbers)
-        .map(|(t, n)| {
-            let route = routes.get(&n).ok_or_else(|| corrupt(format!("route {n} is missing")))?;
-            t.task(route, bodies)
-        })
-        .collect()
+) -> Result<Vec<Result<Task, BrokerError>>, BrokerError> {
+    let numbers = told.iter().filter_map(|t| t.route_number().ok());
+    let routes = names.routes(shards, shard, numbers).await?;
+    let task = |t: Told| {
+        let n = t.route_number()?;
+        t.task(routes.get(&n).ok_or_else(|| corrupt(format!("route {n} is missing")))?, bodies)
+    };
+    Ok(told.into_iter().map(task).collect())
 }
 
 /// What the shard has of keys of its own, in order.
@@ -165,7 +163,7 @@ pub(crate) async fn get(
     .await?;
     let mut out: Vec<Option<Task>> = ids.iter().map(|_| None).collect();
     for (place, task) in parts.into_iter().flatten() {
-        out[place] = Some(task);
+        out[place] = Some(task?);
     }
     Ok(out)
 }
@@ -281,7 +279,14 @@ async fn part(
         }
     }
     let tasks = tasks(shards, names, shard, told, request.bodies).await?;
-    Ok(Part { looked, more, found: places.into_iter().zip(tasks).collect() })
+    let found = places.into_iter().zip(tasks).filter_map(|(place, task)| match task {
+        Ok(task) => Some((place, task)),
+        Err(e) => {
+            tracing::warn!(task_id = %place.key.id(), cause = %e, "a task that cannot be read is left out of a list");
+            None
+        }
+    });
+    Ok(Part { looked, more, found: found.collect() })
 }
 
 fn place(created: &str, key: &[u8]) -> Result<Place, BrokerError> {

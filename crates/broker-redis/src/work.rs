@@ -1,5 +1,6 @@
 //! Settling outcomes and handing out work.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use posthaste_core::broker::{
 use posthaste_core::limits::{MAX_CLAIM, MAX_SNOOZE};
 use posthaste_core::task::stored::cut;
 use posthaste_core::{
-    BrokerError, Claimed, Kept, LeaseRef, LeaseToken, Outcome, RecordKind, State, TaskId, Timestamp,
+    BrokerError, Claimed, Failure, FailureClass, Kept, LeaseRef, LeaseToken, Outcome, RecordKind, State,
+    TaskId, Timestamp,
 };
 use rand::RngExt;
 use redis::Value;
@@ -19,6 +21,7 @@ use tokio::time::timeout;
 use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
 use crate::link::Call;
+use crate::names::Route;
 use crate::overview::StoredPause;
 use crate::pack::INLINE;
 use crate::record::{Record, Run, corrupt, is, run_flag};
@@ -396,17 +399,22 @@ impl Inner {
             let n = u32::try_from(reply::int(n)?).map_err(|_| corrupt("a route's number"))?;
             self.names.confirm(shard, n, &reply::text(text)?)?;
         }
-        worked.claimed = self.claimed(shard, rows, claim, &at).await?;
+        let handed = self.claimed(shard, rows, claim, &at).await?;
+        worked.claimed = handed.claimed;
+        if !handed.unreadable.is_empty() {
+            Box::pin(self.fail_unreadable(shard, handed.unreadable)).await;
+        }
         Ok(worked)
     }
 
+    /// Reads what a claim handed out. A record that cannot be read takes none of the others along.
     async fn claimed(
         &self,
         shard: u16,
         rows: Vec<Value>,
         claim: &ClaimRequest,
         at: &Started,
-    ) -> Result<Vec<Claimed>, BrokerError> {
+    ) -> Result<HandedOut, BrokerError> {
         let mut read = Vec::with_capacity(rows.len() / 2);
         for (name, rec) in reply::pairs(Value::Array(rows))? {
             read.push((reply::bytes(name)?, reply::bytes(rec)?));
@@ -420,36 +428,86 @@ impl Inner {
                 name[1..].split_at_checked(n).map(|(k, p)| (k, Some(p))).ok_or_else(|| corrupt("a key"))?
             };
             let key = Key::from_slice(key).ok_or_else(|| corrupt("a key"))?;
-            records.push((key, Record::parse(key, rec)?, apart));
+            records.push((key, Record::parse(key, rec), apart));
         }
-        let routes = self.names.routes(self.shards(), shard, records.iter().map(|r| r.1.route)).await?;
+        let numbers = records.iter().filter_map(|r| Some(r.1.as_ref().ok()?.route));
+        let routes = self.names.routes(self.shards(), shard, numbers).await?;
         let mut out = Vec::with_capacity(records.len());
         let mut origins = Vec::with_capacity(records.len());
+        let mut unreadable = Vec::new();
         for (i, (key, rec, apart)) in records.iter().enumerate() {
-            let route = &routes[&rec.route];
-            let run = Run {
-                token: at.token,
-                flags: if i < at.start { run_flag::STARTED } else { 0 },
-                attempt: rec.attempt + 1,
-                started: at.now,
-                worker: at.worker,
-                lease_ms: u32::try_from(claim.lease.as_millis()).unwrap_or(u32::MAX),
-                place: [route.queue_no, route.lane_no, route.target_no],
-                priority: rec.priority,
-                generation: rec.generation,
-            };
-            out.push(rec.claimed(*key, route, &run, *apart)?);
-            origins.push((*key, Origin { token: at.token.to_bytes(), started: at.now, place: run.place }));
+            match handed_out(*key, rec, *apart, &routes, i, claim, at) {
+                Ok((claimed, origin)) => {
+                    out.push(claimed);
+                    origins.push(Some((*key, origin)));
+                }
+                Err(why) => {
+                    unreadable.push((LeaseRef { task: key.id(), token: at.token }, why));
+                    origins.push(None);
+                }
+            }
         }
-        let leases: Vec<LeaseRef> = out.iter().map(|c| c.lease).collect();
-        let attempts: Vec<u32> = out.iter().map(|c| c.attempt).collect();
+        let told: Vec<(LeaseRef, u32)> = out.iter().map(|c| (c.lease, c.attempt)).collect();
         drop(records);
-        let kept = read.into_iter().zip(origins).zip(leases).zip(attempts);
-        self.held.keep(kept.filter_map(|((((_, rec), (key, origin)), lease), attempt)| {
+        let fine = read.into_iter().zip(origins).filter_map(|((_, rec), origin)| Some((rec, origin?)));
+        self.held.keep(fine.zip(told).filter_map(|((rec, (key, origin)), (lease, attempt))| {
             Some((lease, HeldRecord::new(key, rec, origin, at.worker, attempt)?))
         }));
-        Ok(out)
+        Ok(HandedOut { claimed: out, unreadable })
     }
+
+    /// Fails tasks that were handed out and cannot be read: nobody can run them, and each claim would meet them again.
+    async fn fail_unreadable(&self, shard: u16, unreadable: Vec<(LeaseRef, String)>) {
+        let settlements: Vec<Settlement> = unreadable
+            .into_iter()
+            .map(|(lease, why)| {
+                tracing::error!(task_id = %lease.task, cause = why, "the record of a task cannot be read: the task fails");
+                let failure = Failure::new(FailureClass::Permanent, why).with_code("unreadable");
+                Settlement { lease, outcome: Outcome::Failure(failure) }
+            })
+            .collect();
+        let mut part = Part { settlements: settlements.iter().collect(), ..Part::default() };
+        part.at = (0..settlements.len()).collect();
+        let call = self.pack_work(shard, &mut part, None);
+        // Unanswered, their leases run out, and the next claim comes here again.
+        if let Err(e) = self.work(shard, call, None).await {
+            tracing::debug!(error = %e, "tasks that cannot be read wait until their leases end");
+        }
+    }
+}
+
+/// What a claim handed out.
+struct HandedOut {
+    claimed: Vec<Claimed>,
+    /// The leases of tasks whose records cannot be read, and why.
+    unreadable: Vec<(LeaseRef, String)>,
+}
+
+/// The task of row `i`, or why it cannot be read.
+fn handed_out(
+    key: Key,
+    record: &Result<Record<'_>, BrokerError>,
+    apart: Option<&[u8]>,
+    routes: &HashMap<u32, Arc<Route>>,
+    i: usize,
+    claim: &ClaimRequest,
+    at: &Started,
+) -> Result<(Claimed, Origin), String> {
+    let record = record.as_ref().map_err(ToString::to_string)?;
+    let route = routes.get(&record.route).ok_or_else(|| format!("route {} is missing", record.route))?;
+    let run = Run {
+        token: at.token,
+        flags: if i < at.start { run_flag::STARTED } else { 0 },
+        attempt: record.attempt + 1,
+        started: at.now,
+        worker: at.worker,
+        lease_ms: u32::try_from(claim.lease.as_millis()).unwrap_or(u32::MAX),
+        place: [route.queue_no, route.lane_no, route.target_no],
+        priority: record.priority,
+        generation: record.generation,
+    };
+    let claimed = record.claimed(key, route, &run, apart).map_err(|e| e.to_string())?;
+    Ok((claimed, Origin { token: at.token.to_bytes(), started: at.now, place: run.place }))
 }
 
 /// What a worker holds of each target once it has `claimed`, too.

@@ -5,7 +5,7 @@ mod load;
 use std::time::Duration;
 
 use load::{Load, claim, open, settle, soon, tasks};
-use posthaste_core::broker::{EnqueueRequest, SettleRequest, Settled, Settlement};
+use posthaste_core::broker::{EnqueueRequest, ListRequest, SettleRequest, Settled, Settlement};
 use posthaste_core::{Broker, BrokerError, IdempotencyKey, NewTask, Outcome, Portable as _, State};
 use posthaste_testkit::{Appendonly, RedisCluster, RedisOptions, RedisServer, Reply, task};
 use serde_json::json;
@@ -332,4 +332,39 @@ async fn slots_move_while_tasks_are_written() {
     }
     load.goes_on(500).await;
     load.nothing_is_lost().await;
+}
+
+/// Breaks the records of the tasks whose payload says `word`: what they hold is no text any more.
+fn break_records(server: &RedisServer, word: &str) {
+    let script = "for _, k in ipairs(redis.call('HKEYS', KEYS[1])) do local v = redis.call('HGET', KEYS[1], k) \
+                  redis.call('HSET', KEYS[1], k, (string.gsub(v, ARGV[1], string.rep(string.char(255), #ARGV[1])))) end";
+    server.command(&["EVAL", script, "1", "ph:{posthaste:0}:t", word]);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_fails_its_task_alone() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let (store, _clock) = open(&server.url(), 1);
+    let payloads = ["good", "broken", "good"];
+    let tasks = payloads.iter().map(|p| task("job", json!(p))).collect();
+    let put = store.enqueue(EnqueueRequest { tasks, idempotency: None }).await.expect("stored");
+    let ids: Vec<_> = put.tasks.iter().map(|t| t.id).collect();
+    break_records(&server, "broken");
+
+    let page = store.list(ListRequest::default()).await.expect("the others are listed");
+    assert_eq!(page.tasks.len(), 2);
+    let claimed = soon("the others", store.claim(claim(10))).await.expect("the others are handed out");
+    let mut got: Vec<_> = claimed.iter().map(|c| c.lease.task).collect();
+    got.sort();
+    assert_eq!(got, [ids[0], ids[2]]);
+    let counts = store.counts().await.expect("counts");
+    assert_eq!(counts[0].of(State::Failed), 1, "it ended, so no claim meets it again");
+    assert_eq!(counts[0].of(State::Running), 2);
+    for c in &claimed {
+        let outcome = Outcome::Success { result: None, kept: None };
+        let settlements = vec![Settlement { lease: c.lease, outcome }];
+        let reply =
+            store.settle(SettleRequest { settlements, ..SettleRequest::default() }).await.expect("settled");
+        assert_eq!(reply.settled, [Settled::Settled(State::Succeeded)]);
+    }
 }
