@@ -98,6 +98,14 @@ pub fn is_ours(lane: &LaneKey) -> bool {
     ours(lane.target.as_str()).is_some_and(|(prefix, _)| prefix != CALLERS)
 }
 
+/// Whether what a lane leads to is its tenant's alone: a host that the tenant chose, or the provider that has its name. A pause
+/// of it holds nobody else up.
+pub(crate) fn is_one_tenants(lane: &LaneKey) -> bool {
+    let Some(tenant) = &lane.tenant else { return false };
+    ours(lane.target.as_str())
+        .is_some_and(|(prefix, rest)| is_apart(prefix, rest, tenant) || rest == tenant.as_str())
+}
+
 fn is_apart(prefix: &str, rest: &str, tenant: &Name) -> bool {
     rest.strip_prefix(&tag(tenant.as_str())).is_some_and(|rest| prefix != "webhook" || rest.starts_with('@'))
 }

@@ -1,5 +1,6 @@
 //! Whether what one recipient's answer suggests about a provider is true of the provider: only when several different
-//! recipients in its lane say the like, with no success between.
+//! recipients in its lane say the like, with no success between. Recipients of one tenant, who may have chosen them for that,
+//! show nothing of a provider that others share.
 //!
 //! It is kept in memory, by each process for itself: of several worker processes each needs its own witnesses, and one that
 //! was just started knows of none. What is kept of a recipient is a keyed hash that means nothing elsewhere.
@@ -9,7 +10,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use posthaste_core::{Claimed, Failure, LaneFault, QueueName};
+use posthaste_core::{Claimed, Failure, LaneFault, QueueName, Tenant};
+
+use crate::lanes;
 
 /// So many different recipients in a row show that it is the provider, not they.
 pub const RECIPIENTS: usize = 3;
@@ -31,8 +34,31 @@ impl Target {
 /// Who has said what of a lane since its last success; at most [`RECIPIENTS`] of each.
 #[derive(Debug, Default)]
 struct Seen {
-    throttled: Vec<u64>,
-    misconfigured: Vec<u64>,
+    throttled: Vec<Said>,
+    misconfigured: Vec<Said>,
+}
+
+/// A witness, and the tenant that it speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    who: u64,
+    tenant: Option<Tenant>,
+}
+
+/// Notes one more; whether they are `enough`, and do not all speak for one tenant where it is not `alone` in the lane.
+fn heard(said: &mut Vec<Said>, one: Said, enough: usize, alone: bool) -> bool {
+    let shows = |said: &[Said]| {
+        let several = || said.iter().any(|s| s.tenant.is_none() || s.tenant != said[0].tenant);
+        said.len() >= enough && (alone || several())
+    };
+    if shows(said) || said.iter().any(|s| s.who == one.who) {
+        return shows(said);
+    }
+    if said.len() >= enough {
+        said.remove(0);
+    }
+    said.push(one);
+    shows(said)
 }
 
 /// The witnesses of every lane; cheap to clone.
@@ -48,21 +74,19 @@ impl Witness {
     #[must_use]
     pub fn hears(&self, task: &Claimed, who: &str, enough: usize, failure: Failure) -> Failure {
         let Some(fault) = failure.lane else { return failure };
-        let who = self.keyed.hash_one(who);
-        let mut lanes = self.lock();
+        let one = Said { who: self.keyed.hash_one(who), tenant: task.tenant.clone() };
+        let alone = task.lane.as_ref().is_some_and(lanes::is_one_tenants);
+        let mut seen = self.lock();
         let target = Target::of(task);
-        if lanes.len() >= MAX_LANES && !lanes.contains_key(&target) {
-            lanes.clear();
+        if seen.len() >= MAX_LANES && !seen.contains_key(&target) {
+            seen.clear();
         }
-        let seen = lanes.entry(target).or_default();
+        let seen = seen.entry(target).or_default();
         let said = match fault {
             LaneFault::Throttled => &mut seen.throttled,
             LaneFault::Misconfigured => &mut seen.misconfigured,
         };
-        if !said.contains(&who) && said.len() < enough {
-            said.push(who);
-        }
-        let shown = said.len() >= enough;
+        let shown = heard(said, one, enough, alone);
         Failure { lane: Some(fault).filter(|_| shown), ..failure }
     }
 
@@ -115,6 +139,28 @@ mod tests {
         assert_eq!(hears(&w, "email:a", "x", T), None);
         let plain = Failure::new(FailureClass::Permanent, "no");
         assert_eq!(w.hears(&task("email:a"), "y", RECIPIENTS, plain.clone()), plain);
+    }
+
+    #[test]
+    fn one_tenants_recipients_show_nothing_of_what_others_share() {
+        let w = Witness::default();
+        let hears = |lane: &str, tenant: Option<&str>, who: &str| {
+            let tenant = tenant.map(|t| Tenant::new(t).unwrap());
+            let task = Claimed { tenant, ..task(lane) };
+            let failure = Failure::new(FailureClass::Transient, "no").with_lane(LaneFault::Throttled);
+            w.hears(&task, who, RECIPIENTS, failure).lane.is_some()
+        };
+        for who in ["1", "2", "3", "4", "5"] {
+            assert!(!hears("email:default/acme", Some("acme"), who), "{who}");
+        }
+        assert!(hears("email:default/globex", Some("globex"), "6"), "two tenants say so");
+        assert!(hears("email:default/acme", Some("acme"), "1"), "until a success");
+        for (lane, who) in [("email:acme/acme", "p"), ("web_push:@acme:push@other-1/acme", "q")] {
+            let own: Vec<bool> = (0..3).map(|n| hears(lane, Some("acme"), &format!("{who}{n}"))).collect();
+            assert_eq!(own, [false, false, true], "{lane}");
+        }
+        let nobodys: Vec<bool> = (0..3).map(|n| hears("email:b", None, &n.to_string())).collect();
+        assert_eq!(nobodys, [false, false, true], "the installation's own");
     }
 
     #[test]
