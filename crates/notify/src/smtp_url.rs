@@ -146,15 +146,18 @@ impl FromStr for SmtpUrl {
         }
         let credentials = credentials(&url)?;
         let mut read = Self { host, port, transport, credentials, ehlo: None, connections: None };
+        // Without a user, or with an @ behind the ?, this may be what follows a ? in a password.
+        let sure = read.credentials.is_some() && url.query().is_some_and(|q| !q.contains('@'));
         for (name, value) in url.query_pairs() {
-            read.parameter(&name, &value)?;
+            read.parameter(&name, &value, sure)?;
         }
         Ok(read)
     }
 }
 
 impl SmtpUrl {
-    fn parameter(&mut self, name: &str, value: &str) -> Result<(), SmtpUrlError> {
+    /// `sure` is whether it can be no part of a password.
+    fn parameter(&mut self, name: &str, value: &str, sure: bool) -> Result<(), SmtpUrlError> {
         match name {
             "ehlo" if self.ehlo.is_none() => {
                 let name =
@@ -165,10 +168,17 @@ impl SmtpUrl {
                 let number = connections(value).map_err(|e| SmtpUrlError::Value("connections", e))?;
                 self.connections = Some(number);
             }
-            other => return Err(SmtpUrlError::Parameter(other.chars().take(40).collect())),
+            "ehlo" | "connections" => return Err(SmtpUrlError::Parameter(name.to_owned())),
+            other if sure && is_word(other) => return Err(SmtpUrlError::Parameter(other.to_owned())),
+            _ => return Err(SmtpUrlError::Extra),
         }
         Ok(())
     }
+}
+
+/// Whether it looks like the name of a parameter.
+fn is_word(name: &str) -> bool {
+    (1..=20).contains(&name.len()) && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())
 }
 
 fn credentials(url: &Url) -> Result<Option<(String, Secret)>, SmtpUrlError> {
@@ -300,7 +310,16 @@ mod tests {
             ("smtps://u:p%00q@mail.example.com", E::BadCredentials),
             ("smtps://mail.example.com/x", E::Extra),
             ("smtps://mail.example.com#x", E::Extra),
-            ("smtps://mail.example.com?tls=none", E::Parameter("tls".into())),
+            ("smtps://u:p@mail.example.com?tls=none", E::Parameter("tls".into())),
+            ("smtps://u:p@mail.example.com?connections=1&connections=2", E::Parameter("connections".into())),
+            // What may be the rest of a password is not repeated.
+            ("smtps://mail.example.com?tls=none", E::Extra),
+            ("smtps://user:12?secret@mail.example.com", E::Extra),
+            ("smtps://user:12?secret=x@mail.example.com", E::Extra),
+            ("smtps://u:p@ss?secret=x@mail.example.com", E::Extra),
+            ("smtps://u:p@mail.example.com?Sec-ret9=x", E::Extra),
+            ("smtps://u:p@mail.example.com?aaaaaaaaaaaaaaaaaaaaa=x", E::Extra),
+            ("smtps://u:p@mail.example.com?=x", E::Extra),
             ("smtps://mail.example.com?ehlo=a.example&ehlo=b.example", E::Parameter("ehlo".into())),
         ] {
             assert_eq!(bad.parse::<SmtpUrl>(), Err(why), "{bad}");

@@ -18,6 +18,14 @@ fn start(handler: &Arc<NotifyHandler>) -> JoinHandle<(Outcome, usize)> {
     tokio::spawn(async move { attempt(&handler, &note()).await })
 }
 
+/// One attempt that may take this long.
+async fn within(timeout: Duration, handler: &NotifyHandler) -> Outcome {
+    let mut task: Claimed = claimed(note().into_task().payload);
+    task.policy = RetryPolicy { timeout, ..task.policy };
+    let marks = Arc::new(Marks::default());
+    handler.run(Context::new(Arc::new(task), CancellationToken::new(), marks)).await
+}
+
 fn is_sent((outcome, _): &(Outcome, usize)) -> bool {
     matches!(outcome, Outcome::Success { .. })
 }
@@ -156,12 +164,26 @@ async fn a_message_that_waited_in_vain_for_a_connection_is_put_back() {
     let handler = Arc::new(NotifyHandler::new(config([provider])));
     let held = start(&handler);
     sink.wait_reached(Stage::FinalDot, 1).await;
-    let marks = Arc::new(Marks::default());
-    let mut task: Claimed = claimed(note().into_task().payload);
-    task.policy = RetryPolicy { timeout: Duration::from_millis(100), ..task.policy };
-    let cx = Context::new(Arc::new(task), CancellationToken::new(), marks);
-    let outcome = handler.run(cx).await;
+    let outcome = within(Duration::from_millis(100), &handler).await;
     assert!(matches!(outcome, Outcome::Snooze { .. }), "{outcome:?}");
     opened.add_permits(1);
     assert!(is_sent(&held.await.unwrap()));
+}
+
+#[tokio::test]
+async fn time_that_kept_connections_took_is_not_held_against_a_server_that_nobody_asked() {
+    let sink = SmtpSink::start().await;
+    let handler = handler(&sink);
+    for stage in [Stage::Mail, Stage::Rset] {
+        sent(&handler, &note()).await;
+        let connections = sink.connections();
+        if stage == Stage::Rset {
+            sink.then(Stage::Rcpt, Action::reply("550 5.1.1 no such user"));
+            assert_eq!(class_of(&handler, &note()).await, C::Suppress);
+        }
+        sink.then(stage, Action::Hang);
+        let outcome = within(Duration::from_millis(200), &handler).await;
+        assert!(matches!(outcome, Outcome::Snooze { .. }), "{stage:?}: {outcome:?}");
+        assert_eq!(sink.connections(), connections, "{stage:?}");
+    }
 }

@@ -353,6 +353,51 @@ async fn copies_are_seen_and_delivered_and_a_refused_one_stops_nothing() {
 }
 
 #[tokio::test]
+async fn a_copy_is_left_out_for_what_is_said_of_it_alone_and_the_result_says_so() {
+    let all = ["dev@example.com", "anne@example.org", "bob@example.org"];
+    let n = json!({"channel": "email", "to": all[0], "message": "Text", "cc": [all[1]], "bcc": [all[2]]});
+    let n: Notification = serde_json::from_value(n).unwrap();
+    for (said, class) in [
+        ("550 5.1.1 no such user", None),
+        ("452 4.2.2 mailbox full", None),
+        ("530 5.7.0 sign in first", Some(C::Misconfigured)),
+        ("554 Sending paused for this account.", Some(C::Misconfigured)),
+        ("450 4.3.2 not now", Some(C::Throttled)),
+        ("550 5.4.5 daily limit", Some(C::Throttled)),
+        // The last copy is not even named then.
+        ("250 ok\r\n250 and more", Some(C::Transient)),
+        ("550 5.1.1 no such user\r\n250 and more", Some(C::Transient)),
+        ("and more", Some(C::Transient)),
+    ] {
+        let sink = SmtpSink::start().await;
+        let handler = handler(&sink);
+        sink.then(Stage::Rcpt, Action::Accept);
+        sink.then(Stage::Rcpt, Action::Raw(format!("{said}\r\n").into_bytes()));
+        let Some(class) = class else {
+            let response = sent(&handler, &n).await.response;
+            assert_eq!(response.as_deref(), Some("2.0.0 taken as 1 (1 of 2 copies refused)"), "{said}");
+            assert_eq!(sink.messages()[0].to, [all[0], all[2]], "{said}");
+            continue;
+        };
+        let (failure, marks) = failing(&handler, &n).await;
+        assert_eq!((failure.class, marks), (class, 0), "{said}: {}", failure.message);
+        assert!(sink.messages().is_empty(), "{said}");
+        let response = sent(&handler, &n).await.response.unwrap();
+        assert!(!response.contains("refused"), "{said}: {response}");
+        assert_eq!(sink.messages()[0].to, all, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_refused_with_its_connection_goes_by_another_one() {
+    let rig = Rig::new().await;
+    rig.smtp.then(Stage::Rcpt, Action::Accept);
+    rig.smtp.then(Stage::Rcpt, Action::reply("432 4.3.2 Concurrent connections limit exceeded"));
+    let sunk = rig.send(json!({"cc": ["bob@example.org"]}), None).await.unwrap();
+    assert_eq!((sunk.to.len(), rig.smtp.connections()), (2, 2));
+}
+
+#[tokio::test]
 async fn blind_copies_are_delivered_and_named_nowhere() {
     let rig = Rig::new().await;
     let fields = json!({

@@ -206,6 +206,20 @@ async fn answers_to_nothing_are_not_taken_for_one_to_the_message() {
 }
 
 #[tokio::test]
+async fn a_yes_that_is_too_long_leaves_one_copy() {
+    let wide = "x".repeat(296);
+    for said in [lines(250, &["more"; 300], " ", "\r\n"), lines(250, &[wide.as_str(); 220], " ", "\r\n")] {
+        let sink = SmtpSink::start().await;
+        sink.then(Stage::FinalDot, Action::Raw(said));
+        let handler = handler(&sink);
+        sent(&handler, &note()).await;
+        // What is left of the answer is not taken for one to the next message.
+        sent(&handler, &note()).await;
+        assert_eq!((sink.messages().len(), sink.connections()), (2, 2));
+    }
+}
+
+#[tokio::test]
 async fn keywords_and_mechanisms_count_in_any_case() {
     for auth in ["auth plain login", "Auth Plain Login", "AUTH plain", "AUTH=LOGIN PLAIN", "auth=login"] {
         let login_only = !auth.to_ascii_lowercase().contains("plain");

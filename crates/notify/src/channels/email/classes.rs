@@ -192,7 +192,8 @@ impl Pattern {
 }
 
 /// Whether a text, in lower case, says that there are too many connections: a word for too many and one for
-/// connections, in the languages that servers were seen to use. A limit of messages or recipients is another matter.
+/// connections, in the languages that servers were seen to use. A limit of messages or recipients is another matter, and so
+/// are the sign-ins, errors and idle times that cost a connection.
 fn is_crowded(text: &str) -> bool {
     const TOO_MANY: &[&str] = &[
         "too many",
@@ -217,7 +218,21 @@ fn is_crowded(text: &str) -> bool {
         "connession",
         "sender thread",
     ];
-    const OTHER: &[&str] = &["recipient", "message", "too many errors", "destination"];
+    const OTHER: &[&str] = &[
+        "recipient",
+        "message",
+        "destination",
+        " errors",
+        "authent",
+        "login",
+        "logon",
+        "password",
+        "command",
+        "timeout",
+        "timed out",
+        "time limit",
+        "idle",
+    ];
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
     any(TOO_MANY) && any(CONNECTIONS) && !any(OTHER)
 }

@@ -186,6 +186,9 @@ pub(super) fn clean(text: &str) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     until: Instant,
+    /// Until then a connection may be waited for: what is got later would be used with no time left, and look as if the
+    /// server did not answer.
+    place: Instant,
 }
 
 impl Budget {
@@ -194,7 +197,19 @@ impl Budget {
     pub(super) fn of_attempt(whole: Duration, timeouts: &SmtpTimeouts) -> Self {
         let spare = whole.saturating_sub(timeouts.final_dot);
         let before = if spare >= Duration::from_secs(30) { spare } else { whole / 2 };
-        Self { until: Instant::now() + before }
+        let now = Instant::now();
+        Self { until: now + before, place: now + before / 2 }
+    }
+
+    /// Of one step.
+    fn of_step(limit: Duration) -> Self {
+        let until = Instant::now() + limit;
+        Self { until, place: until }
+    }
+
+    /// Whether no time is left.
+    pub(super) fn is_spent(self) -> bool {
+        Instant::now() >= self.until
     }
 
     /// Waits until it is spent.
@@ -202,10 +217,16 @@ impl Budget {
         tokio::time::sleep_until(self.until).await;
     }
 
-    /// Waits until `at`.
+    /// Waits for what gives a connection.
+    pub(super) async fn place<T>(self, wait: impl Future<Output = T>) -> Result<T, Refusal> {
+        timeout_at(self.place, wait).await.map_err(|_| Refusal::busy())
+    }
+
+    /// Waits until `at`, when a connection may be asked for.
     pub(super) async fn pause(self, at: Instant) -> Result<(), Refusal> {
-        tokio::time::sleep_until(at.min(self.until)).await;
-        if at > self.until { Err(Refusal::busy()) } else { Ok(()) }
+        let last = self.place.max(Instant::now());
+        tokio::time::sleep_until(at.min(last)).await;
+        if at > last { Err(Refusal::busy()) } else { Ok(()) }
     }
 
     pub(super) async fn run<T>(
@@ -268,6 +289,11 @@ impl Connection {
     /// What the server offers.
     pub(super) fn offers(&self) -> &Offers {
         &self.offers
+    }
+
+    /// Whether the server said nothing since, and did not hang up.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        self.wire.is_quiet().await
     }
 
     /// Takes what the server offers out of its answer to EHLO.
@@ -338,38 +364,40 @@ impl Connection {
         self.command(Phase::Mail, budget, t.command, &command).await.map(drop)
     }
 
-    /// RCPT.
+    /// RCPT. Answers how many copies were refused.
     pub(super) async fn rcpt(
         &mut self,
         envelope: &Envelope,
         budget: Budget,
         t: &SmtpTimeouts,
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let command = format!("RCPT TO:<{}>\r\n", envelope.to);
         self.command(Phase::Rcpt, budget, t.command, &command).await?;
+        let mut left_out = 0;
         for copy in &envelope.copies {
             let command = format!("RCPT TO:<{copy}>\r\n");
             match self.command(Phase::Rcpt, budget, t.command, &command).await {
                 Ok(_) => {}
                 // Whether the message goes out is the recipient's matter alone: a copy that is refused is left out.
-                Err(refusal) if !refusal.is_gone() => {
+                Err(refusal) if refusal.code().is_some() && refusal.is_of_one() => {
                     // Not its text: servers repeat the address in it.
                     tracing::warn!(answer = ?refusal.answer, "the server refused a recipient of a copy");
-                    self.state = State::Dirty;
+                    left_out += 1;
                 }
+                // About the account or the connection, or no answer to it at all: nothing was sent, so all of it
+                // goes again.
                 Err(refusal) => return Err(refusal),
             }
         }
-        Ok(())
+        Ok(left_out)
     }
 
     /// DATA and, once the server wants it, the content with its final dot.
     pub(super) async fn data(&mut self, message: &[u8], t: &SmtpTimeouts) -> Result<Reply, Refusal> {
-        let no_budget = |limit| Budget { until: Instant::now() + limit };
         let content = stuffed(message);
-        self.command(Phase::Data, no_budget(t.data), t.data, "DATA\r\n").await?;
+        self.command(Phase::Data, Budget::of_step(t.data), t.data, "DATA\r\n").await?;
         // One write for content and final dot: two would wait for each other's acknowledgement.
-        let done = self.command(Phase::Content, no_budget(t.final_dot), t.final_dot, &content).await?;
+        let done = self.command(Phase::Content, Budget::of_step(t.final_dot), t.final_dot, &content).await?;
         self.messages += 1;
         if self.state == State::Dirty {
             self.state = State::Clean;
@@ -507,11 +535,25 @@ mod tests {
         let t = SmtpTimeouts::default();
         let before = |whole| {
             let now = Instant::now();
-            Budget::of_attempt(Duration::from_secs(whole), &t).until.duration_since(now).as_secs()
+            let budget = Budget::of_attempt(Duration::from_secs(whole), &t);
+            [budget.place, budget.until].map(|at| at.duration_since(now).as_secs())
         };
-        assert_eq!(before(660), 60);
-        assert_eq!(before(1800), 1200);
-        assert_eq!(before(60), 30);
+        assert_eq!(before(660), [30, 60]);
+        assert_eq!(before(1800), [600, 1200]);
+        assert_eq!(before(60), [15, 30]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_waited_for_while_there_is_time_to_use_it() {
+        let now = Instant::now();
+        let hour = Duration::from_secs(3600);
+        // The time of waiting is over, that of the steps is not.
+        let late = Budget { until: now + hour, place: now };
+        assert!(late.place(std::future::pending::<()>()).await.is_err_and(|r| r.busy));
+        assert!(late.pause(now + hour / 2).await.is_err_and(|r| r.busy));
+        assert!(late.pause(now).await.is_ok(), "nothing to wait for");
+        assert!(late.place(std::future::ready(())).await.is_ok(), "one is free");
+        assert!(!late.is_spent() && Budget { until: now, place: now }.is_spent());
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub use self::connection::SmtpTimeouts;
 use self::connection::{Budget, Envelope, Refusal};
 use self::message::{Draft, File, Parts, build};
 use self::pool::Pool;
+use self::reply::Reply;
 use self::server::Server;
 use super::{Channel, Means, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
@@ -133,7 +134,7 @@ impl Channel for EmailChannel {
             eight_bit: !content.is_ascii(),
         };
         let server = &pool.server;
-        let response = loop {
+        let (response, left_out) = loop {
             let mut lent = tokio::select! {
                 biased;
                 () = attempt.cancellation().cancelled() => return Err(cancelled()),
@@ -145,7 +146,7 @@ impl Channel for EmailChannel {
             attempt.mark().await.map_err(|e| mark_error(&e))?;
             // From here on it is finished, whatever the cancellation says: half a message helps nobody.
             match lent.connection().data(&content, &server.timeouts).await {
-                Ok(response) => break response,
+                Ok(response) => break (response, lent.left_out),
                 // Refused for its connection, and so not taken: it may go by another one.
                 Err(refusal) => pool.go_on(lent, refusal).await.map_err(|r| refused(r, &server.name()))?,
             }
@@ -153,7 +154,7 @@ impl Channel for EmailChannel {
         Ok(Receipt {
             provider: config.name.to_string(),
             code: response.code.to_string(),
-            response: connection::clean(&response.text()),
+            response: shown(&response, left_out, envelope.copies.len()),
         })
     }
 }
@@ -195,6 +196,15 @@ pub(crate) async fn unsubscribe_link(
     let newest = secrets.first().ok_or_else(|| permanent("The installation has no secret that signs."))?;
     let token = unsubscribe::mint_for(newest, &message.recipient_key(), category, tenant);
     Ok(Some(format!("{}/unsubscribe/{token}", base.trim_end_matches('/'))))
+}
+
+/// The text of the answer to a message, and how many of its copies were refused before: nothing else tells of them.
+fn shown(response: &Reply, left_out: usize, copies: usize) -> String {
+    let text = connection::clean(&response.text());
+    match left_out {
+        0 => text,
+        n => format!("{text} ({n} of {copies} copies refused)").trim_start().to_owned(),
+    }
 }
 
 /// Who gets copies, each address once: servers differ about one that is named twice.

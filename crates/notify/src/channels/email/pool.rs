@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::classes::{Answer, Phase};
 use super::connection::{Budget, Connection, Envelope, Refusal};
 use super::granted::Granted;
 use super::server::Server;
@@ -62,13 +61,20 @@ impl Pool {
         loop {
             let (mut lent, reused) = self.lend(budget).await?;
             let accepted = match lent.connection().mail(envelope, budget, t).await {
+                // Without time any other one would seem to be gone, too.
+                Err(refusal) if reused && refusal.is_gone() && budget.is_spent() => {
+                    return Err(Refusal::busy());
+                }
                 // A kept one that the server closed meanwhile: another one is taken, at last a new one.
                 Err(refusal) if reused && refusal.is_gone() => continue,
                 Ok(()) => lent.connection().rcpt(envelope, budget, t).await,
-                refused => refused,
+                Err(refusal) => Err(refusal),
             };
             match accepted {
-                Ok(()) => return Ok(lent),
+                Ok(left_out) => {
+                    lent.left_out = left_out;
+                    return Ok(lent);
+                }
                 Err(refusal) => self.go_on(lent, refusal).await?,
             }
         }
@@ -130,12 +136,16 @@ impl Pool {
                 self.slots.add_permits(1);
             }
             let permit = self.place(budget).await?;
-            let mut lent = Lent { connection: None, pool: Arc::clone(self), permit: Some(permit) };
+            let mut lent =
+                Lent { connection: None, pool: Arc::clone(self), permit: Some(permit), left_out: 0 };
             while let Some(connection) = self.take().await {
                 let connection = lent.connection.insert(connection);
                 if !connection.needs_reset() || connection.reset(budget, &self.server.timeouts).await.is_ok()
                 {
                     return Ok((lent, true));
+                }
+                if budget.is_spent() {
+                    return Err(Refusal::busy());
                 }
             }
             lent.connection = None;
@@ -160,12 +170,9 @@ impl Pool {
     }
 
     async fn place(&self, budget: Budget) -> Result<OwnedSemaphorePermit, Refusal> {
-        let wait = async {
-            let permit = Arc::clone(&self.slots).acquire_owned().await;
-            permit.map_err(|_| Refusal::new(Phase::Connect, Answer::Lost, "the pool is closed"))
-        };
-        let free = budget.run(Phase::Connect, Duration::from_secs(3600), wait).await;
-        free.map_err(|_| self.none_granted(Refusal::busy()))
+        let free = budget.place(Arc::clone(&self.slots).acquire_owned()).await;
+        let permit = free.map_err(|late| self.none_granted(late))?;
+        Ok(permit.expect("the semaphore of a pool is never closed"))
     }
 
     /// What the server said last if it grants no connection at all, else `otherwise`.
@@ -179,12 +186,17 @@ impl Pool {
     /// A kept connection.
     async fn take(&self) -> Option<Connection> {
         loop {
-            let (connection, limited) = {
+            let (mut connection, limited) = {
                 let mut kept = self.kept();
                 (kept.idle.pop()?, kept.granted.is_limited())
             };
-            if connection.idle_since.elapsed() < self.idle {
+            // What a server said meanwhile would be taken for the answer to MAIL, and so on to the final dot.
+            let quiet = connection.is_quiet().await;
+            if quiet && connection.idle_since.elapsed() < self.idle {
                 return Some(connection);
+            }
+            if connection.has_ended() {
+                continue;
             }
             // Where they are few, an old one must be gone before the server grants a new one.
             if limited { connection.quit().await } else { retire(connection, None) }
@@ -247,6 +259,8 @@ pub(super) struct Lent {
     connection: Option<Connection>,
     pool: Arc<Pool>,
     permit: Option<OwnedSemaphorePermit>,
+    /// How many copies of the message were refused on it.
+    pub(super) left_out: usize,
 }
 
 impl Lent {

@@ -3,7 +3,10 @@
 //! Servers write in Latin-1 or GBK, write a code without text, end lines with LF alone, write lines far longer than
 //! 512 bytes, close the connection before the last line. None of it changes what the code says.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -129,14 +132,24 @@ impl Wire {
         self.begun.take()
     }
 
-    /// The next reply. Cancel safe: what came stays.
+    /// Whether nothing came since the last reply, the end of the connection neither: a look that does not wait.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        if !self.is_in_step() {
+            return false;
+        }
+        let mut more = pin!(self.more(0));
+        poll_fn(|cx| Poll::Ready(more.as_mut().poll(cx).is_pending())).await
+    }
+
+    /// The next reply. Cancel safe: what came stays. One that is too long is known by its code, too: to take it for none
+    /// would send a message again that was taken.
     pub(super) async fn reply(&mut self) -> Result<Reply, NoReply> {
         let mut size = 0;
         for _ in 0..MAX_LINES {
-            let line = match self.line(MAX_REPLY - size).await {
+            let Some(left) = MAX_REPLY.checked_sub(size) else { break };
+            let line = match self.line(left).await {
                 Ok(line) => line,
-                Err(NoReply::Lost(e)) => return self.take_begun().ok_or(NoReply::Lost(e)),
-                Err(garbled) => return Err(garbled),
+                Err(none) => return self.take_begun().ok_or(none),
             };
             size += line.len();
             match (parse(&line), &mut self.begun) {
@@ -154,7 +167,9 @@ impl Wire {
                 (None, None) => return Err(NoReply::Garbled(decode(&line))),
             }
         }
-        Err(NoReply::Garbled(format!("an answer of more than {MAX_LINES} lines")))
+        self.take_begun().ok_or_else(|| {
+            NoReply::Garbled(format!("an answer of more than {MAX_LINES} lines or {MAX_REPLY} bytes"))
+        })
     }
 
     /// A line without its end; of a very long one its beginning. `left` is how many bytes it may take. At the end of
@@ -290,7 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_reply_is_told_apart_from_none() {
-        let endless = b"250-more\r\n".repeat(MAX_LINES + 1);
+        let blank = b"\r\n".repeat(MAX_LINES + 1);
         let huge = vec![b'2'; MAX_REPLY + 5000];
         for said in [
             b"thank you\r\n".as_slice(),
@@ -298,7 +313,7 @@ mod tests {
             b"25 x\r\n",
             b"600 x\r\n",
             b"HTTP/1.1 400\r\n",
-            &endless,
+            &blank,
             &huge,
         ] {
             assert!(
@@ -309,6 +324,39 @@ mod tests {
         }
         assert!(matches!(heard(b"").await.0, Err(NoReply::Lost(_))));
         assert!(matches!(heard(b"\r\n").await.0, Err(NoReply::Lost(_))));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_has_its_code_and_ends_the_connection() {
+        let lines = b"250-more\r\n".repeat(MAX_LINES + 1);
+        let wide = [b"250-".as_slice(), &[b'x'; 296], b"\r\n"].concat();
+        let (exact, wide) = (wide.repeat(MAX_REPLY / 300), wide.repeat(220));
+        let unended = [b"250-taken\r\n".as_slice(), &[b'2'; MAX_REPLY + 5000]].concat();
+        for said in [&lines, &exact, &wide, &unended] {
+            let (reply, wire) = heard(said).await;
+            assert_eq!(reply.map(|r| r.code).ok(), Some(250), "{} bytes", said.len());
+            assert!(wire.has_ended() && !wire.is_in_step(), "{} bytes", said.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_between_two_commands_is_seen_by_a_look() {
+        for late in [b"250 late\r\n".as_slice(), b"421 idle for too long\r\n", b""] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("bound");
+            let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let (mut server, _) = server.expect("accepted");
+            let mut wire = Wire::new(Stream::Plain(client.expect("connected")));
+            server.write_all(b"250 ok\r\n").await.expect("written");
+            assert_eq!(wire.reply().await.expect("read").code, 250);
+            assert!(wire.is_quiet().await && wire.is_in_step());
+            server.write_all(late).await.expect("written");
+            drop(server);
+            if let Stream::Plain(client) = &wire.stream {
+                client.readable().await.expect("something came");
+            }
+            assert!(!wire.is_quiet().await && !wire.is_in_step(), "{late:?}");
+        }
     }
 
     #[tokio::test]
