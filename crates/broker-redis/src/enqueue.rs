@@ -243,31 +243,29 @@ impl Inner {
     /// anything is stored, because a request may lie in several shards.
     async fn bring(&self, shards: &Shards, tasks: &[NewTask]) -> Result<(), BrokerError> {
         let day = shards.day();
-        let mut calls: HashMap<u16, Call> = HashMap::new();
+        // With each call, of which task each of its entries is.
+        let mut calls: HashMap<u16, (Call, Vec<usize>)> = HashMap::new();
         let mut new = Vec::new();
-        for t in tasks {
+        for (i, t) in tasks.iter().enumerate() {
             let Some(tenant) = &t.tenant else { continue };
             let text = route_text(&t.queue, &t.kind, t.lane.as_ref());
             if self.names.is_brought(tenant, &text, day) {
                 continue;
             }
             let shard = shards.of_tenant(tenant);
-            let call = calls.entry(shard).or_insert_with(|| self.call(&SCRIPTS.brought, shard));
+            let (call, of) =
+                calls.entry(shard).or_insert_with(|| (self.call(&SCRIPTS.brought, shard), Vec::new()));
+            of.push(i);
             let (target, share) = crate::names::lane_texts(t.lane.as_ref());
             call.arg(tenant.as_str()).arg(t.queue.as_str()).arg(t.kind.as_str()).arg(target).arg(share);
             new.push((tenant, text));
         }
-        for (shard, call) in calls {
+        for (shard, (call, of)) in calls {
             let values = reply::list(self.run(shard, call).await?)?;
-            if let [Value::BulkString(word), field] = values.as_slice()
+            if let [Value::BulkString(word), what, entry] = values.as_slice()
                 && word == b"FULL"
             {
-                let field = match reply::text(field.clone())?.as_str() {
-                    "lane" => "lane",
-                    "queue" => "queue",
-                    _ => "kind",
-                };
-                return Err(posthaste_core::limits::too_many_brought(0, field));
+                return Err(beyond_share(what, entry, &of)?);
             }
         }
         for (tenant, text) in new {
@@ -275,6 +273,19 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// What a tenant is answered that names too many: `what`, in the entry of a call whose entries are `of` these tasks.
+fn beyond_share(what: &Value, entry: &Value, of: &[usize]) -> Result<BrokerError, BrokerError> {
+    let what = match reply::text(what.clone())?.as_str() {
+        "lane" => "lane",
+        "route" => "route",
+        "queue" => "queue",
+        _ => "kind",
+    };
+    let entry = usize::try_from(reply::int(entry.clone())?).ok().and_then(|entry| of.get(entry));
+    let index = entry.ok_or_else(|| corrupt("the number of a task that names too much"))?;
+    Ok(posthaste_core::limits::too_many_brought(*index, what))
 }
 
 /// Key of `idem`: no part can hold the separator.

@@ -17,6 +17,7 @@ mod names;
 mod open;
 mod overview;
 mod pack;
+mod patience;
 mod people;
 mod place;
 mod portable;

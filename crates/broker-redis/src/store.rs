@@ -17,6 +17,7 @@ use crate::live::Live;
 use crate::memory::{Memory, evicting};
 use crate::names::Names;
 use crate::open::{Durability, OpenError, RedisConfig};
+use crate::patience::Patience;
 use crate::record::corrupt;
 use crate::replicas::Replicas;
 use crate::reply;
@@ -63,6 +64,8 @@ struct Known {
     gates: Vec<Arc<Gate>>,
     /// Shards in which work may be ready; a claim looks at these.
     busy: Vec<Busy>,
+    /// How long a claim waits for each shard of a Cluster.
+    patience: Vec<Patience>,
     /// Connections on which replicas are waited for.
     replicas: Vec<Replicas>,
 }
@@ -156,6 +159,12 @@ impl Inner {
         self.known.get()?.busy.get(usize::from(shard))
     }
 
+    /// How long a claim waits for a shard. Only after [`Inner::found`].
+    pub(crate) fn patience(&self, shard: u16) -> &Patience {
+        let known = self.known.get().expect("operations begin by finding the store");
+        &known.patience[usize::from(shard)]
+    }
+
     /// Finds out, once, how the store is laid out; sets up a new one.
     pub(crate) async fn found(&self) -> Result<&Shards, BrokerError> {
         if self.closed.load(Ordering::SeqCst) {
@@ -242,6 +251,7 @@ impl Inner {
         Ok(Known {
             gates: (0..count).map(|_| Arc::default()).collect(),
             busy: (0..count).map(|_| Busy::default()).collect(),
+            patience: (0..count).map(|_| Patience::default()).collect(),
             replicas: (0..count).map(|_| Replicas::default()).collect(),
         })
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use posthaste_core::broker::{
@@ -16,7 +15,7 @@ use posthaste_core::{
 };
 use rand::RngExt;
 use redis::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::held::{HeldRecord, Origin};
 use crate::keys::Key;
@@ -32,9 +31,6 @@ use crate::store::Inner;
 
 /// Rounds that one claim goes when what it looked at was held up or stale.
 const LOOKS: usize = 8;
-
-/// How long a claim waits for one server of a Cluster, the others having work too.
-const LOOK_TIME: Duration = Duration::from_millis(300);
 
 /// What a call to one shard answers.
 struct Worked {
@@ -263,7 +259,7 @@ impl Inner {
     }
 
     /// Looks for work in one shard. A server of a Cluster that stands still is not waited for: what it hands out when it
-    /// goes on is given back at once.
+    /// goes on is given back at once, and the next look waits longer.
     async fn look_into(self: &Arc<Self>, shard: u16, request: &ClaimRequest) -> Result<Worked, BrokerError> {
         let call = self.pack_work(shard, &mut Part::default(), Some(request));
         let link = self.shards().link();
@@ -273,12 +269,17 @@ impl Inner {
         link.stands_still(call.slot)?;
         let (inner, own) = (Arc::clone(self), request.clone());
         let mut look = Box::pin(async move { inner.work(shard, call, Some(&own)).await });
-        if let Ok(worked) = timeout(LOOK_TIME, &mut look).await {
+        let (began, given) = (Instant::now(), self.patience(shard).now());
+        if let Ok(worked) = timeout(given, &mut look).await {
+            if worked.is_ok() {
+                self.patience(shard).in_time(began.elapsed());
+            }
             return worked;
         }
         let inner = Arc::clone(self);
         let _late_handle = tokio::spawn(async move {
             let Ok(worked) = look.await else { return };
+            inner.patience(shard).late(given);
             let leases: Vec<LeaseRef> = worked.claimed.iter().map(|c| c.lease).collect();
             if !leases.is_empty()
                 && let Err(e) = inner.release(&leases, ReleaseReason::Shutdown).await

@@ -10,13 +10,13 @@ use posthaste_broker_redis::{RedisConfig, RedisStore, StoreClock};
 use posthaste_core::broker::{
     ClaimRequest, EnqueueRequest, ListFilter, ListRequest, SettleRequest, Settlement, WorkerInfo,
 };
-use posthaste_core::limits::Retention;
+use posthaste_core::limits::{MAX_TENANT_ROUTES, Retention};
 use posthaste_core::{
     BatchId, Broker, BrokerError, Clock, Delivery, Due, Expect, Failure, FailureClass, Json, Kind, LaneKey,
     Name, NewTask, OffsetClock, Outcome, Portable, QueueName, RecordKind, RecordOrder, Records, State,
-    Subscription, TaskId, Timestamp, Unique, UniqueHold, WorkerId,
+    Subscription, TaskId, Tenant, Timestamp, Unique, UniqueHold, WorkerId,
 };
-use posthaste_testkit::{RedisOptions, RedisServer};
+use posthaste_testkit::{RedisOptions, RedisServer, Reply};
 use tokio::time::timeout;
 
 /// A store and the clock that it goes by.
@@ -517,4 +517,74 @@ async fn what_has_left_a_recipients_own_set_is_found_between_what_is_noted_elsew
     let set = format!("ph:{{posthaste:0}}:to:{}", digits(&server, ann));
     server.command(&["DEL", &set]);
     same_once(&pages(&s.store, of_recipient(ann), 500).await, &anns);
+}
+
+/// A task of a tenant, in the default lane of its queue.
+fn of_tenant(tenant: &str, queue: &str, kind: &str) -> NewTask {
+    NewTask {
+        tenant: Some(Tenant::new(tenant).expect("valid")),
+        queue: QueueName::new(queue).expect("valid"),
+        kind: Kind::new(kind).expect("valid"),
+        lane: None,
+        ..task(0)
+    }
+}
+
+#[tokio::test]
+async fn what_few_names_of_a_tenant_make_together_is_bounded() {
+    const QUEUES: usize = 100;
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    for q in 0..QUEUES {
+        let kinds = 0..MAX_TENANT_ROUTES / QUEUES;
+        let tasks = kinds.map(|k| of_tenant("acme", &format!("q{q}"), &format!("k{k}")));
+        put(&s.store, tasks.collect()).await;
+    }
+    let beyond = || of_tenant("acme", "q0", "new");
+    let tasks = vec![of_tenant("acme", "q0", "k0"), of_tenant("other", "q0", "new"), beyond()];
+    let refused = s.store.enqueue(EnqueueRequest { tasks, idempotency: None }).await;
+    assert!(
+        matches!(&refused, Err(BrokerError::Invalid { index: 2, field: "lane", problem })
+            if problem.contains("combinations") && problem.contains("7 days")),
+        "{refused:?}"
+    );
+    put(&s.store, vec![of_tenant("acme", "q0", "k0"), of_tenant("other", "q0", "new")]).await;
+    s.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    put(&s.store, vec![beyond()]).await;
+}
+
+#[tokio::test]
+async fn a_tenant_that_has_left_leaves_no_names() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    put(&s.store, vec![NewTask { lane: task(0).lane, ..of_tenant("acme", "mail", "notify") }]).await;
+    let day = 24 * 3600;
+    for what in ["nt", "lt", "xt", "nd"] {
+        let left = server.command(&["TTL", &format!("ph:{{posthaste:0}}:{what}:acme")]);
+        // What was used a week ago still counts.
+        assert!(matches!(left, Reply::Number(left) if left > 7 * day && left <= 8 * day), "{what}: {left:?}");
+    }
+    assert_eq!(server.command(&["EXISTS", "ph:{posthaste:0}:nd"]).text(), "0");
+}
+
+#[tokio::test]
+async fn a_queue_that_a_tenant_named_first_has_no_bulkhead() {
+    let server = RedisServer::start(&RedisOptions::default());
+    let s = stand(&server, 1).await;
+    put(&s.store, (0..5).map(|_| of_tenant("acme", "mail", "notify")).collect()).await;
+    let keyed = (0..5).map(|_| NewTask { lane: task(0).lane, ..of_tenant("acme", "lanes", "notify") });
+    put(&s.store, keyed.collect()).await;
+    for (queue, started) in [("mail", 5), ("lanes", 2)] {
+        let request = ClaimRequest {
+            worker: WorkerId::new("h:1:a").expect("valid"),
+            queues: vec![QueueName::new(queue).expect("valid")],
+            max: 5,
+            start: 5,
+            lease: Duration::from_secs(15),
+            per_target: Some(2),
+            held: Vec::new(),
+        };
+        let claimed = s.store.claim(request).await.expect("claim");
+        assert_eq!(claimed.len(), started, "{queue}: a default lane has no target to protect others from");
+    }
 }

@@ -49,6 +49,9 @@ pub const MAX_NAMES: usize = 10_000;
 pub const MAX_TENANT_NAMES: usize = 1_000;
 /// Most distinct lanes that the tasks of one tenant name within [`BROUGHT_KEPT`].
 pub const MAX_TENANT_LANES: usize = 10_000;
+/// Most distinct combinations of queue, kind and lane that the tasks of one tenant name within [`BROUGHT_KEPT`], where each
+/// takes room for good.
+pub const MAX_TENANT_ROUTES: usize = 20_000;
 /// How long a name that a tenant brought counts after its last use, in whole days.
 pub const BROUGHT_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Most lanes that hold a setting, a pause or waiting work.
@@ -150,11 +153,13 @@ impl Default for Retention {
     }
 }
 
-/// What a tenant is answered that uses more names than it may: `field` is `kind`, `queue` or `lane` of the task at `index`.
-pub fn too_many_brought(index: usize, field: &'static str) -> crate::BrokerError {
-    let (most, what) = match field {
-        "lane" => (MAX_TENANT_LANES, "lanes"),
-        _ => (MAX_TENANT_NAMES, "kinds and queues"),
+/// What a tenant is answered that uses more names than it may: `what` is `kind`, `queue`, `lane` or `route` of the task at
+/// `index`. A route is the combination of the three, of which the lane is blamed.
+pub fn too_many_brought(index: usize, what: &'static str) -> crate::BrokerError {
+    let (field, most, what) = match what {
+        "lane" => ("lane", MAX_TENANT_LANES, "lanes"),
+        "route" => ("lane", MAX_TENANT_ROUTES, "combinations of queue, kind and lane"),
+        field => (field, MAX_TENANT_NAMES, "kinds and queues"),
     };
     crate::BrokerError::invalid(
         index,

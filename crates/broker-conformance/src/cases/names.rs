@@ -36,6 +36,11 @@ pub(crate) async fn kinds_and_queues_of_a_tenant_are_bounded(r: &mut Rig) {
     let beyond = || kinds("a", MAX_TENANT_NAMES..MAX_TENANT_NAMES + 1).remove(0);
     refused(r, "kind", beyond()).await;
     refused(r, "queue", NewTask { queue: queue("new"), ..kinds("a", 0..1).remove(0) }).await;
+    let mixed = vec![kinds("a", 0..1).remove(0), kinds("b", 0..1).remove(0), beyond()];
+    match r.try_enqueue(mixed, None).await {
+        Err(BrokerError::Invalid { index, .. }) => assert_eq!(index, 2, "it names the task"),
+        other => panic!("one too many: {other:?}"),
+    }
     r.reopen().await;
     refused(r, "kind", beyond()).await;
     // What it names already it goes on with, and nobody else feels it.

@@ -28,7 +28,7 @@ use crate::url::{Host, Login, Mode, RedisUrl};
 /// How long a connection may take, with name, TLS and greeting.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an ordinary call may take. After that the caller does not know what became of it.
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take that is asked only for its role.
 const MOMENT: Duration = Duration::from_millis(500);
 /// Calls that wait to be written. The crate's 50 would make callers queue before the connection does.

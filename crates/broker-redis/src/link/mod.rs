@@ -38,6 +38,7 @@ use tokio::time::{Instant, timeout};
 
 pub(crate) use blocking::{Blocking, Unblocked};
 pub use container::{LOCALHOST_IN_A_CONTAINER, container_help, in_container};
+pub(crate) use dial::RESPONSE_TIMEOUT;
 pub(crate) use listen::{Heard, Listener};
 pub(crate) use script::{Call, Oom, Script};
 pub(crate) use slot::{crc16, slot_of};

@@ -9,7 +9,7 @@
 //! **An answer of a server that has been replaced is not believed.** After a failover the old master goes on to accept for
 //! a while, and all of that is lost. So whatever may be the beginning of one raises the *fence*: a sentinel that says so, a
 //! replica that has left the master (each call that may write asks for its `ROLE` behind it), another master named. What
-//! was sent on the connection that is fenced off is answered only if the next one leads to the same master.
+//! was sent on the connection that is fenced off is answered only if the next one leads to the same server, as a master.
 
 mod fence;
 
@@ -85,6 +85,8 @@ struct Live {
     /// To which server it is, and since which configuration of the sentinels.
     master: Host,
     epoch: u64,
+    /// Whether the server said that it is a replica.
+    replica: bool,
 }
 
 impl Peer {
@@ -134,7 +136,7 @@ impl Peer {
         let live = self.live().await?;
         let waits = Waits { peer: self, number: live.number, since: Instant::now() };
         let mut connection = live.connection.clone();
-        let answer = if self.asks_for_role() {
+        let answer = if self.asks_for_role(&live) {
             // Both are queued in this order and written at once.
             let mut behind = live.connection.clone();
             let both = pin!(join(connection.send_packed_command(cmd), behind.send_packed_command(&ROLE)));
@@ -304,11 +306,12 @@ impl Peer {
             Err(why) => Err(why),
         };
         match dialed {
-            Ok(Dialed { connection, host: master, epoch, .. }) => {
+            Ok(Dialed { connection, host: master, epoch, role }) => {
                 if self.state.borrow().is_down() {
                     tracing::info!(redis = %master, "connected to Redis again");
                 }
-                let live = Live { connection, number, since: Instant::now(), master, epoch };
+                let replica = role == Role::Other;
+                let live = Live { connection, number, since: Instant::now(), master, epoch, replica };
                 self.state.send_replace(State::Up(live));
                 // The push of its end may have come before the state that it forgets, and while this loop runs no
                 // other can be started: both are made good here.
@@ -337,6 +340,14 @@ impl Peer {
                 false
             }
         }
+    }
+}
+
+impl Live {
+    /// Whether what this connection was told stands, now that `now` is the connection. Without sentinels the same server may
+    /// have become a replica: what it had accepted as a master is lost.
+    fn stands_with(&self, now: &Self) -> bool {
+        now.master == self.master && now.epoch == self.epoch && !now.replica
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::BrokerError;
-use posthaste_testkit::{RedisCluster, RedisOptions, RedisServer, Reply, SelfSigned};
+use posthaste_testkit::{ClosedPort, RedisCluster, RedisOptions, RedisServer, Reply, SelfSigned};
 use redis::Value;
 use tokio::time::timeout;
 
@@ -362,6 +362,27 @@ async fn a_master_whose_replica_was_promoted_by_hand_accepts_nothing() {
     master.command(&["REPLICAOF", "NO", "ONE"]);
     let port = master.port().to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]);
+    until_answered(&link).await;
+}
+
+/// What a server has accepted as a master is lost once it is the replica of another; so is what it accepts as a replica
+/// that takes writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_was_made_a_replica_by_hand_accepts_nothing() {
+    let server = RedisServer::start(&RedisOptions::default());
+    server.command(&["CONFIG", "SET", "replica-read-only", "no"]);
+    let link = link_to(&server.url());
+    assert_eq!(count(&link, 1).await.expect("run"), 1);
+    // Its new master never answers, so all that it has is still there.
+    let nobody = ClosedPort::take();
+    let port = nobody.addr().port().to_string();
+    assert_eq!(server.command(&["REPLICAOF", "127.0.0.1", &port]), Reply::Text("OK".to_owned()));
+    // It is asked once a second what it is.
+    soon("a refusal", async { while count(&link, 1).await.is_ok() {} }).await;
+    for _ in 0..3 {
+        assert!(count(&link, 1).await.is_err(), "it is a replica still");
+    }
+    server.command(&["REPLICAOF", "NO", "ONE"]);
     until_answered(&link).await;
 }
 

@@ -1,7 +1,10 @@
 -- Notes what tasks of tenants name, in the shard of each tenant. KEYS: P m. ARGV: clock; then `tenant queue kind target share` each
--- as five values. `nt:<tenant>` holds kinds and queues, `lt:<tenant>` lanes, each with its last day; `nd` the day of each tenant's last
--- forgetting. Returns {} or {'FULL', field} when one tenant names too many.
+-- as five values. `nt:<tenant>` holds kinds and queues, `lt:<tenant>` lanes, `xt:<tenant>` routes, each with its last day;
+-- `nd:<tenant>` the day of the last forgetting. Returns {} or {'FULL', what, which} when one tenant names too many; `which` of the
+-- fives it is counts from 0.
 local day = floor(now / 86400000)
+-- A tenant that has left leaves nothing: by then the rule below has forgotten all of it.
+local KEPT = (BROUGHT_DAYS + 1) * 86400
 
 -- Forgets what a tenant has not used for a week.
 local function forget(key)
@@ -16,19 +19,30 @@ end
 local function used(key, text, most)
   if call('HEXISTS', key, text) == 0 and call('HLEN', key) >= most then return false end
   call('HSET', key, text, day)
+  call('EXPIRE', key, KEPT)
   return true
 end
 
-for i = 2, #ARGV, 5 do
-  local tenant, queue, kind, target, share = unpack(ARGV, i, i + 4)
-  local names, lanes = P .. 'nt:' .. tenant, P .. 'lt:' .. tenant
-  if tonumber(call('HGET', P .. 'nd', tenant) or nil) ~= day then
+-- Notes all that one task names; what there are too many of, if there are.
+local function bring(tenant, queue, kind, target, share)
+  local names, lanes, routes = P .. 'nt:' .. tenant, P .. 'lt:' .. tenant, P .. 'xt:' .. tenant
+  local swept = P .. 'nd:' .. tenant
+  if tonumber(call('GET', swept) or nil) ~= day then
     forget(names)
     forget(lanes)
-    call('HSET', P .. 'nd', tenant, day)
+    forget(routes)
+    call('SET', swept, day, 'EX', KEPT)
   end
-  if not used(names, kind, MAX_TENANT_NAMES) then return {'FULL', 'kind'} end
-  if not used(names, queue, MAX_TENANT_NAMES) then return {'FULL', 'queue'} end
-  if target ~= '' and not used(lanes, queue .. ' ' .. target .. ' ' .. share, MAX_TENANT_LANES) then return {'FULL', 'lane'} end
+  if not used(names, kind, MAX_TENANT_NAMES) then return 'kind' end
+  if not used(names, queue, MAX_TENANT_NAMES) then return 'queue' end
+  local lane = queue .. ' ' .. target .. ' ' .. share
+  if target ~= '' and not used(lanes, lane, MAX_TENANT_LANES) then return 'lane' end
+  -- Each has a number of its own for ever, and few names make many of them.
+  if not used(routes, kind .. ' ' .. lane, MAX_TENANT_ROUTES) then return 'route' end
+end
+
+for i = 2, #ARGV, 5 do
+  local what = bring(unpack(ARGV, i, i + 4))
+  if what then return {'FULL', what, (i - 2) / 5} end
 end
 return {}

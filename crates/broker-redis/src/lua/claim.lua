@@ -120,8 +120,9 @@ local function plan(queue, want, quota)
     local r = rooms[target]
     if not r then
       r = target_room(target)
-      -- The bulkhead is for lanes with a key: a default lane has no target to protect others from.
-      if quota.per and tonumber(target) > MAX_QUEUES then r = min(r, max(0, quota.per - (quota.held[target] or 0))) end
+      -- The bulkhead is for lanes with a key: a default lane has no target to protect others from. It has its queue's number,
+      -- which tells nothing by its size: a queue that a tenant named first has one from the lanes'.
+      if quota.per and target ~= tostring(queue) then r = min(r, max(0, quota.per - (quota.held[target] or 0))) end
       rooms[target] = r
     end
     return r

@@ -45,9 +45,10 @@ local function load_ending()
     -- Tries that count nothing would go round for ever: their age bounds them.
     if not counts and now - r.first >= p.max_age_ms then return {to = FAILED, counted = false, why = 'max_age'} end
     local v = {counted = counts}
-    local own = delay(p.backoff, r.ended, jitter)
     local pause = class == 3 and MISCONFIGURED_PROBE
       or min(asked and asked > 0 and asked or DEFAULT_THROTTLE, MAX_THROTTLE)
+    -- Pauses that are long enough do not add up.
+    local own = delay(p.backoff, class == 2 and pause >= DEFAULT_THROTTLE and r.fail or r.ended, jitter)
     -- Never sooner than its own backoff, whatever the target says; the lane's pause is no longer for that.
     if effect == 1 and (class == 3 or own <= pause) then
       v.to, v.park, v.at = QUEUED, true, now + pause

@@ -95,9 +95,13 @@ pub fn on_failure(class: FailureClass, asked: Option<Duration>, f: &Facts<'_>) -
         (TaskEffect::Park, FailureClass::Misconfigured) => {
             (Trigger::FailPark, pause_until(LaneFault::Misconfigured, asked, f.now))
         }
-        // Never sooner than its own backoff, whatever the target says; the lane's pause is no longer for that.
+        // Never sooner than its own backoff, whatever the target says; the lane's pause is no longer for that. A target that
+        // asks for moments again and again is met later and later. One whose pauses are long enough is not: what they put off
+        // counts for nothing, and would add up to hours in front of a lane that is open.
         (TaskEffect::Park, _) => {
             let pause = pause_until(LaneFault::Throttled, asked, f.now);
+            let patient = pause.since(f.now) >= DEFAULT_THROTTLE;
+            let own = if patient { f.policy.backoff.delay(f.failures, f.jitter) } else { own };
             let own = f.now.plus(own);
             if own > pause { (Trigger::FailRetry, own) } else { (Trigger::FailPark, pause) }
         }
@@ -232,6 +236,12 @@ mod tests {
         assert_eq!(after(Some(30), 0), (Trigger::FailPark, Some(30)));
         assert_eq!(after(Some(1), 0), (Trigger::FailRetry, Some(5)), "the first delay of its policy");
         assert_eq!(after(Some(1), 3), (Trigger::FailRetry, Some(2 * 3600)), "and the fourth");
+        assert_eq!(
+            after(None, 5),
+            (Trigger::FailPark, Some(60)),
+            "pauses that are long enough do not add up"
+        );
+        assert_eq!(after(Some(90), 5), (Trigger::FailPark, Some(90)));
         assert_eq!(after(Some(u64::MAX), 0), (Trigger::FailPark, Some(24 * 3600)));
         let until = |asked| pause_until(LaneFault::Throttled, asked, NOW).since(NOW);
         assert_eq!(until(Some(Duration::ZERO)), DEFAULT_THROTTLE);

@@ -74,14 +74,16 @@ impl Peer {
     }
 
     /// Whether a call that may write asks for the role behind it. The nodes of a Cluster see to their roles themselves; a
-    /// server that had no replica is asked now and then whether it has one.
-    pub(super) fn asks_for_role(&self) -> bool {
+    /// server that had no replica is asked now and then whether it has one, and one that was a replica each time: some are
+    /// configured to take writes, which the next synchronization throws away.
+    pub(super) fn asks_for_role(&self, live: &Live) -> bool {
         if matches!(self.target, Target::Server(_)) {
             return false;
         }
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let due = self.route.has_sentinels()
+        let due = live.replica
+            || self.route.has_sentinels()
             || !followers.replicas.is_empty()
             || followers.asked.is_none_or(|at| now.duration_since(at) >= LOOK_AGAIN);
         if due {
@@ -121,7 +123,7 @@ impl Peer {
     }
 
     /// Fences a connection off: it is replaced, and what it still answers is believed only if the next one leads to the same
-    /// master.
+    /// server, as a master.
     pub(super) fn raise(self: &Arc<Self>, number: u64, why: &str) {
         let raised = self.fence.send_if_modified(|fence| {
             let higher = *fence < number;
@@ -139,7 +141,7 @@ impl Peer {
     /// The answer to what was sent on a connection that is fenced off, unless another server is the master now.
     pub(super) async fn believed(self: &Arc<Self>, live: &Live, answer: Value) -> Result<Value, BrokerError> {
         match self.live().await {
-            Ok(now) if now.master == live.master && now.epoch == live.epoch => Ok(answer),
+            Ok(now) if live.stands_with(&now) => Ok(answer),
             Ok(_) => Err(lost_with(live)),
             Err(BrokerError::Unavailable { why }) => {
                 Err(unavailable(format!("{why}; what became of the call is not known")))
@@ -173,7 +175,7 @@ impl Peer {
         }
         loop {
             match self.live().await {
-                Ok(now) if now.master != live.master || now.epoch != live.epoch => return,
+                Ok(now) if !live.stands_with(&now) => return,
                 // It is the same: its answer may still come.
                 Ok(_) => return std::future::pending().await,
                 // As long as nobody is the master. Each look waits for another attempt to connect.
