@@ -139,7 +139,9 @@ impl Broker for SqliteStore {
 
     async fn settle(&self, request: SettleRequest) -> Result<SettleReply, BrokerError> {
         validate::settle(&request)?;
-        self.ask(|r| Op::Settle(request, r)).await
+        // Kept until the answer is there: it may have to be made again, and freeing many results is not the writer's work.
+        let request = Arc::new(request);
+        self.ask_round(|r| Op::Settle(Arc::clone(&request), r)).await
     }
 
     async fn mark(&self, leases: &[LeaseRef]) -> Result<Vec<Fenced>, BrokerError> {

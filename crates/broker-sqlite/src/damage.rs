@@ -22,6 +22,8 @@ pub(crate) struct Damage {
     found: Mutex<Found>,
     /// How many rows lie in damaged pages, so that a store without any pays nothing for asking.
     lost: AtomicUsize,
+    /// How many of them were known when the transaction began.
+    known: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -137,6 +139,24 @@ impl Damage {
         }
     }
 
+    /// A transaction of the writer's begins.
+    pub(crate) fn begins(&self) {
+        self.known.store(self.lost(), Ordering::Release);
+    }
+
+    /// Whether this transaction met a damaged page: nothing of it is stored, it must be made again round what it found.
+    pub(crate) fn met(&self) -> bool {
+        self.lost() > self.known.load(Ordering::Acquire)
+    }
+
+    /// Looks at an error of changing a row, which may meet what reading some of its columns did not: a long payload lies in pages
+    /// of its own. Once a transaction met damage, each further change of it fails, whatever row it is of.
+    pub(crate) fn blame(&self, seq: i64, fail: &Fail) {
+        if !self.met() {
+            self.lost_if(seq, fail);
+        }
+    }
+
     /// How many rows are known to lie in damaged pages.
     pub(crate) fn lost(&self) -> usize {
         self.lost.load(Ordering::Acquire)
@@ -152,9 +172,19 @@ impl Damage {
         if self.is_lost(seq) { Err(Fail::Corrupt("it lies in a damaged page".into())) } else { Ok(()) }
     }
 
-    /// Removing what is old meets a damaged page: it is left.
-    pub(crate) fn keep_all(&self) {
-        self.found().keeps_all = true;
+    /// Removing what is old meets a damaged page: it is left. The store grows from here on, so the health tells it.
+    pub(crate) fn keep_all(&self, why: &Fail) {
+        self.saw_fail(why);
+        let mut found = self.found();
+        found.keeps_all = true;
+        if found.lasting.is_none() {
+            let told = format!(
+                "finished tasks are not removed any more ({}): stop, move the data directory away and restore a backup",
+                said(why)
+            );
+            tracing::error!("{told}");
+            found.lasting = Some(told);
+        }
     }
 
     /// Whether nothing is removed with time any more.
@@ -221,6 +251,30 @@ mod tests {
             damage.saw(&failure(code));
             assert_eq!(damage.problem(), None, "{code}");
         }
+    }
+
+    #[test]
+    fn a_transaction_blames_the_first_row_that_it_met_alone() {
+        let damage = Damage::default();
+        let corrupt = || Fail::Sql(failure(ffi::SQLITE_CORRUPT));
+        damage.begins();
+        damage.blame(1, &Fail::Sql(failure(ffi::SQLITE_FULL)));
+        assert!(!damage.met() && !damage.is_lost(1));
+        damage.blame(1, &corrupt());
+        damage.blame(2, &corrupt());
+        assert!(damage.met() && damage.is_lost(1) && !damage.is_lost(2));
+        damage.begins();
+        assert!(!damage.met());
+        damage.blame(2, &corrupt());
+        assert!(damage.is_lost(2));
+    }
+
+    #[test]
+    fn whatever_ends_the_removing_of_what_is_old_is_told() {
+        let damage = Damage::default();
+        damage.keep_all(&Fail::Corrupt("a column".into()));
+        assert!(damage.keeps_all());
+        assert!(damage.problem().is_some_and(|p| p.contains("a column") && p.contains("not removed")));
     }
 
     #[test]

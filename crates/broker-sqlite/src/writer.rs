@@ -42,7 +42,7 @@ const MAX_GROUP_TASKS: usize = 16_000;
 pub(crate) enum Op {
     Enqueue(Arc<Vec<Prepared>>, Option<IdempotencyKey>, Reply<EnqueueReply>),
     Claim(ClaimRequest, Reply<Vec<Claimed>>),
-    Settle(SettleRequest, Reply<SettleReply>),
+    Settle(Arc<SettleRequest>, Reply<SettleReply>),
     Mark(Vec<LeaseRef>, Reply<Vec<Fenced>>),
     Extend(Vec<Extend>, Duration, Reply<Vec<Extended>>),
     CancelFlags(Vec<LeaseRef>, Reply<Vec<bool>>),
@@ -254,6 +254,7 @@ impl Writer {
         if self.stale {
             self.reload()?;
         }
+        self.damage.begins();
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }
@@ -310,7 +311,7 @@ impl Writer {
         match op {
             Op::Enqueue(tasks, key, r) => answer(r, void, || self.tx(fx).enqueue(&tasks, key.as_ref())),
             Op::Claim(c, r) => answer(r, void, || self.tx(fx).claim(&c)),
-            Op::Settle(s, r) => answer(r, void, || self.tx(fx).settle(s)),
+            Op::Settle(s, r) => answer(r, void, || self.tx(fx).settle(&s)),
             Op::Mark(l, r) => answer(r, void, || self.tx(fx).mark(&l)),
             Op::Extend(l, lease, r) => answer(r, void, || self.tx(fx).extend(&l, lease)),
             Op::CancelFlags(l, r) => answer(r, void, || self.tx(fx).cancel_flags(&l)),

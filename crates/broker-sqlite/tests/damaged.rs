@@ -252,6 +252,144 @@ async fn a_running_task_in_a_damaged_page_is_ended_and_does_not_stick() {
     store.close().await;
 }
 
+/// A task whose payload needs pages of its own.
+fn long(n: usize) -> NewTask {
+    let payload = Json::from_value(&format!("marker-{n}-{}", "x".repeat(20_000))).expect("JSON");
+    NewTask::new(Kind::new("t").expect("valid"), payload)
+}
+
+/// Overwrites the first page that the `n`th task's row has beside its leaf. The store is closed.
+fn damage_overflow(dir: &Path, n: usize) {
+    let db = db(dir);
+    // Without the map of pages, each page alone says which one follows it.
+    db.execute_batch("PRAGMA auto_vacuum = NONE; VACUUM").expect("a plain file");
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'task' AND pagetype = 'overflow' AND path LIKE '%+000000' \
+               ORDER BY path LIMIT 1 OFFSET ?1";
+    let page: u32 = db.query_row(sql, [n as i64], |r| r.get(0)).expect("a page of its own");
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0)).expect("a checkpoint");
+    assert_eq!(busy, 0);
+    drop(db);
+    let file = std::fs::File::options().write(true).open(dir.join(FILE)).expect("opened");
+    file.write_all_at(&[0xFF; 4_096], u64::from(page - 1) * 4_096).expect("written");
+}
+
+async fn open_at(dir: &Path, clock: &OffsetClock) -> Arc<SqliteStore> {
+    let config = SqliteConfig { clock: Arc::new(clock.clone()), ..SqliteConfig::new(dir) };
+    SqliteStore::open(config).await.expect("opens")
+}
+
+fn fixed() -> OffsetClock {
+    OffsetClock::new(Arc::new(FixedClock::default()))
+}
+
+async fn claim_long(store: &SqliteStore, n: usize) -> Vec<Claimed> {
+    let request_of = EnqueueRequest { tasks: (0..n).map(long).collect(), idempotency: None };
+    store.enqueue(request_of).await.expect("stored");
+    store.claim(request(n)).await.expect("claims")
+}
+
+#[tokio::test]
+async fn a_lost_lease_with_a_damaged_payload_does_not_hold_up_the_sweep() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), fixed());
+    let store = open_at(dir.path(), &clock).await;
+    assert_eq!(claim_long(&store, 3).await.len(), 3);
+    store.close().await;
+    damage_overflow(dir.path(), 1);
+    let store = open_at(dir.path(), &clock).await;
+    for _ in 0..40 {
+        store.tick().await.expect("the sweep goes on");
+        clock.advance(Duration::from_secs(1));
+    }
+    let mut states = Vec::new();
+    for state in [State::Queued, State::Failed, State::Running] {
+        states.push(queued(&store, state).await);
+    }
+    assert_eq!(states, [2, 1, 0]);
+    assert!(store.health().await.problem.is_some());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_outcome_of_a_task_with_a_damaged_payload_does_not_take_the_others_along() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path()).await;
+    let claimed = claim_long(&store, 3).await;
+    store.close().await;
+    damage_overflow(dir.path(), 1);
+    let store = open(dir.path()).await;
+    let failure = Outcome::Failure(Failure::new(FailureClass::Transient, "no"));
+    let reply = store.settle(ends(&claimed, failure.clone())).await.expect("settles");
+    let done = Settled::Settled(State::Succeeded);
+    assert_eq!(reply.settled, [done, Settled::Settled(State::Failed), done]);
+    assert_eq!((queued(&store, State::Running).await, queued(&store, State::Failed).await), (0, 1));
+    let again = store.settle(ends(&claimed, failure)).await.expect("settles");
+    assert_eq!(again.settled, [Settled::AlreadySettled; 3]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_finished_task_with_a_damaged_payload_stays_and_the_others_are_removed() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), fixed());
+    let day = Duration::from_secs(25 * 3600);
+    let done = || Outcome::Success { result: None, kept: None };
+    let store = open_at(dir.path(), &clock).await;
+    let claimed = claim_long(&store, 3).await;
+    store.settle(ends(&claimed, done())).await.expect("settles");
+    store.close().await;
+    damage_overflow(dir.path(), 1);
+    let store = open_at(dir.path(), &clock).await;
+    clock.advance(day);
+    store.tick().await.expect("the sweep goes on");
+    assert_eq!(queued(&store, State::Succeeded).await, 1);
+    assert!(store.health().await.problem.is_some());
+    // And so are those that end later.
+    enqueue(&store, 3).await;
+    let claimed = store.claim(request(3)).await.expect("claims");
+    store.settle(ends(&claimed, done())).await.expect("settles");
+    assert_eq!(queued(&store, State::Succeeded).await, 4);
+    clock.advance(day);
+    store.tick().await.expect("the sweep goes on");
+    assert_eq!(queued(&store, State::Succeeded).await, 1);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_waiting_task_with_a_damaged_log_does_not_hold_up_the_expiry_of_others() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), fixed());
+    let store = open_at(dir.path(), &clock).await;
+    let hour = Duration::from_secs(3600);
+    let expires_at = Some(posthaste_core::Clock::wall(&clock).plus(hour));
+    let tasks = (0..3).map(|n| NewTask { expires_at, ..long(n) }).collect();
+    store.enqueue(EnqueueRequest { tasks, idempotency: None }).await.expect("stored");
+    store.close().await;
+    change(dir.path(), 1, "log = '[\"' || hex(zeroblob(10000)) || '\"]'");
+    damage_overflow(dir.path(), 1);
+    let store = open_at(dir.path(), &clock).await;
+    clock.advance(hour * 2);
+    store.tick().await.expect("the sweep goes on");
+    assert_eq!(queued(&store, State::Expired).await, 2);
+    store.tick().await.expect("the sweep goes on");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_finished_row_that_cannot_be_read_stays_and_the_others_are_removed() {
+    for set in ["lane = 77", "lane = -1"] {
+        let (dir, clock) = (tempfile::tempdir().expect("a directory"), fixed());
+        let store = open_at(dir.path(), &clock).await;
+        enqueue(&store, 3).await;
+        let claimed = store.claim(request(3)).await.expect("claims");
+        let done = Outcome::Success { result: None, kept: None };
+        store.settle(ends(&claimed, done)).await.expect("settles");
+        change(dir.path(), 1, set);
+        clock.advance(Duration::from_secs(25 * 3600));
+        store.tick().await.expect("the sweep goes on");
+        assert_eq!(queued(&store, State::Succeeded).await, 1, "{set}");
+        assert!(store.health().await.problem.is_none(), "{set}: a row is not the store");
+        store.close().await;
+    }
+}
+
 /// Every file of the store beside its lock and its index of the log, which readers write.
 fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all: Vec<_> = [FILE.to_owned(), format!("{FILE}-wal")]

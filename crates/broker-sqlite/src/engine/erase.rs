@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 
 use super::people::Resting;
 use super::unreadable::readable;
-use super::{Done, Tx};
+use super::{Done, Fail, Tx};
 use crate::row::flag;
 
 /// What is needed to find all that belongs to a task.
@@ -104,7 +104,9 @@ impl Tx<'_> {
             }
         }
         self.db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute([row.seq])?;
-        self.db.prepare_cached("DELETE FROM task WHERE seq = ?1")?.execute([row.seq])?;
+        // It frees the pages of a long payload, too, one after the other.
+        let removed = self.db.prepare_cached("DELETE FROM task WHERE seq = ?1")?.execute([row.seq]);
+        removed.map_err(Fail::Sql).inspect_err(|why| self.damage.blame(row.seq, why))?;
         self.count(row.lane, Some(row.state), None);
         Ok(())
     }

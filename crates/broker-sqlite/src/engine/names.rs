@@ -52,6 +52,13 @@ impl Used {
             What::Lane => &mut self.lanes,
         }
     }
+
+    /// Forgets what was last used before a day.
+    fn keep_from(&mut self, oldest: i64) {
+        for what in [What::Name, What::Lane] {
+            self.of(what).retain(|_, last| *last >= oldest);
+        }
+    }
 }
 
 /// Who uses which names.
@@ -62,6 +69,8 @@ pub(crate) struct Names {
     /// Those that tenants alone use.
     apart: FxHashSet<i64>,
     used: HashMap<Tenant, Used>,
+    /// The day on which those of all tenants were last forgotten.
+    swept: Option<i64>,
 }
 
 impl Names {
@@ -99,7 +108,7 @@ impl Mem {
         task: &NewTask,
         now: Timestamp,
     ) -> Done<()> {
-        let day = now.as_millis().div_euclid(DAY);
+        let day = day_of(now);
         let used = self.names.used.entry(tenant.clone()).or_default();
         let new = |used: &Used, text: &str| used.names.get(text) != Some(&day);
         if new(used, task.kind.as_str()) {
@@ -113,6 +122,22 @@ impl Mem {
         if used.lanes.get(&text) != Some(&day) {
             bring_one(db, used, (tenant, What::Lane), (index, "lane"), (&text, day))?;
         }
+        Ok(())
+    }
+
+    /// Once a day, forgets what no tenant used for a week: a tenant that left brings nothing any more, which would forget its own.
+    pub(crate) fn forget_brought(&mut self, db: &Connection, now: Timestamp) -> Done<()> {
+        let day = day_of(now);
+        if self.names.swept == Some(day) {
+            return Ok(());
+        }
+        let oldest = oldest_kept(day);
+        db.prepare_cached("DELETE FROM brought WHERE day < ?1")?.execute([oldest])?;
+        self.names.used.retain(|_, used| {
+            used.keep_from(oldest);
+            !(used.names.is_empty() && used.lanes.is_empty())
+        });
+        self.names.swept = Some(day);
         Ok(())
     }
 
@@ -202,6 +227,15 @@ impl Mem {
     }
 }
 
+fn day_of(now: Timestamp) -> i64 {
+    now.as_millis().div_euclid(DAY)
+}
+
+/// The first day whose names are not forgotten on `day`.
+fn oldest_kept(day: i64) -> i64 {
+    day - (BROUGHT_KEPT.as_secs() / (24 * 3600)) as i64
+}
+
 /// Notes one name of a tenant as used on `day`.
 fn bring_one(
     db: &Connection,
@@ -226,10 +260,8 @@ fn bring_one(
 
 /// Forgets what a tenant has not used for a week.
 fn forget(db: &Connection, used: &mut Used, tenant: &Tenant, day: i64) -> Done<()> {
-    let oldest = day - (BROUGHT_KEPT.as_secs() / (24 * 3600)) as i64;
-    for what in [What::Name, What::Lane] {
-        used.of(what).retain(|_, last| *last >= oldest);
-    }
+    let oldest = oldest_kept(day);
+    used.keep_from(oldest);
     let sql = "DELETE FROM brought WHERE tenant = ?1 AND day < ?2";
     db.prepare_cached(sql)?.execute((tenant.as_str(), oldest))?;
     Ok(())

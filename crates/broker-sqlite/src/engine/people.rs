@@ -70,7 +70,7 @@ impl Tx<'_> {
             seq,
             id: id_of_columns(seq, r.get(0)?, flags, ext_text.as_deref())?,
             kind: r.get(1)?,
-            lane: usize::try_from(r.get::<_, i64>(2)? - 1).map_err(|_| Fail::Corrupt("task.lane".into()))?,
+            lane: self.lane_of(r.get(2)?)?,
             prio: usize::try_from(r.get::<_, i64>(3)?).map_err(|_| Fail::Corrupt("task.prio".into()))?,
             state,
             generation: r.get(5)?,
@@ -123,10 +123,7 @@ impl Tx<'_> {
             self.free_unique(t.seq, t.unique.as_deref())?;
         }
         // What the last try said stays; the reason is new.
-        let (error, log, failures): (Option<String>, Option<String>, u32) = self
-            .db
-            .prepare_cached("SELECT error, log, failures FROM task WHERE seq = ?1")?
-            .query_row([t.seq], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        let (error, log, failures) = self.last_said(t.seq)?;
         let mut end: TaskEnd = error.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(TaskEnd {
             reason: None,
             class: None,
@@ -148,6 +145,24 @@ impl Tx<'_> {
         });
         self.resting_event(t, to, t.generation, t.attempt);
         Ok(())
+    }
+
+    /// What the last try of a task said, all tries, and how many failed. A long log lies in pages of its own.
+    fn last_said(&self, seq: i64) -> Done<(Option<String>, Option<String>, u32)> {
+        let read = self
+            .db
+            .prepare_cached("SELECT error, log, failures FROM task WHERE seq = ?1")?
+            .query_row([seq], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+            .map_err(Fail::Sql);
+        match readable(read.inspect_err(|why| self.damage.lost_if(seq, why)))? {
+            Ok(said) => Ok(said),
+            // Nothing of this transaction is stored any more.
+            Err(why) if self.damage.is_lost(seq) => Err(why),
+            Err(why) => {
+                self.damage.unreadable(self.name_of(seq), &why, "its earlier attempts are left out");
+                Ok((None, None, 0))
+            }
+        }
     }
 
     pub(crate) fn retry(&mut self, ids: &[TaskId], expires_at: Option<Timestamp>) -> Done<Vec<Retried>> {
@@ -189,14 +204,16 @@ impl Tx<'_> {
         }
         let now = self.now.as_millis();
         let generation = t.generation + 1;
-        self.db
+        let again = self
+            .db
             .prepare_cached(
                 "UPDATE task SET gen = ?2, attempt = 0, failures = 0, ended = 0, rescues = 0, due = ?3, \
                  first_due = ?3, ord = ?3, expires = ?4, parked = NULL, error = NULL, \
                  token = coalesce((SELECT token FROM outcome WHERE seq = ?1), token), \
                  log = (SELECT log FROM outcome WHERE seq = ?1) WHERE seq = ?1",
             )?
-            .execute((seq, generation, now, expires_at.map(Timestamp::as_millis)))?;
+            .execute((seq, generation, now, expires_at.map(Timestamp::as_millis)));
+        again.map_err(Fail::Sql).inspect_err(|why| self.damage.blame(seq, why))?;
         self.db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute([seq])?;
         if let Some(e) = expires_at {
             self.insert_expiry(e.as_millis(), seq, 0)?;

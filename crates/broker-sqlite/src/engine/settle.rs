@@ -68,10 +68,10 @@ impl Tx<'_> {
     }
 
     /// Stores outcomes, each fenced on its own, then claims.
-    pub(crate) fn settle(&mut self, request: SettleRequest) -> Done<SettleReply> {
+    pub(crate) fn settle(&mut self, request: &SettleRequest) -> Done<SettleReply> {
         let mut settled = Vec::with_capacity(request.settlements.len());
         let mut lanes = Vec::new();
-        for (at, s) in request.settlements.into_iter().enumerate() {
+        for (at, s) in request.settlements.iter().enumerate() {
             self.effects.lanes.clear();
             settled.push(self.settle_one(s)?);
             lanes.extend(self.effects.lanes.drain(..).map(|news| LaneNews { at, ..news }));
@@ -88,7 +88,7 @@ impl Tx<'_> {
         Ok(SettleReply { settled, claimed, lanes })
     }
 
-    fn settle_one(&mut self, s: Settlement) -> Done<Settled> {
+    fn settle_one(&mut self, s: &Settlement) -> Done<Settled> {
         let Some(seq) = self.fenced(&s.lease)? else {
             return match readable(self.settled_before(&s.lease))? {
                 Ok(settled) => Ok(settled),
@@ -98,10 +98,10 @@ impl Tx<'_> {
                 }
             };
         };
-        let state = match s.outcome {
-            Outcome::Success { result, kept } => self.succeed(seq, result, kept)?,
-            Outcome::Failure(f) => self.fail(seq, &f)?,
-            Outcome::Snooze { delay } => self.snooze(seq, delay)?,
+        let state = match &s.outcome {
+            Outcome::Success { result, kept } => self.succeed(seq, result.as_ref(), kept.as_ref())?,
+            Outcome::Failure(f) => self.fail(seq, f)?,
+            Outcome::Snooze { delay } => self.snooze(seq, *delay)?,
             // Refused before it came here.
             Outcome::Detached => return Ok(Settled::LeaseLost),
         };
@@ -110,15 +110,7 @@ impl Tx<'_> {
 
     fn settled_before(&mut self, lease: &LeaseRef) -> Done<Settled> {
         let Some(seq) = self.find(lease.task)? else { return Ok(Settled::LeaseLost) };
-        let last: Option<Vec<u8>> = self
-            .db
-            .prepare_cached(
-                "SELECT coalesce(o.token, t.token) FROM task t LEFT JOIN outcome o ON o.seq = t.seq \
-                 WHERE t.seq = ?1",
-            )?
-            .query_row([seq], |r| r.get(0))
-            .optional()?
-            .flatten();
+        let last = self.last_token(seq).inspect_err(|why| self.damage.lost_if(seq, why))?;
         Ok(if last.as_deref() == Some(&lease.token.to_bytes()[..]) {
             Settled::AlreadySettled
         } else {
@@ -126,7 +118,20 @@ impl Tx<'_> {
         })
     }
 
-    fn succeed(&mut self, seq: i64, result: Option<Json>, kept: Option<Kept>) -> Done<State> {
+    /// The token that settled a task's last try.
+    fn last_token(&self, seq: i64) -> Done<Option<Vec<u8>>> {
+        // One in a damaged page has ended, or nobody settled it: to read it again would void this transaction, too.
+        let sql = if self.damage.is_lost(seq) {
+            "SELECT token FROM outcome WHERE seq = ?1"
+        } else {
+            "SELECT coalesce(o.token, t.token) FROM task t LEFT JOIN outcome o ON o.seq = t.seq \
+             WHERE t.seq = ?1"
+        };
+        let mut stmt = self.db.prepare_cached(sql)?;
+        Ok(stmt.query_row([seq], |r| r.get::<_, Option<Vec<u8>>>(0)).optional()?.flatten())
+    }
+
+    fn succeed(&mut self, seq: i64, result: Option<&Json>, kept: Option<&Kept>) -> Done<State> {
         let run = self.run(seq)?;
         // A plain task needs no look at its row: one statement ends it.
         let facet = if run.fresh && run.task_flags & flag::UNIQUE == 0 {
@@ -147,7 +152,7 @@ impl Tx<'_> {
             }
         };
         self.end_run(seq)?;
-        if let Some(kept) = &kept {
+        if let Some(kept) = kept {
             self.upsert_record(kept.kind, &run.id.to_string(), kept.body.as_str())?;
             self.mem.count_held(run.lane, 1);
         }
@@ -175,7 +180,7 @@ impl Tx<'_> {
                 run.worker.as_str(),
                 run.token.to_bytes(),
                 log,
-                result.as_ref().map(Json::as_str),
+                result.map(Json::as_str),
             ))?;
         self.count(run.lane, Some(State::Running), Some(State::Succeeded));
         let held = kept.is_some();
@@ -300,6 +305,11 @@ impl Tx<'_> {
 
     /// Takes a task out of its run to wherever the verdict says.
     fn leave(&mut self, seq: i64, facet: &Facet, v: Verdict, told: Told, rescued: u32) -> Done<State> {
+        // To store a row anew reads all of it, also what its facet does not need.
+        self.leave_run(seq, facet, v, told, rescued).inspect_err(|why| self.damage.blame(seq, why))
+    }
+
+    fn leave_run(&mut self, seq: i64, facet: &Facet, v: Verdict, told: Told, rescued: u32) -> Done<State> {
         let run = self.end_run(seq)?;
         let to = next(Some(State::Running), v.trigger)
             .ok_or_else(|| Fail::Corrupt(format!("no row of the state table for {:?}", v.trigger)))?;

@@ -11,6 +11,7 @@ use super::mem::Run;
 use super::ring::Now;
 use super::unreadable::{id_of_row, readable};
 use super::{Done, Fail, Happened, Tx};
+use crate::damage::is_unreadable;
 
 /// When the sweep last came by, and until when it must not rescue.
 #[derive(Debug, Default)]
@@ -152,14 +153,13 @@ impl Tx<'_> {
                 Ok(rows) => rows,
                 // A damaged page among them: nothing is removed any more, and the store's health says why.
                 Err(why) => {
-                    self.damage.saw_fail(&why);
-                    self.damage.keep_all();
+                    self.damage.keep_all(&why);
                     break;
                 }
             };
             pruned += rows.len();
             for row in rows {
-                self.forget(&row)?;
+                self.forget(&row).inspect_err(|why| self.keep_old(why))?;
             }
         }
         for (sql, at) in [
@@ -172,8 +172,16 @@ impl Tx<'_> {
             pruned += self.db.prepare_cached(sql)?.execute((at.as_millis(), TICK_BATCH as i64))?;
         }
         pruned += self.prune_keys()?;
+        self.mem.forget_brought(self.db, self.now)?;
         self.sweep_recipients()?;
         Ok(pruned)
+    }
+
+    /// Removing an old task failed. One in a damaged page is gone round the next time; anything else would fail every sweep.
+    fn keep_old(&self, why: &Fail) {
+        if is_unreadable(why) && !self.damage.met() {
+            self.damage.keep_all(why);
+        }
     }
 
     /// Finished tasks that are too old, or else too many.
@@ -182,28 +190,46 @@ impl Tx<'_> {
         if rows.len() < surplus { self.finished(class, None, surplus) } else { Ok(rows) }
     }
 
+    /// The oldest of them that can be removed; those that cannot be read stay, and hold up no others.
     fn finished(&mut self, class: usize, until: Option<Timestamp>, limit: usize) -> Done<Vec<Remains>> {
         let mut stmt = self.db.prepare_cached(
-            "SELECT o.seq, t.rand, t.lane, o.state, t.flags, t.ext, o.held FROM outcome o JOIN task t ON t.seq = o.seq \
-             WHERE o.keep = ?1 AND o.finished <= ?2 ORDER BY o.finished LIMIT ?3",
+            "SELECT seq, state, held FROM outcome WHERE keep = ?1 AND finished <= ?2 ORDER BY finished",
         )?;
         let until = until.map_or(i64::MAX, Timestamp::as_millis);
-        let mut rows = stmt.query((class as i64, until, limit as i64))?;
+        let mut rows = stmt.query((class as i64, until))?;
         let mut out = Vec::new();
-        while let Some(r) = rows.next()? {
-            let (seq, flags): (i64, i64) = (r.get(0)?, r.get(4)?);
-            let ext: Option<String> = r.get(5)?;
-            out.push(Remains {
-                seq,
-                id: id_of_row(self.db, seq, r.get(1)?, flags, ext.as_deref()),
-                lane: usize::try_from(r.get::<_, i64>(2)? - 1)
-                    .map_err(|_| Fail::Corrupt("task.lane".into()))?,
-                state: State::from_code(r.get(3)?).ok_or_else(|| Fail::Corrupt("task.state".into()))?,
-                flags,
-                ext,
-                held: r.get(6)?,
-            });
+        while out.len() < limit
+            && let Some(r) = rows.next()?
+        {
+            let seq: i64 = r.get(0)?;
+            match readable(self.remains(seq, r))? {
+                Ok(Some(row)) => out.push(row),
+                Ok(None) => {}
+                Err(why) => self.damage.unreadable(self.name_of(seq), &why, "it is kept"),
+            }
         }
         Ok(out)
+    }
+
+    /// What must be known to remove a finished task, unless its row is gone.
+    fn remains(&self, seq: i64, outcome: &rusqlite::Row<'_>) -> Done<Option<Remains>> {
+        self.damage.check(seq)?;
+        self.read_remains(seq, outcome).inspect_err(|why| self.damage.lost_if(seq, why))
+    }
+
+    fn read_remains(&self, seq: i64, outcome: &rusqlite::Row<'_>) -> Done<Option<Remains>> {
+        let mut stmt = self.db.prepare_cached("SELECT rand, lane, flags, ext FROM task WHERE seq = ?1")?;
+        let mut rows = stmt.query([seq])?;
+        let Some(t) = rows.next()? else { return Ok(None) };
+        let (flags, ext): (i64, Option<String>) = (t.get(2)?, t.get(3)?);
+        Ok(Some(Remains {
+            seq,
+            id: id_of_row(self.db, seq, t.get(0)?, flags, ext.as_deref()),
+            lane: self.lane_of(t.get(1)?)?,
+            state: State::from_code(outcome.get(1)?).ok_or_else(|| Fail::Corrupt("outcome.state".into()))?,
+            flags,
+            ext,
+            held: outcome.get(2)?,
+        }))
     }
 }

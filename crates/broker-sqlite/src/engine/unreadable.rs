@@ -167,8 +167,16 @@ impl Tx<'_> {
         Ok(Erased::Erased)
     }
 
-    fn name_of(&self, seq: i64) -> TaskOrRow {
+    /// What a row is known by; one in a damaged page is not looked at.
+    pub(crate) fn name_of(&self, seq: i64) -> TaskOrRow {
         if self.damage.is_lost(seq) { TaskOrRow::Row(seq) } else { name_of(self.db, seq) }
+    }
+
+    /// The lane that a row names.
+    pub(crate) fn lane_of(&self, lane: i64) -> Done<usize> {
+        let ix = usize::try_from(lane).ok().and_then(|l| l.checked_sub(1));
+        let ix = ix.filter(|l| *l < self.mem.lanes.len());
+        ix.ok_or_else(|| Fail::Corrupt("its lane is unknown".into()))
     }
 
     /// The lane of a row, if the row names one that there is.
@@ -176,7 +184,7 @@ impl Tx<'_> {
         self.damage.check(seq).ok()?;
         let mut stmt = self.db.prepare_cached("SELECT lane FROM task WHERE seq = ?1").ok()?;
         let lane: i64 = stmt.query_row([seq], |r| r.get(0)).ok()?;
-        usize::try_from(lane - 1).ok().filter(|l| *l < self.mem.lanes.len())
+        self.lane_of(lane).ok()
     }
 
     /// Frees a unique key by its holder, where the key itself cannot be read.

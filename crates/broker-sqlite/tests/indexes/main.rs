@@ -1,6 +1,7 @@
 //! What the embedded store keeps beside its tasks to find them by: in parts, in logs, across restarts and migrations.
 
 mod idempotency;
+mod names;
 mod recipients;
 
 use std::path::Path;
