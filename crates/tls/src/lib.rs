@@ -1,10 +1,12 @@
 //! Whom a protected connection trusts: the certificate authorities that browsers trust, and the certificates that an
 //! operator names.
 //!
-//! A certificate that is named is trusted twice over: as an authority, for the certificates that it has signed, and as a pin,
-//! for the server that presents this very certificate. The second is what makes the certificate of `openssl req -x509` usable:
-//! it signs itself and says that it is an authority, and as such it may not be a server's (RFC 5280 §4.2.1.9 leaves that open,
-//! the verifier beneath does not). A pin must still be valid now and for the name.
+//! A certificate that is named is trusted as a pin, for the server that presents this very certificate; one that says that it
+//! is an authority's (`CA:TRUE`) also as an authority, for the certificates that it has signed. The first is what makes the
+//! certificate of `openssl req -x509` usable: it signs itself and says that it is an authority, and as such it may not be a
+//! server's (RFC 5280 §4.2.1.9 leaves that open, the verifier beneath does not). A pin must still be valid now and for the name.
+
+mod authority;
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -12,7 +14,9 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
@@ -105,20 +109,41 @@ pub fn config(whom: Whom<'_>, servers: Servers, named_by: &'static str) -> Clien
         Whom::PublicAnd(named) => (public(), named.0.clone()),
         Whom::Alone(named) => (Vec::new(), named.0.clone()),
     };
-    let mut roots = RootCertStore { roots };
+    let (mut roots, mut own) = (RootCertStore { roots }, RootCertStore::empty());
     for certificate in &pins {
-        roots.add(certificate.clone()).expect("it was added once, when it was read");
+        add(&mut own, certificate);
+        if authority::is_authority(certificate) {
+            add(&mut roots, certificate);
+        }
     }
     let provider = Arc::new(ring::default_provider());
-    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-    let chains = chains.expect("there are roots, and no lists of revoked certificates");
-    let verifier = Verifier { chains, pins, servers, named_by };
+    let verifier = Verifier {
+        chains: chains(roots, &provider),
+        own: chains(own, &provider),
+        algorithms: provider.signature_verification_algorithms,
+        pins,
+        servers,
+        named_by,
+    };
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring speaks the default versions")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth()
+}
+
+fn add(roots: &mut RootCertStore, certificate: &CertificateDer<'static>) {
+    roots.add(certificate.clone()).expect("it was added once, when it was read");
+}
+
+/// What verifies chains that end in one of the roots; nothing where there are none.
+fn chains(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServerVerifier>> {
+    if roots.is_empty() {
+        return None;
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+    Some(verifier.expect("there are roots, and no lists of revoked certificates"))
 }
 
 /// The digest by which people compare a certificate, as `openssl x509 -fingerprint -sha256` prints it.
@@ -137,7 +162,11 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 /// Verifies chains as usual, and takes a certificate that was named as it is.
 #[derive(Debug)]
 struct Verifier {
-    chains: Arc<WebPkiServerVerifier>,
+    /// To authorities; `None` where nobody is trusted but the pins.
+    chains: Option<Arc<WebPkiServerVerifier>>,
+    /// To the pins themselves: asked about a pin alone, because it takes what a server's certificate has signed, too.
+    own: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
     pins: Vec<CertificateDer<'static>>,
     servers: Servers,
     named_by: &'static str,
@@ -153,6 +182,13 @@ impl Verifier {
             other => other,
         }
     }
+
+    /// What is said of a certificate that nobody signed who is trusted.
+    fn stranger(&self, certificate: &CertificateDer<'_>) -> Error {
+        let (fingerprint, named_by) = (fingerprint(certificate), self.named_by);
+        // Not as an invalid certificate: that kind of error would print the types of this one, not its text.
+        Error::Other(OtherError(Arc::new(Stranger { fingerprint, named_by })))
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -164,10 +200,12 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Err(why) = self.chains.verify_server_cert(certificate, intermediates, name, ocsp, now) else {
+        let pinned = self.pins.iter().any(|pin| pin == certificate);
+        let trusted = if pinned { &self.own } else { &self.chains };
+        let Some(trusted) = trusted else { return Err(self.stranger(certificate)) };
+        let Err(why) = trusted.verify_server_cert(certificate, intermediates, name, ocsp, now) else {
             return Ok(ServerCertVerified::assertion());
         };
-        let pinned = self.pins.iter().any(|pin| pin == certificate);
         match why {
             // Whether it is valid now is looked at first, so that of a pin nothing else is left open but its name.
             Error::InvalidCertificate(
@@ -184,11 +222,7 @@ impl ServerCertVerifier for Verifier {
             // somebody else who has the name of one that is trusted.
             Error::InvalidCertificate(
                 CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_),
-            ) => {
-                let (fingerprint, named_by) = (fingerprint(certificate), self.named_by);
-                // Not as an invalid certificate: that kind of error would print the types of this one, not its text.
-                Err(Error::Other(OtherError(Arc::new(Stranger { fingerprint, named_by }))))
-            }
+            ) => Err(self.stranger(certificate)),
             other => Err(other),
         }
     }
@@ -199,7 +233,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -208,17 +242,19 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+    };
     use tokio_rustls::rustls::ServerConfig;
     use tokio_rustls::rustls::pki_types::PrivateKeyDer;
     use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -336,6 +372,52 @@ mod tests {
         assert_eq!(connect(&server, alone(&server.pem), "mail.test").await, Ok(()));
         let public = config(Whom::Public, Servers::Any, BY);
         connect(&server, public, "mail.test").await.expect_err("a stranger");
+    }
+
+    /// A server for `other.test` whose certificate the key of another certificate has signed; it shows both.
+    fn signed_by(pin: &Made, is_ca: IsCa) -> Made {
+        let params_of_pin = params(&["mail.test"], is_ca);
+        let issuer = Issuer::from_params(&params_of_pin, &pin.key);
+        let key = KeyPair::generate().expect("a key");
+        let leaf = params(&["other.test"], IsCa::NoCa).signed_by(&key, &issuer).expect("signed");
+        Made { pem: leaf.pem(), chain: vec![leaf.der().clone(), pin.chain[0].clone()], key }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_authority_signs_for_nobody() {
+        let ways = [
+            (IsCa::Ca(BasicConstraints::Unconstrained), true),
+            (IsCa::ExplicitNoCa, false),
+            (IsCa::NoCa, false),
+        ];
+        for (is_ca, signs) in ways {
+            let pin = made(&params(&["mail.test"], is_ca));
+            let forged = signed_by(&pin, is_ca);
+            let own = named(&pin.pem);
+            for servers in [Servers::One, Servers::Any] {
+                for whom in [Whom::Alone(&own), Whom::PublicAnd(&own)] {
+                    let told = format!("{is_ca:?} {servers:?} {whom:?}");
+                    let said = connect(&pin, config(whom, servers, BY), "mail.test").await;
+                    assert_eq!(said, Ok(()), "itself: {told}");
+                    connect(&pin, config(whom, servers, BY), "other.test").await.expect_err(&told);
+                    let said = connect(&forged, config(whom, servers, BY), "other.test").await;
+                    assert_eq!(said.is_ok(), signs, "{told}: {said:?}");
+                    if let Err(why) = said {
+                        assert!(why.contains(BY) && why.contains(&fingerprint(&forged.chain[0])), "{why}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pin_that_is_no_authority_has_its_time_too() {
+        let mut params = params(&["mail.test"], IsCa::ExplicitNoCa);
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        let server = made(&params);
+        let why = connect(&server, alone(&server.pem), "mail.test").await.expect_err("it is over");
+        assert!(why.contains("expired"), "{why}");
     }
 
     #[test]
