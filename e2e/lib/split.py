@@ -83,7 +83,7 @@ class Providers:
     """
 
     PER_PROVIDER = 10
-    FREE = "free"
+    FREE = "default"
 
     def __init__(self, directory, port, messages):
         self.count = -(-messages // self.PER_PROVIDER)

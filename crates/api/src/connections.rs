@@ -1,8 +1,9 @@
 //! How many connections are open, whose they are, and for how long one may leave its answer unread.
 //!
 //! A connection takes a descriptor, and descriptors are what the store and everything that is sent need, too. So there is a
-//! bound of all connections, and one for each address; beyond it a few more are let in for signs of life alone, so that a
-//! probe is answered while somebody holds all others.
+//! bound of all connections, and one for each address; beyond the first a few more are let in for signs of life alone, so that
+//! a probe is answered while somebody holds all others. Who is beyond its own bound is not let in at all, and nobody takes
+//! more than two of the seats for probes: they are there for others.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,6 +25,10 @@ const STALL: Duration = Duration::from_secs(30);
 const RESERVE: u64 = 128;
 /// Connections that are let in beyond the bound, for signs of life.
 const PROBES: usize = 16;
+/// How many of those one address may hold: a probe, and the next one before the first is done.
+const PROBES_OF_ADDRESS: usize = 2;
+/// Most connections of one address, as a part of all: no three of them keep everybody else out.
+const SHARE: usize = 4;
 /// Most connections unless a setting says more.
 const MOST: u64 = 20_000;
 /// Fewest, however few descriptors there are.
@@ -45,12 +50,17 @@ pub struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Three quarters of the descriptors that the process may open, half of that for one address.
+    /// Three quarters of the descriptors that the process may open, a quarter of that for one address.
     pub fn of_descriptors(most: Option<u64>) -> Self {
         let most = most.unwrap_or(u64::MAX);
         let left = most.saturating_sub((most / 4).max(RESERVE)).clamp(FEWEST, MOST);
         let all = usize::try_from(left).unwrap_or(usize::MAX);
-        Self { all, per_address: all / 2, probes: PROBES, stall: STALL, proxies: Vec::new() }
+        Self { all, per_address: Self::share(all), probes: PROBES, stall: STALL, proxies: Vec::new() }
+    }
+
+    /// How many of `all` connections one address may hold unless a setting says more.
+    pub const fn share(all: usize) -> usize {
+        all.div_ceil(SHARE)
     }
 }
 
@@ -70,11 +80,59 @@ pub(crate) enum Admitted {
     ToProbes,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
+/// What one address holds.
+#[derive(Debug, Default, Clone, Copy)]
+struct Held {
     all: usize,
     probes: usize,
-    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Held {
+    const fn count(&mut self, admitted: Admitted) -> &mut usize {
+        match admitted {
+            Admitted::ToAll => &mut self.all,
+            Admitted::ToProbes => &mut self.probes,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    whole: Held,
+    by_address: HashMap<IpAddr, Held>,
+}
+
+impl Counts {
+    /// What a connection of `address` may ask for; `None` if there is no room for it.
+    fn room(&self, limits: &ConnectionLimits, address: Option<IpAddr>) -> Option<Admitted> {
+        let own = address.map(|a| self.by_address.get(&a).copied().unwrap_or_default());
+        if own.is_some_and(|own| own.all >= limits.per_address) {
+            return None;
+        }
+        if self.whole.all < limits.all {
+            return Some(Admitted::ToAll);
+        }
+        let probes = own.map_or(0, |own| own.probes);
+        (self.whole.probes < limits.probes && probes < PROBES_OF_ADDRESS).then_some(Admitted::ToProbes)
+    }
+
+    fn add(&mut self, address: Option<IpAddr>, admitted: Admitted) {
+        *self.whole.count(admitted) += 1;
+        if let Some(address) = address {
+            *self.by_address.entry(address).or_default().count(admitted) += 1;
+        }
+    }
+
+    fn remove(&mut self, address: Option<IpAddr>, admitted: Admitted) {
+        *self.whole.count(admitted) -= 1;
+        let Some(address) = address else { return };
+        if let Some(own) = self.by_address.get_mut(&address) {
+            *own.count(admitted) -= 1;
+            if own.all + own.probes == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
 }
 
 /// The connections that are open.
@@ -97,19 +155,9 @@ impl Connections {
     pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<Seat> {
         let address = self.bounded_address(peer.ip());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = address.and_then(|a| counts.by_address.get(&a)).copied().unwrap_or(0);
-        let admitted = if counts.all < self.limits.all && of_address < self.limits.per_address {
-            counts.all += 1;
-            if let Some(address) = address {
-                *counts.by_address.entry(address).or_default() += 1;
-            }
-            Admitted::ToAll
-        } else if counts.probes < self.limits.probes {
-            counts.probes += 1;
-            Admitted::ToProbes
-        } else {
-            return None;
-        };
+        let admitted = counts.room(&self.limits, address)?;
+        counts.add(address, admitted);
+        drop(counts);
         Some(Seat { connections: Arc::clone(self), address, admitted })
     }
 
@@ -144,18 +192,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut counts = self.connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.admitted == Admitted::ToProbes {
-            counts.probes -= 1;
-            return;
-        }
-        counts.all -= 1;
-        let Some(address) = self.address else { return };
-        if let Some(n) = counts.by_address.get_mut(&address) {
-            *n -= 1;
-            if *n == 0 {
-                counts.by_address.remove(&address);
-            }
-        }
+        counts.remove(self.address, self.admitted);
     }
 }
 
@@ -251,20 +288,43 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_share_and_probes_have_theirs() {
+    fn an_address_has_its_share_and_no_seat_of_a_probe_beyond_it() {
         let open = small();
         let mut seats = vec![open.admit(peer("192.0.2.1")), open.admit(peer("192.0.2.1"))];
         assert!(seats.iter().all(|s| admitted(s.as_ref()) == Some(Admitted::ToAll)));
-        let third = open.admit(peer("192.0.2.1"));
-        assert_eq!(admitted(third.as_ref()), Some(Admitted::ToProbes));
-        assert!(open.admit(peer("192.0.2.1")).is_none(), "the probes' seat is taken");
-        // The same address in another form, and a neighbour's.
-        assert!(open.admit(peer("::ffff:192.0.2.1")).is_none());
-        seats.push(open.admit(peer("192.0.2.2")));
-        assert_eq!(admitted(seats[2].as_ref()), Some(Admitted::ToAll));
-        drop(third);
+        // The same address in another form, too.
+        for ip in ["192.0.2.1", "::ffff:192.0.2.1"] {
+            assert!(open.admit(peer(ip)).is_none(), "{ip} has its share");
+        }
+        for ip in ["192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"] {
+            let seat = open.admit(peer(ip));
+            assert_eq!(admitted(seat.as_ref()), Some(Admitted::ToAll), "{ip}");
+            seats.push(seat);
+        }
+        assert!(open.admit(peer("192.0.2.1")).is_none(), "nor when all seats but the probes' are taken");
+        assert_eq!(admitted(open.admit(peer("192.0.2.6")).as_ref()), Some(Admitted::ToProbes));
         seats.remove(0);
         assert_eq!(admitted(open.admit(peer("192.0.2.1")).as_ref()), Some(Admitted::ToAll));
+    }
+
+    #[test]
+    fn the_seats_of_probes_are_not_for_one_address() {
+        let limits =
+            ConnectionLimits { all: 1, per_address: 1, probes: 4, stall: STALL, proxies: Vec::new() };
+        let open = Connections::new(limits);
+        let _held = open.admit(peer("192.0.2.1")).expect("the first");
+        let mut two = vec![open.admit(peer("192.0.2.2")), open.admit(peer("192.0.2.2"))];
+        assert!(two.iter().all(|s| admitted(s.as_ref()) == Some(Admitted::ToProbes)));
+        assert!(open.admit(peer("192.0.2.2")).is_none(), "the others are for others");
+        let other = open.admit(peer("192.0.2.3"));
+        assert_eq!(admitted(other.as_ref()), Some(Admitted::ToProbes));
+        // One that is given back is there again.
+        two.pop();
+        two.push(open.admit(peer("192.0.2.2")));
+        assert_eq!(admitted(two[1].as_ref()), Some(Admitted::ToProbes));
+        drop((two, other));
+        let counts = open.counts.lock().expect("nobody panicked");
+        assert_eq!((counts.whole.all, counts.whole.probes, counts.by_address.len()), (1, 0, 1));
     }
 
     #[test]
@@ -272,7 +332,7 @@ mod tests {
         let open = small();
         let seats = [open.admit(peer("2001:db8::1")), open.admit(peer("2001:db8::ffff:2"))];
         assert!(seats.iter().all(|s| admitted(s.as_ref()) == Some(Admitted::ToAll)));
-        assert_eq!(admitted(open.admit(peer("2001:db8::3")).as_ref()), Some(Admitted::ToProbes));
+        assert!(open.admit(peer("2001:db8::3")).is_none(), "they have their share");
         assert_eq!(admitted(open.admit(peer("2001:db8:0:1::1")).as_ref()), Some(Admitted::ToAll));
     }
 
@@ -289,7 +349,7 @@ mod tests {
             );
             drop(seats);
             let counts = open.counts.lock().expect("nobody panicked");
-            assert_eq!((counts.all, counts.probes, counts.by_address.len()), (0, 0, 0));
+            assert_eq!((counts.whole.all, counts.whole.probes, counts.by_address.len()), (0, 0, 0));
         }
     }
 
@@ -299,7 +359,7 @@ mod tests {
             [(Some(1_024), 768), (Some(256), 128), (Some(64), 16), (Some(1 << 20), 20_000), (None, 20_000)]
         {
             let limits = ConnectionLimits::of_descriptors(most);
-            assert_eq!((limits.all, limits.per_address), (all, all / 2), "{most:?}");
+            assert_eq!((limits.all, limits.per_address), (all, all / 4), "{most:?}");
         }
     }
 

@@ -45,6 +45,11 @@ impl IntoResponse for Detail {
             ApiError::MalformedBody(error) => {
                 serde_json::to_string(&ValidationDetailBody { detail: std::slice::from_ref(error) })
             }
+            // Of this status FastAPI's callers expect the list.
+            ApiError::IdempotencyMismatch => {
+                let error = FieldError::new(["header", "Idempotency-Key"], "value_error", self.0.detail());
+                serde_json::to_string(&ValidationDetailBody { detail: &[error] })
+            }
             other => serde_json::to_string(&DetailBody { detail: other.detail() }),
         }
         .expect("strings and numbers always serialize");

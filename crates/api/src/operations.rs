@@ -9,6 +9,7 @@ pub(crate) mod providers;
 pub(crate) mod repeat;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
+pub(crate) mod sealed;
 pub(crate) mod send;
 pub(crate) mod signing;
 pub(crate) mod stats;
@@ -75,6 +76,7 @@ struct Inner {
     audit: AuditState,
     metrics: Metrics,
     templates: send::TemplateCache,
+    note_sweep: repeat::Sweep,
     signing: Signing,
     closing: CancellationToken,
     store_answered: AtomicBool,
@@ -98,6 +100,7 @@ impl Api {
                 config,
                 metrics: Metrics::default(),
                 templates: send::TemplateCache::default(),
+                note_sweep: repeat::Sweep::default(),
                 signing,
                 closing: CancellationToken::new(),
                 store_answered: AtomicBool::new(false),
@@ -144,6 +147,10 @@ impl Api {
 
     pub(crate) fn templates(&self) -> &send::TemplateCache {
         &self.inner.templates
+    }
+
+    pub(crate) fn note_sweep(&self) -> &repeat::Sweep {
+        &self.inner.note_sweep
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {

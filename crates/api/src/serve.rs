@@ -197,7 +197,7 @@ impl Refusals {
         tracing::warn!(
             peer = %peer.ip(),
             connections = self.silent,
-            "too many connections: only signs of life are answered; POSTHASTE_MAX_CONNECTIONS and the descriptors of the process bound them"
+            "too many connections, in all or of one address: at most signs of life are answered; POSTHASTE_MAX_CONNECTIONS, POSTHASTE_MAX_CONNECTIONS_PER_ADDRESS and the descriptors of the process bound them"
         );
         self.silent = 0;
         self.said = Some(tokio::time::Instant::now());

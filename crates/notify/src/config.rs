@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use posthaste_core::limits::MAX_NAME_BYTES;
-use posthaste_core::{LaneKey, Name};
+use posthaste_core::{LaneKey, Name, Tenant};
 
 use ipnet::IpNet;
 
@@ -19,6 +19,12 @@ use crate::{Mailbox, Secret, SmtpUrl};
 
 /// The provider that `POSTHASTE_SMTP_URL` configures and that a notification without one uses.
 pub const DEFAULT_PROVIDER: &str = "default";
+
+/// Whether tasks of `tenant` may go through the provider `name`: each signs with an account and a sender of its own, so a tenant
+/// has the one that is everybody's, and the one that is named as it is.
+pub fn is_open_to(name: &str, tenant: &Tenant) -> bool {
+    name == DEFAULT_PROVIDER || name == tenant.as_str()
+}
 
 /// Connections to a mail server at a time unless set.
 pub const DEFAULT_CONNECTIONS: usize = 10;
@@ -351,6 +357,17 @@ impl NotifyConfig {
                 .services
                 .values()
                 .find(|s| s.kind.channel() == channel && matches!(s.name.as_str(), DEFAULT_PROVIDER)),
+        }
+    }
+
+    /// The name of the provider that a notification naming `provider` (or none) is for, whether or not it is configured. `None`
+    /// where it is for none: of a webhook, and without a name where the channel has no default and not exactly one.
+    pub fn meant<'a>(&'a self, channel: ChannelKind, provider: Option<&'a Name>) -> Option<&'a Name> {
+        match (channel, provider) {
+            (ChannelKind::Webhook, _) => None,
+            (_, Some(name)) => Some(name),
+            (ChannelKind::Email, None) => self.provider(None).map(|p| &p.name),
+            (_, None) => self.service(channel, None).map(|s| &s.name),
         }
     }
 

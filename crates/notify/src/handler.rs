@@ -16,6 +16,7 @@ use crate::channels::email::NO_CONNECTION;
 use crate::channels::email::message::{Parts, message_id, unsubscribe_headers};
 use crate::channels::email::{foreign_sender, unsubscribe_link};
 use crate::channels::{Channel, Means, now, registry, store_error};
+use crate::config::{DEFAULT_PROVIDER, is_open_to};
 use crate::faults::FaultBox;
 use crate::fingerprint;
 use crate::net::{Guard, HttpClient};
@@ -69,6 +70,7 @@ impl NotifyHandler {
     async fn deliver(&self, cx: &Context) -> Result<Outcome, Failure> {
         let notification = read(&cx.task().payload)?;
         let task = cx.task().lease.task;
+        self.refuse_provider(&notification, cx)?;
         if self.config.sandbox.holds(notification.channel, &notification.to) {
             // As before a provider; nobody is asked, so nothing that is remembered is lifted.
             self.refuse_suppressed(&notification, cx).await?;
@@ -135,6 +137,22 @@ impl NotifyHandler {
         let secret = secrets.as_ref().and_then(|s| s.first());
         let settings = secret.map(|s| fingerprint::of(s, &self.config, n.channel, n.provider.as_ref()));
         Failure { settings, ..failure }
+    }
+
+    /// Refuses a task of a tenant that would go through the provider of somebody else. Whoever accepted it may not have known the
+    /// providers. Of the message alone: a pause would hold up those whose provider it is.
+    fn refuse_provider(&self, n: &Notification, cx: &Context) -> Result<(), Failure> {
+        let Some(tenant) = &cx.task().tenant else { return Ok(()) };
+        let meant = self.config.meant(n.channel, n.provider.as_ref());
+        if meant.is_none_or(|name| is_open_to(name.as_str(), tenant)) {
+            return Ok(());
+        }
+        // Which others there are is not a tenant's to know.
+        let why = format!(
+            "There is no such {} provider for this tenant: ask the operator for one that is named {DEFAULT_PROVIDER} or as the tenant is.",
+            n.channel
+        );
+        Err(Failure::new(FailureClass::Permanent, why))
     }
 
     /// Keeps the message instead of sending it. Nothing leaves, so no mark is taken.

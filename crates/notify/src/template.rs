@@ -172,8 +172,10 @@ impl CompiledTemplate {
     ///
     /// # Errors
     /// [`TemplateError`]: an unknown name, too many steps, too long a result, a line break in a subject.
-    pub fn render<T: Serialize>(&self, data: &T) -> Result<Rendered, TemplateError> {
-        let data = without_nulls(&Filled::from(Serde(data)));
+    pub fn render(&self, data: &Value) -> Result<Rendered, TemplateError> {
+        let filled = Filled::from(Serde(data));
+        // Most data has none, and is not made anew for them.
+        let data = if has_null(data) { without_nulls(&filled) } else { filled };
         let mut out = Rendered::default();
         for part in self.parts.iter() {
             let text = self.part(part, &data)?;
@@ -201,6 +203,15 @@ impl CompiledTemplate {
             }
             Err(e) => Err(explain(part, &e)),
         }
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(fields) => fields.values().any(has_null),
+        _ => false,
     }
 }
 

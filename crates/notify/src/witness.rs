@@ -10,7 +10,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use posthaste_core::{Claimed, Failure, LaneFault, QueueName, Tenant};
+use posthaste_core::{Claimed, Failure, LaneFault, QueueName};
 
 use crate::lanes;
 
@@ -34,31 +34,8 @@ impl Target {
 /// Who has said what of a lane since its last success; at most [`RECIPIENTS`] of each.
 #[derive(Debug, Default)]
 struct Seen {
-    throttled: Vec<Said>,
-    misconfigured: Vec<Said>,
-}
-
-/// A witness, and the tenant that it speaks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Said {
-    who: u64,
-    tenant: Option<Tenant>,
-}
-
-/// Notes one more; whether they are `enough`, and do not all speak for one tenant where it is not `alone` in the lane.
-fn heard(said: &mut Vec<Said>, one: Said, enough: usize, alone: bool) -> bool {
-    let shows = |said: &[Said]| {
-        let several = || said.iter().any(|s| s.tenant.is_none() || s.tenant != said[0].tenant);
-        said.len() >= enough && (alone || several())
-    };
-    if shows(said) || said.iter().any(|s| s.who == one.who) {
-        return shows(said);
-    }
-    if said.len() >= enough {
-        said.remove(0);
-    }
-    said.push(one);
-    shows(said)
+    throttled: Vec<u64>,
+    misconfigured: Vec<u64>,
 }
 
 /// The witnesses of every lane; cheap to clone.
@@ -74,8 +51,13 @@ impl Witness {
     #[must_use]
     pub fn hears(&self, task: &Claimed, who: &str, enough: usize, failure: Failure) -> Failure {
         let Some(fault) = failure.lane else { return failure };
-        let one = Said { who: self.keyed.hash_one(who), tenant: task.tenant.clone() };
-        let alone = task.lane.as_ref().is_some_and(lanes::is_one_tenants);
+        // A tenant chooses its recipients: of what it shares with others they are one witness.
+        let who = match &task.tenant {
+            Some(tenant) if !task.lane.as_ref().is_some_and(lanes::is_one_tenants) => {
+                self.keyed.hash_one((tenant, "tenant"))
+            }
+            _ => self.keyed.hash_one(who),
+        };
         let mut seen = self.lock();
         let target = Target::of(task);
         if seen.len() >= MAX_LANES && !seen.contains_key(&target) {
@@ -86,7 +68,10 @@ impl Witness {
             LaneFault::Throttled => &mut seen.throttled,
             LaneFault::Misconfigured => &mut seen.misconfigured,
         };
-        let shown = heard(said, one, enough, alone);
+        if !said.contains(&who) && said.len() < enough {
+            said.push(who);
+        }
+        let shown = said.len() >= enough;
         Failure { lane: Some(fault).filter(|_| shown), ..failure }
     }
 
@@ -106,7 +91,7 @@ impl Witness {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_core::FailureClass;
+    use posthaste_core::{FailureClass, Tenant};
     use serde_json::json;
 
     use super::*;
@@ -153,7 +138,8 @@ mod tests {
         for who in ["1", "2", "3", "4", "5"] {
             assert!(!hears("email:default/acme", Some("acme"), who), "{who}");
         }
-        assert!(hears("email:default/globex", Some("globex"), "6"), "two tenants say so");
+        assert!(!hears("email:default/globex", Some("globex"), "6"), "two say so");
+        assert!(hears("email:default", None, "7"), "three say so");
         assert!(hears("email:default/acme", Some("acme"), "1"), "until a success");
         for (lane, who) in [("email:acme/acme", "p"), ("web_push:@acme:push@other-1/acme", "q")] {
             let own: Vec<bool> = (0..3).map(|n| hears(lane, Some("acme"), &format!("{who}{n}"))).collect();

@@ -79,6 +79,11 @@ impl Caller {
         Self::of(&OPEN)
     }
 
+    /// Whether it is one: nobody knows who.
+    pub(crate) fn is_open_notify(&self) -> bool {
+        Arc::ptr_eq(&self.who, &OPEN)
+    }
+
     pub(crate) fn with_key(who: Arc<Who>, via: Via) -> Self {
         Self { via, ..Self::of(&who) }
     }
@@ -153,21 +158,26 @@ impl Caller {
     /// # Errors
     /// [`ApiError::Forbidden`] when the task names another tenant.
     pub fn claim(&self, task: &mut NewTask) -> Result<(), ApiError> {
+        self.check_tenant(task)?;
         let Some(own) = self.tenant() else {
             share(task);
             return Ok(());
         };
-        if task.tenant.as_ref().is_some_and(|t| t != own) {
-            return Err(other_tenant());
-        }
         task.tenant = Some(own.clone());
-        if let Some(lane) = task.lane.take() {
-            if lane.tenant.as_ref().is_some_and(|t| t.as_str() != own.as_str()) {
-                return Err(other_tenant());
-            }
-            task.lane = Some(lanes::under(lane, own));
-        }
+        task.lane = task.lane.take().map(|lane| lanes::under(lane, own));
         Ok(())
+    }
+
+    /// Refuses a task that names another tenant, by itself or by its lane.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`].
+    pub(crate) fn check_tenant(&self, task: &NewTask) -> Result<(), ApiError> {
+        let Some(own) = self.tenant() else { return Ok(()) };
+        let of_lane = task.lane.as_ref().and_then(|lane| lane.tenant.as_ref());
+        let others = task.tenant.as_ref().is_some_and(|t| t != own)
+            || of_lane.is_some_and(|t| t.as_str() != own.as_str());
+        if others { Err(other_tenant()) } else { Ok(()) }
     }
 }
 

@@ -47,26 +47,44 @@ impl JsonBody {
         errors: &mut Errors,
         verbatim: Option<&str>,
     ) -> Result<(Value, Option<&RawValue>), ApiError> {
+        let mut fields = self.fields()?;
+        let at = verbatim.and_then(|v| fields.iter().position(|(name, _)| name == v));
+        let kept = at.map(|at| fields.remove(at).1);
+        Ok((values(fields, errors), kept))
+    }
+
+    /// The body as an object, and the text of the field `noted`, which stays in it.
+    pub(crate) fn object_noting(
+        &self,
+        errors: &mut Errors,
+        noted: &str,
+    ) -> Result<(Value, Option<&RawValue>), ApiError> {
+        let fields = self.fields()?;
+        let text = fields.iter().find(|(name, _)| name == noted).map(|f| f.1);
+        Ok((values(fields, errors), text))
+    }
+
+    fn fields(&self) -> Result<Vec<(String, &RawValue)>, ApiError> {
         let raw = body::object(&self.0).map_err(|e| match e.kind {
             "json_invalid" => ApiError::MalformedBody(e),
             _ => ApiError::Invalid(vec![e]),
         })?;
-        let mut map = Map::new();
-        let mut kept = None;
-        for (name, text) in raw.0 {
-            if verbatim == Some(name.as_str()) {
-                kept = Some(text);
-                continue;
-            }
-            match serde_json::from_str(text.get()) {
-                Ok(value) => {
-                    map.insert(name, value);
-                }
-                Err(_) => errors.push_with(|| unreadable(["body", &name])),
-            }
-        }
-        Ok((Value::Object(map), kept))
+        Ok(raw.0)
     }
+}
+
+/// The values of fields, each of them once.
+fn values(fields: Vec<(String, &RawValue)>, errors: &mut Errors) -> Value {
+    let mut map = Map::new();
+    for (name, text) in fields {
+        match serde_json::from_str(text.get()) {
+            Ok(value) => {
+                map.insert(name, value);
+            }
+            Err(_) => errors.push_with(|| unreadable(["body", &name])),
+        }
+    }
+    Value::Object(map)
 }
 
 impl JsonBody {

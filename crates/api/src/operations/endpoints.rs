@@ -13,6 +13,7 @@ use posthaste_notify::{ChannelKind, Notification, Recipient};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::tenants::SCAN;
 use crate::auth::now;
 use crate::input::simple::{PageOf, records};
 use crate::{Api, ApiError, Caller, FieldError, schema};
@@ -126,7 +127,8 @@ impl Api {
                 let own = |found: Vec<Record>| async {
                     Ok(found.into_iter().filter(|r| is_of(r, tenant)).collect::<Vec<_>>())
                 };
-                self.own_records(RecordKind::Endpoint, RecordOrder::Ascending, page, own).await?
+                let of = (RecordKind::Endpoint, RecordOrder::Ascending);
+                self.own_records(tenant, of, page, SCAN, own).await?
             }
         };
         let mut views = Vec::new();

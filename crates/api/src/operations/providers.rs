@@ -58,6 +58,21 @@ pub(crate) fn check(config: &ApiConfig, message: &Notification) -> Result<(), St
     }
 }
 
+/// The name of the provider that a message is for, as far as this program knows its worker's: the one that it names, else the one
+/// named default, else the only one of a chat.
+pub(crate) fn meant<'a>(config: &'a ApiConfig, message: &'a Notification) -> Option<&'a str> {
+    if let Some(name) = &message.provider {
+        return Some(name.as_str());
+    }
+    let of: Vec<&str> =
+        config.providers.iter().filter(|p| p.channel == message.channel).map(|p| p.name.as_str()).collect();
+    match of.as_slice() {
+        all if all.contains(&DEFAULT_PROVIDER) => Some(DEFAULT_PROVIDER),
+        [only] if message.channel != ChannelKind::Email => Some(*only),
+        _ => None,
+    }
+}
+
 /// How a provider is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,8 @@
 //! Repeats under an idempotency key, of requests that could not be built a second time: what they name is gone or has
 //! changed. The first answer stands. A key is looked up here only when something is wrong, so that sending costs nothing.
 
+use std::sync::{Mutex, PoisonError};
+
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
 use posthaste_core::limits::IDEMPOTENCY_KEPT;
 use posthaste_core::{BatchId, Expect, IdempotencyKey, Json, RecordKind, RecordOrder, Timestamp};
@@ -16,8 +18,23 @@ use crate::{Api, ApiError, Caller, EnqueueAnswer};
 
 /// Tasks of a batch that are asked which batch it is; earlier ones may have been removed.
 const ASKED: usize = 20;
-/// Old notes that are removed whenever a new one is made.
+/// Notes that are looked at whenever a new one is made, to remove the old ones: more than one, so that fewer stay than come.
 const SWEPT: usize = 10;
+
+/// Behind which note the next look at old ones begins; at the first when there is none. It goes round, because the names of
+/// notes do not tell how old they are.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep(Mutex<Option<String>>);
+
+impl Sweep {
+    fn place(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn go_on(&self, place: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+}
 
 /// What a batch in permissive mode was answered besides its tasks: kept as long as its key.
 #[derive(Debug, Serialize, Deserialize)]
@@ -162,8 +179,18 @@ impl Api {
         let store = self.store();
         let body = Json::from_value(note).expect("numbers and JSON are JSON");
         store.put_record(RecordKind::Batch, name, body, Expect::Any).await?;
-        let old = store.list_records(RecordKind::Batch, RecordOrder::Ascending, None, SWEPT).await?;
-        for record in old {
+        self.sweep_notes().await
+    }
+
+    /// Removes the old ones of the next few notes.
+    async fn sweep_notes(&self) -> Result<(), ApiError> {
+        let (store, sweep) = (self.store(), self.note_sweep());
+        let after = sweep.place();
+        let page =
+            store.list_records(RecordKind::Batch, RecordOrder::Ascending, after.as_deref(), SWEPT).await?;
+        let ended = page.len() < SWEPT;
+        sweep.go_on(page.last().filter(|_| !ended).map(|r| r.name.clone()));
+        for record in page {
             let at = record.body.parse::<Dated>().map_or(record.updated_at, |n| n.at);
             // An hour more: the clocks of others may be behind.
             if at.plus(IDEMPOTENCY_KEPT).plus(std::time::Duration::from_secs(3600)) < now() {

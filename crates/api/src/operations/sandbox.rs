@@ -6,6 +6,7 @@ use posthaste_notify::faults::{Faults, SETTING};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::tenants::SCAN;
 use crate::input::simple::{PageOf, records};
 use crate::{Api, ApiError, Caller, schema};
 
@@ -46,16 +47,16 @@ impl Api {
         page: &PageOf,
     ) -> Result<(Vec<HeldListed>, Option<String>), ApiError> {
         let (kind, order) = (RecordKind::SandboxMessage, RecordOrder::Descending);
-        let (found, next) = if caller.tenant().is_none() {
-            records(self, kind, order, page).await?
-        } else {
+        let (found, next) = if let Some(tenant) = caller.tenant() {
             let own = |found: Vec<Record>| async {
                 let ids = found.iter().filter_map(|r| r.name.parse().ok());
                 let own = self.own_tasks(caller, ids).await?;
                 let is_own = |r: &Record| r.name.parse().is_ok_and(|id| own.contains(&id));
                 Ok(found.into_iter().filter(is_own).collect::<Vec<_>>())
             };
-            self.own_records(kind, order, page, own).await?
+            self.own_records(tenant, (kind, order), page, SCAN, own).await?
+        } else {
+            records(self, kind, order, page).await?
         };
         let seen = found.iter().filter_map(|r| Some((r.name.parse().ok()?, r.body.parse().ok()?)));
         Ok((seen.map(|(task_id, message)| HeldListed { task_id, message }).collect(), next))

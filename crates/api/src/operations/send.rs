@@ -92,8 +92,58 @@ pub(crate) struct StoredBatch {
 #[derive(Default)]
 pub(crate) struct Known {
     templates: BTreeMap<TemplateRef, Option<CompiledTemplate>>,
-    endpoints: BTreeMap<String, bool>,
-    attachments: BTreeMap<Uuid, Option<u64>>,
+    named: Named,
+}
+
+/// The endpoints and attachments that messages name: whether they are there, or why they are not for this caller.
+#[derive(Default)]
+pub(crate) struct Named {
+    endpoints: BTreeMap<String, Result<bool, ApiError>>,
+    attachments: BTreeMap<Uuid, Result<Option<u64>, ApiError>>,
+}
+
+impl Named {
+    /// Whether the endpoint is there that a message is for; also of one that is for none.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`].
+    pub(crate) fn endpoint(&self, message: &Notification) -> Result<bool, ApiError> {
+        let Some(name) = endpoint_of(message) else { return Ok(true) };
+        self.endpoints.get(name).cloned().unwrap_or(Ok(false))
+    }
+
+    /// The size of an attachment that is there.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`].
+    pub(crate) fn attachment(&self, id: Uuid) -> Result<Option<u64>, ApiError> {
+        self.attachments.get(&id).cloned().unwrap_or(Ok(None))
+    }
+
+    /// Refuses a message that names what is not for this caller.
+    fn check(&self, message: &Notification) -> Result<(), ApiError> {
+        self.endpoint(message)?;
+        attachments_of(message).try_for_each(|id| self.attachment(id).map(drop))
+    }
+}
+
+/// The name of the endpoint that a message is for.
+fn endpoint_of(message: &Notification) -> Option<&str> {
+    let to = message.to.as_str();
+    (message.channel == ChannelKind::Webhook && !to.contains("://")).then_some(to)
+}
+
+/// The attachments that a message names.
+pub(crate) fn attachments_of(message: &Notification) -> impl Iterator<Item = Uuid> {
+    message.attachments.iter().filter_map(|a| a.id)
+}
+
+/// What is forbidden is said of whatever names it; what else goes wrong is not theirs.
+fn of_each<T>(found: Result<T, ApiError>) -> Result<Result<T, ApiError>, ApiError> {
+    match found {
+        Err(e) if !matches!(e, ApiError::Forbidden { .. }) => Err(e),
+        of_each => Ok(of_each),
+    }
 }
 
 impl Api {
@@ -107,25 +157,50 @@ impl Api {
         {
             known.templates.insert(wanted.clone(), self.compiled(wanted).await?);
         }
-        let named =
-            |d: &&&Draft| d.message.channel == ChannelKind::Webhook && !d.message.to.as_str().contains("://");
-        for name in drafts.iter().filter(named).map(|d| d.message.to.as_str()).collect::<BTreeSet<_>>() {
-            known.endpoints.insert(name.to_owned(), self.sends_to(caller, name).await?);
-        }
-        for draft in drafts {
-            super::tenants::check_provider(self.config(), caller, &draft.message, &["body"])?;
-        }
+        let messages: Vec<_> = drafts.iter().map(|d| (&d.message, needed_until(&d.envelope))).collect();
+        known.named = self.look_up_named(caller, &messages).await?;
+        Ok(known)
+    }
+
+    /// Looks up what messages name, each thing once; keeps the attachments until the last of them may still be tried.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`].
+    pub(crate) async fn look_up_named(
+        &self,
+        caller: &Caller,
+        messages: &[(&Notification, Timestamp)],
+    ) -> Result<Named, ApiError> {
+        let mut named = Named::default();
+        let mut names = BTreeSet::new();
         let mut files: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
-        for draft in drafts {
-            for id in draft.message.attachments.iter().filter_map(|a| a.id) {
-                let until = files.entry(id).or_insert(Timestamp::from_millis(0));
-                *until = (*until).max(needed_until(&draft.envelope));
+        for (message, needed) in messages {
+            names.extend(endpoint_of(message));
+            for id in attachments_of(message) {
+                let until = files.entry(id).or_insert(*needed);
+                *until = (*until).max(*needed);
             }
         }
-        for (id, until) in files {
-            known.attachments.insert(id, self.claim_attachment(caller, id, until).await?);
+        for name in names {
+            named.endpoints.insert(name.to_owned(), of_each(self.sends_to(caller, name).await)?);
         }
-        Ok(known)
+        for (id, until) in files {
+            named.attachments.insert(id, of_each(self.claim_attachment(caller, id, until).await)?);
+        }
+        Ok(named)
+    }
+
+    /// The task that sends a message, which `caller` must be allowed to.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`]; [`ApiError::Invalid`], its places being under `body`.
+    pub(crate) fn task_of(&self, caller: &Caller, draft: Draft, known: &Known) -> Result<NewTask, ApiError> {
+        super::tenants::check_provider(self.config(), caller, &draft.message, &["body"])?;
+        known.named.check(&draft.message)?;
+        self.check_sender(caller, &draft.message, &["body"])?;
+        let task = draft.into_task(known, self.config()).map_err(ApiError::Invalid)?;
+        super::tenants::check_envelope(caller, &task)?;
+        Ok(task)
     }
 
     /// The size of an attachment that `caller` may send, kept until `until`.
@@ -304,10 +379,10 @@ impl Draft {
             errors.push(FieldError::new(at("provider"), "value_error", problem));
         }
         let mut size = 0;
-        for id in self.message.attachments.iter().filter_map(|a| a.id) {
-            match known.attachments.get(&id).copied().flatten() {
-                Some(bytes) => size += bytes,
-                None => {
+        for id in attachments_of(&self.message) {
+            match known.named.attachment(id) {
+                Ok(Some(bytes)) => size += bytes,
+                _ => {
                     let msg = format!(
                         "There is no attachment {id}: upload it first, and send it within seven days"
                     );
@@ -321,9 +396,7 @@ impl Draft {
             let msg = format!("Attachments are at most {MAX_ATTACHMENT_BYTES} bytes together");
             errors.push(FieldError::new(at("attachments"), "too_large", msg));
         }
-        if known.endpoints.get(self.message.to.as_str()) == Some(&false)
-            && self.message.channel == ChannelKind::Webhook
-        {
+        if matches!(known.named.endpoint(&self.message), Ok(false)) {
             errors.push(FieldError::new(
                 at("to"),
                 "value_error",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{Expect, Record, RecordKind, RecordOrder, State, TaskId, Timestamp};
-use posthaste_notify::NotifyResult;
 use posthaste_notify::suppression::{self, Source, Suppression};
+use posthaste_notify::{ChannelKind, EmailAddress, NotifyResult};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -204,6 +204,10 @@ impl Api {
         caller: &Caller,
         recipient: &str,
     ) -> Result<Vec<SuppressionView>, ApiError> {
+        // Before anything is read: other texts may be names of what is kept for another tenant.
+        if caller.tenant().is_some() && !is_written_to(recipient) {
+            return Ok(Vec::new());
+        }
         let records = self.store().as_ref();
         let everybodys = suppression::of_recipient(records, recipient).await?;
         let Some(tenant) = caller.tenant() else { return Ok(everybodys.iter().filter_map(view).collect()) };
@@ -230,6 +234,44 @@ impl Api {
     }
 }
 
+/// Whether a key is that of somebody whom a notification can be for, `channel:address`. What is kept for one tenant's messages has
+/// that tenant in brackets in front, also behind the channel of an e-mail, and what is long has a digest as its name.
+fn is_written_to(key: &str) -> bool {
+    let Some((channel, to)) = key.split_once(':') else { return false };
+    match channel.parse::<ChannelKind>() {
+        Ok(ChannelKind::Email) => to.parse::<EmailAddress>().is_ok(),
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
 fn none() -> ApiError {
     ApiError::NotFound { what: "that recipient is not suppressed".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_records_are_nobody_whom_a_tenant_writes_to() {
+        for key in ["email:ann@example.com", "slack:#ops", "sms:+4930123456", "webhook:shop", "ntfy:[x]"] {
+            assert!(is_written_to(key), "{key}");
+        }
+        let digest = "ab".repeat(32);
+        for key in [
+            "[globex]email:ann@example.com",
+            "email:[globex]email:ann@example.com",
+            "email:[globex]slack:#ops",
+            "email:news/[globex]email:ann@example.com",
+            "news/[globex]email:ann@example.com",
+            "news/ann@example.com",
+            "customer-42",
+            "",
+            &digest,
+            &format!("email:{digest}"),
+        ] {
+            assert!(!is_written_to(key), "{key}");
+        }
+    }
 }

@@ -4,17 +4,35 @@
 use std::future::Future;
 use std::sync::LazyLock;
 
-use posthaste_core::{Kind, NewTask, Record, RecordKind, RecordOrder};
-use posthaste_notify::config::DEFAULT_PROVIDER;
+use posthaste_core::{BrokerError, Kind, NewTask, Record, RecordKind, RecordOrder, Tenant};
+use posthaste_notify::config::is_open_to;
+use posthaste_notify::signing::AT_ONCE;
 use posthaste_notify::{ChannelKind, Notification, endpoint, lanes};
 
+use super::sealed;
+use super::send::{Named, attachments_of, needed_until};
+use crate::auth::now;
 use crate::input::simple::PageOf;
 use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc};
 
-/// Records that are read at once while those of one tenant are looked for.
-const SCAN: usize = 500;
-/// How often that is done for one page.
-const MAX_SCANS: usize = 400;
+/// How far a request looks for a tenant's own records among all.
+#[derive(Clone, Copy)]
+pub(crate) struct Scan {
+    /// Records that are read at once.
+    at_once: usize,
+    /// How often that is done.
+    most: usize,
+}
+
+/// Lists are asked for again and again, so that one request costs little however many records are others'.
+pub(crate) const SCAN: Scan = Scan { at_once: 500, most: 10 };
+
+const NO_ENDPOINT: &str = "There is no endpoint of that name; register it first";
+
+/// The message of a task that sends one. It was read before, or there would be no task.
+fn message_of(task: &NewTask) -> Option<Notification> {
+    (task.kind == Kind::notify()).then(|| task.payload.parse().ok()).flatten()
+}
 
 fn forbidden(why: &'static str) -> ApiError {
     ApiError::Forbidden { why }
@@ -38,7 +56,7 @@ pub(crate) fn check_envelope(caller: &Caller, task: &NewTask) -> Result<(), ApiE
             "a notification of a tenant waits in its share of the provider's lane: leave lane out, or ask the operator for other limits",
         ));
     }
-    Ok(())
+    caller.check_tenant(task)
 }
 
 /// A provider signs with an account and a sender of its own: a tenant has the one that is everybody's, and one of its name.
@@ -53,11 +71,15 @@ pub(crate) fn check_provider(
     loc: &[&str],
 ) -> Result<(), ApiError> {
     let Some(tenant) = caller.tenant() else { return Ok(()) };
-    let own = |name: &str| name == DEFAULT_PROVIDER || name == tenant.as_str();
-    if message.provider.as_ref().is_some_and(|name| !own(name.as_str())) {
-        return Err(forbidden(
-            "a tenant sends through the provider default or one of its own name: leave provider out, or ask the operator for one",
-        ));
+    if super::providers::meant(config, message).is_some_and(|name| !is_open_to(name, tenant)) {
+        return Err(forbidden(match message.provider {
+            Some(_) => {
+                "a tenant sends through the provider default or one of its own name: leave provider out, or ask the operator for one"
+            }
+            None => {
+                "a tenant sends through the provider default or one of its own name, and this channel has neither: ask the operator for one"
+            }
+        }));
     }
     if super::providers::check(config, message).is_err() {
         let msg = "There is no such provider for this tenant; its operator adds one";
@@ -84,27 +106,50 @@ impl Api {
         }
     }
 
-    /// Looks into the notifications among tasks that a tenant's key enqueues by their payload: what they name must be the
-    /// tenant's. Costs nothing without a tenant.
+    /// Looks into a task that a tenant's key enqueues. Costs nothing without a tenant.
     ///
     /// # Errors
     /// [`ApiError::Forbidden`]; [`ApiError::Invalid`] for what is not there; [`ApiError::Unavailable`].
-    pub(crate) async fn check_payloads(&self, caller: &Caller, tasks: &[NewTask]) -> Result<(), ApiError> {
+    pub(crate) async fn check_payload(&self, caller: &Caller, task: &NewTask) -> Result<(), ApiError> {
+        self.check_payloads(caller, &[task]).await?.into_iter().collect()
+    }
+
+    /// Looks into tasks that a tenant's key enqueues: what each is answered. What notifications among them name by their
+    /// payload must be the tenant's; it is looked up once, however many name it. Costs nothing without a tenant.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`].
+    pub(crate) async fn check_payloads(
+        &self,
+        caller: &Caller,
+        tasks: &[&NewTask],
+    ) -> Result<Vec<Result<(), ApiError>>, ApiError> {
         if caller.tenant().is_none() {
-            return Ok(());
+            return Ok(vec![Ok(()); tasks.len()]);
         }
-        for task in tasks.iter().filter(|t| t.kind == Kind::notify()) {
-            // It was read before, or there would be no task.
-            let Ok(message) = task.payload.parse::<Notification>() else { continue };
-            self.check_message(caller, &message, &["body", "payload"]).await?;
-            for id in message.attachments.iter().filter_map(|a| a.id) {
-                let until = super::send::needed_until(task);
-                if self.claim_attachment(caller, id, until).await?.is_none() {
-                    let msg = format!(
-                        "There is no attachment {id}: upload it first, and send it within seven days"
-                    );
-                    return Err(invalid(&["body", "payload"], "attachments", msg));
-                }
+        let messages: Vec<_> = tasks.iter().map(|task| message_of(task)).collect();
+        let sent = tasks.iter().zip(&messages);
+        let sent: Vec<_> = sent.filter_map(|(t, m)| Some((m.as_ref()?, needed_until(t)))).collect();
+        let named = self.look_up_named(caller, &sent).await?;
+        let check = |(task, message): (&&NewTask, &Option<Notification>)| {
+            check_envelope(caller, task)?;
+            message.as_ref().map_or(Ok(()), |m| self.check_named(caller, m, &named))
+        };
+        Ok(tasks.iter().zip(&messages).map(check).collect())
+    }
+
+    /// Looks into the message of a task, whose endpoint and attachments were looked up.
+    fn check_named(&self, caller: &Caller, message: &Notification, named: &Named) -> Result<(), ApiError> {
+        let loc = ["body", "payload"];
+        check_provider(self.config(), caller, message, &loc)?;
+        if !named.endpoint(message)? {
+            return Err(invalid(&loc, "to", NO_ENDPOINT.into()));
+        }
+        for id in attachments_of(message) {
+            if named.attachment(id)?.is_none() {
+                let msg =
+                    format!("There is no attachment {id}: upload it first, and send it within seven days");
+                return Err(invalid(&loc, "attachments", msg));
             }
         }
         Ok(())
@@ -113,7 +158,7 @@ impl Api {
     /// Looks into one message of a tenant's key. Costs nothing without a tenant.
     ///
     /// # Errors
-    /// As [`Api::check_payloads`].
+    /// As [`Api::check_payload`].
     pub(crate) async fn check_message(
         &self,
         caller: &Caller,
@@ -127,42 +172,111 @@ impl Api {
         let to = message.to.as_str();
         let named = message.channel == ChannelKind::Webhook && !to.contains("://");
         if named && !self.sends_to(caller, to).await? {
-            return Err(invalid(loc, "to", "There is no endpoint of that name; register it first".into()));
+            return Err(invalid(loc, "to", NO_ENDPOINT.into()));
         }
         Ok(())
     }
 
-    /// A page of a tenant's own records, and where the next one begins: never at what is another's.
+    /// A page of a tenant's own records, and where the next one begins: in clear at what is its own; where looking ended among
+    /// what is another's, sealed. Such a page may have less than was asked for, even nothing.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`].
+    /// [`ApiError::UnknownCursor`], [`ApiError::Unavailable`].
     pub(crate) async fn own_records<F>(
         &self,
-        kind: RecordKind,
-        order: RecordOrder,
+        tenant: &Tenant,
+        (kind, order): (RecordKind, RecordOrder),
         page: &PageOf,
+        scan: Scan,
         own: impl Fn(Vec<Record>) -> F,
     ) -> Result<(Vec<Record>, Option<String>), ApiError>
     where
         F: Future<Output = Result<Vec<Record>, ApiError>>,
     {
-        let (mut found, mut after) = (Vec::new(), page.cursor.clone());
-        for _ in 0..MAX_SCANS {
-            let read = self.store().list_records(kind, order, after.as_deref(), SCAN).await?;
-            let last = read.len() < SCAN;
+        let mut after = self.opened(tenant, page.cursor.as_deref()).await?;
+        let (mut found, mut ended) = (Vec::new(), false);
+        for _ in 0..scan.most {
+            let read = self.store().list_records(kind, order, after.as_deref(), scan.at_once).await?;
+            ended = read.len() < scan.at_once;
             after = read.last().map(|r| r.name.clone());
             found.extend(own(read).await?);
-            if last || found.len() >= page.limit {
+            if ended || found.len() >= page.limit {
                 break;
             }
         }
-        let next = (found.len() >= page.limit).then(|| found[page.limit - 1].name.clone());
+        let next = match after {
+            _ if found.len() >= page.limit => Some(found[page.limit - 1].name.clone()),
+            Some(place) if !ended => Some(self.sealed(tenant, &place).await?),
+            _ => None,
+        };
         found.truncate(page.limit);
         Ok((found, next))
+    }
+
+    /// The name behind which a page begins.
+    async fn opened(&self, tenant: &Tenant, cursor: Option<&str>) -> Result<Option<String>, ApiError> {
+        let Some(text) = cursor.filter(|c| sealed::is_sealed(c)) else {
+            return Ok(cursor.map(str::to_owned));
+        };
+        // Also the secrets that sign no more: a page may be read while they are changed.
+        let secrets = self.signing().of_links(now(), AT_ONCE).await?;
+        sealed::open(&secrets, tenant, text).map(Some).ok_or_else(|| BrokerError::BadCursor.into())
+    }
+
+    async fn sealed(&self, tenant: &Tenant, place: &str) -> Result<String, ApiError> {
+        let secrets = self.signing().secrets(now()).await?;
+        let newest = secrets.first().ok_or_else(super::fault("an installation without a secret"))?;
+        Ok(sealed::seal(newest, tenant, place))
     }
 }
 
 fn invalid(loc: &[&str], field: &str, msg: String) -> ApiError {
     let loc = loc.iter().copied().chain([field]).map(Loc::from);
     ApiError::Invalid(vec![FieldError::new(loc, "value_error", msg)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
+    use posthaste_core::{Expect, Json, Store};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn looking_ends_soon_and_goes_on_behind_what_was_looked_at() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store: Arc<dyn Store> = SqliteStore::open(SqliteConfig::new(dir.path())).await.expect("a store");
+        let kind = RecordKind::Endpoint;
+        for name in ["globex-1", "globex-2", "globex-3", "globex-4", "globex-5", "own-1", "own-2", "x-globex"]
+        {
+            let body = Json::from_trusted("{}".into());
+            store.put_record(kind, name, body, Expect::Any).await.expect("it is kept");
+        }
+        let api = Api::new(store, ApiConfig::default());
+        let (acme, other) = (Tenant::new("acme").expect("a name"), Tenant::new("other").expect("a name"));
+        let scan = Scan { at_once: 2, most: 2 };
+        let page = async |tenant: &Tenant, limit, cursor: Option<String>| {
+            let own = |read: Vec<Record>| async {
+                Ok(read.into_iter().filter(|r| r.name.starts_with("own")).collect::<Vec<_>>())
+            };
+            let page = PageOf { limit, cursor };
+            let read = api.own_records(tenant, (kind, RecordOrder::Ascending), &page, scan, own).await;
+            read.map(|(found, next)| (found.into_iter().map(|r| r.name).collect::<Vec<_>>(), next))
+        };
+        // Four were looked at, all of them another's.
+        let (found, next) = page(&acme, 2, None).await.expect("a page");
+        let next = next.expect("there is more");
+        assert!(found.is_empty() && sealed::is_sealed(&next) && !next.contains("globex"), "{next}");
+        assert!(matches!(page(&other, 2, Some(next.clone())).await, Err(ApiError::UnknownCursor(_))));
+        let (found, own) = page(&acme, 2, Some(next.clone())).await.expect("a page");
+        assert_eq!((found, own.as_deref()), (vec!["own-1".to_owned(), "own-2".to_owned()], Some("own-2")));
+        assert_eq!(page(&acme, 2, own).await.expect("a page"), (Vec::new(), None), "that was all");
+        // A page that is not full goes on, too; nothing is left out.
+        let (found, rest) = page(&acme, 3, Some(next)).await.expect("a page");
+        assert_eq!(found, ["own-1", "own-2"]);
+        assert_eq!(page(&acme, 3, rest).await.expect("a page"), (Vec::new(), None));
+        assert!(matches!(page(&acme, 2, Some("~00".into())).await, Err(ApiError::UnknownCursor(_))));
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use posthaste_api::{ApiConfig, ConfiguredProvider};
 use posthaste_core::broker::ClaimRequest;
-use posthaste_core::{Failure, FailureClass, Outcome, QueueName, WorkerId};
-use posthaste_notify::NotifyConfig;
+use posthaste_core::{Failure, FailureClass, Name, Outcome, QueueName, WorkerId};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::signing::{SETTING, Secrets};
 use posthaste_notify::unsubscribe::mint_for;
+use posthaste_notify::{ChannelKind, NotifyConfig};
 use posthaste_testkit::http::{HttpReply, HttpSink};
 use serde_json::{Value, json};
 
@@ -87,6 +88,103 @@ async fn no_door_takes_a_kind_that_is_the_servers_own() {
         (said["data"].as_array().map(Vec::len), said["errors"].as_array().map(Vec::len)),
         (Some(1), Some(1))
     );
+}
+
+/// Asks with a key, perhaps under an idempotency key.
+async fn batch(s: &Server, path: &str, token: &str, key: Option<&str>, new: &Value) -> reqwest::Response {
+    let mut request = s.request("POST", path).bearer_auth(token);
+    if let Some(key) = key {
+        request = request.header("idempotency-key", key);
+    }
+    request.json(new).send().await.unwrap()
+}
+
+/// A batch of messages, as each of the two doors takes them.
+fn batches(mode: &str, messages: &[Value]) -> [(&'static str, &'static str, Value); 2] {
+    let tasks: Vec<_> = messages.iter().map(|m| json!({ "kind": "notify", "payload": m })).collect();
+    [
+        ("/v1/notifications/batch", "notifications", json!({ "mode": mode, "notifications": messages })),
+        ("/v1/tasks/batch", "tasks", json!({ "mode": mode, "tasks": tasks })),
+    ]
+}
+
+#[tokio::test]
+async fn what_a_tenant_may_not_send_is_wrong_with_that_item() {
+    let (s, keys) = start().await;
+    let endpoint = json!({ "name": "shop", "url": "https://x.example.com" });
+    assert_eq!(s.call("POST", "/v1/endpoints", &keys.admin, endpoint).await.status(), 201);
+    let mail = |provider: Value| json!({ "channel": "email", "to": "ann@example.com", "message": "Hi.", "provider": provider });
+    let hook = |to: &str| json!({ "channel": "webhook", "to": to, "data": {} });
+    let absent = "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58";
+    let file = json!({ "channel": "email", "to": "ann@example.com", "message": "Hi.",
+        "attachments": [{ "filename": "a.txt", "id": absent }] });
+    let good = mail(Value::Null);
+    // The provider of another, the endpoint of the installation, what is not there, and a good one on either side.
+    let all = [good.clone(), mail(json!("globex")), hook("shop"), hook("nowhere"), file, good];
+    for (path, field, new) in batches("permissive", &all) {
+        let reply = batch(&s, path, &keys.acme, None, &new).await;
+        let status = reply.status();
+        let said = body(reply).await;
+        assert_eq!(status, 202, "{path}: {said}");
+        let places = |list: &str| -> Vec<u64> {
+            said[list].as_array().unwrap().iter().map(|i| i["index"].as_u64().unwrap()).collect()
+        };
+        assert_eq!((places("data"), places("errors")), (vec![0, 5], vec![1, 2, 3, 4]), "{path}");
+        let kinds: Vec<_> = (0..4).map(|i| said["errors"][i]["errors"][0]["type"].clone()).collect();
+        assert_eq!(kinds, ["forbidden", "forbidden", "value_error", "value_error"], "{path}: {said}");
+        for i in 0..4 {
+            let loc = &said["errors"][i]["errors"][0]["loc"];
+            assert_eq!((&loc[1], &loc[2]), (&json!(field), &json!(i + 1)), "{path}: {said}");
+        }
+    }
+    // Where all or none is asked for, what is forbidden is so for all, and what is not there has its place.
+    for (path, _, new) in batches("strict", &all) {
+        problem(batch(&s, path, &keys.acme, None, &new).await, 403, "forbidden").await;
+    }
+    for (path, field, new) in batches("strict", &[all[0].clone(), all[3].clone()]) {
+        let said = problem(batch(&s, path, &keys.acme, None, &new).await, 422, "invalid-request").await;
+        let inner = if field == "tasks" { ".payload" } else { "" };
+        assert_eq!(locs(&said), [format!("body.{field}.1{inner}.to")]);
+    }
+}
+
+#[tokio::test]
+async fn what_many_tasks_name_is_looked_up_once() {
+    use posthaste_testkit::fault::Method;
+    let (s, keys) = start().await;
+    let endpoint = json!({ "name": "shop", "url": "https://x.example.com", "tenant": "acme" });
+    assert_eq!(s.call("POST", "/v1/endpoints", &keys.admin, endpoint).await.status(), 201);
+    let hook = json!({ "channel": "webhook", "to": "shop", "data": {} });
+    for (path, _, new) in batches("strict", &vec![hook; 100]) {
+        let before = s.faults.begun(Method::GetRecord);
+        assert_eq!(batch(&s, path, &keys.acme, None, &new).await.status(), 202, "{path}");
+        let read = s.faults.begun(Method::GetRecord) - before;
+        assert!(read < 20, "{path} read {read} records");
+    }
+}
+
+#[tokio::test]
+async fn a_tenants_batch_is_answered_again_though_what_it_names_is_gone() {
+    let (s, keys) = start().await;
+    let endpoint = json!({ "name": "shop", "url": "https://x.example.com", "tenant": "acme" });
+    assert_eq!(s.call("POST", "/v1/endpoints", &keys.admin, endpoint).await.status(), 201);
+    let hook = json!({ "channel": "webhook", "to": "shop", "data": {} });
+    let mut first = Vec::new();
+    for (path, _, new) in batches("strict", std::slice::from_ref(&hook)) {
+        let reply = batch(&s, path, &keys.acme, Some("k"), &new).await;
+        assert_eq!(reply.status(), 202, "{path}");
+        first.push(body(reply).await);
+    }
+    assert_eq!(s.call("DELETE", "/v1/endpoints/shop", &keys.admin, Value::Null).await.status(), 204);
+    for ((path, _, new), first) in batches("strict", &[hook]).into_iter().zip(first) {
+        let again = batch(&s, path, &keys.acme, Some("k"), &new).await;
+        assert_eq!(
+            (again.status().as_u16(), again.headers().contains_key("idempotency-replayed")),
+            (202, true)
+        );
+        assert_eq!(body(again).await, first, "{path}");
+        problem(batch(&s, path, &keys.acme, Some("other"), &new).await, 422, "invalid-request").await;
+    }
 }
 
 /// Where tasks of acme's may wait, whatever acme says.
@@ -290,4 +388,43 @@ async fn a_tenant_brings_no_id_and_learns_of_none() {
     let (taken, none) = (problem(taken, 403, "forbidden").await, problem(none, 403, "forbidden").await);
     assert_eq!(taken, none);
     assert_eq!(s.call("POST", TASKS, &keys.send, of(free)).await.status(), 202);
+}
+
+#[tokio::test]
+async fn no_tenant_sends_through_the_only_provider_of_another() {
+    let provider = |name: &str, channel| ConfiguredProvider {
+        name: Name::new(name).unwrap(),
+        channel,
+        kind: "x",
+        senders: Vec::new(),
+    };
+    let providers = vec![
+        provider("default", ChannelKind::Email),
+        provider("other", ChannelKind::Slack),
+        provider("acme", ChannelKind::Discord),
+    ];
+    let s = Server::with(ApiConfig { providers, provider_configured: true, ..ApiConfig::default() }).await;
+    let keys = s.keys().await;
+    for channel in ["slack", "discord"] {
+        let message = json!({ "channel": channel, "message": "Hi." });
+        let task = json!({ "kind": "notify", "payload": message });
+        for (path, new) in [
+            (SEND, message.clone()),
+            ("/v1/notifications/batch", json!({ "notifications": [message] })),
+            (TASKS, task.clone()),
+            ("/v1/tasks/batch", json!({ "tasks": [task] })),
+        ] {
+            let whose = if channel == "slack" { &keys.other } else { &keys.acme };
+            for token in [&keys.acme, &keys.other, &keys.send] {
+                let said = s.call("POST", path, token, new.clone()).await;
+                if token == whose || *token == keys.send {
+                    assert!(said.status().is_success(), "{path} {new}: {}", said.status());
+                    continue;
+                }
+                let said = problem(said, 403, "forbidden").await;
+                let why = said["detail"].as_str().unwrap();
+                assert!(why.contains("ask the operator"), "{why}");
+            }
+        }
+    }
 }

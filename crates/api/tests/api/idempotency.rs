@@ -181,6 +181,36 @@ async fn what_is_kept_of_permissive_batches_goes_after_their_keys() {
     }
 }
 
+#[tokio::test]
+async fn old_notes_go_wherever_their_names_stand() {
+    use posthaste_core::{Expect, Json, RecordKind};
+    let s = Server::start().await;
+    let keep = async |name: &str, at: &str| {
+        let body = Json::from(json!({ "at": at, "places": [0], "errors": [] }));
+        s.store.put_record(RecordKind::Batch, name, body, Expect::Any).await.unwrap();
+    };
+    let there = async |name: &str| s.store.get_record(RecordKind::Batch, name).await.unwrap().is_some();
+    let bad = json!({ "mode": "permissive", "tasks": [{ "kind": "work", "payload": 1 }, {}] });
+    let note = async |key: &str| {
+        let request = s.request("POST", "/v1/tasks/batch").header("idempotency-key", key);
+        assert_eq!(request.json(&bad).send().await.unwrap().status(), 202);
+    };
+    // Ten that are not over stand before every other name, as those of SHA-256 may.
+    for n in 0..10 {
+        keep(&format!("00000000{n}"), "2999-01-01T00:00:00.000Z").await;
+    }
+    let (old, older) = ("f".repeat(64), "000000000-a");
+    keep(&old, "2023-06-28T00:00:00.000Z").await;
+    note("a").await;
+    assert!(there(&old).await, "ten were looked at");
+    note("b").await;
+    assert!(!there(&old).await, "and then those behind them");
+    // From the end it goes on at the beginning.
+    keep(older, "2023-06-28T00:00:00.000Z").await;
+    note("c").await;
+    assert!(!there(older).await && there("000000009").await, "who is not over stays");
+}
+
 /// How a POST is asked for twice under one key, and how often it makes something anew.
 enum Once {
     /// It enqueues, or lets run again: the second request is answered as the first was.
@@ -279,7 +309,8 @@ async fn every_post_that_enqueues_is_done_once_under_a_key() {
         let reply = request.send().await.unwrap();
         assert_eq!(reply.status(), 422, "{path}");
         let refused = json(reply).await;
-        let said = refused["detail"].as_str().unwrap();
+        let said = refused["detail"].to_string();
+        assert_eq!(refused["detail"].is_array(), path == "/notify/", "as FastAPI says it: {refused}");
         assert!(said.contains("used before with another request"), "{path}: {refused}");
     }
 }

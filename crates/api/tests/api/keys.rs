@@ -296,6 +296,24 @@ async fn the_old_routes_stay_open_when_told() {
 }
 
 #[tokio::test]
+async fn who_shows_no_key_shares_no_idempotency_key_with_those_who_do() {
+    let s = Server::with(ApiConfig { open_notify: true, ..ApiConfig::default() }).await;
+    let admin = s.admin().await;
+    let send = async |token: &str, email: &str| {
+        let request = s.request("POST", &format!("/notify/?email={email}")).header("Idempotency-Key", "k1");
+        let request = if token.is_empty() { request } else { with(request, token) };
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 200, "{email}");
+        body(reply).await["task_id"].clone()
+    };
+    let own = send(&admin, "ann@example.com").await;
+    let open = send("", "ann@example.com").await;
+    assert_ne!(own, open, "what the installation sent is not told");
+    assert_eq!(send(&admin, "ann@example.com").await, own);
+    assert_eq!(send("", "ann@example.com").await, open);
+}
+
+#[tokio::test]
 async fn the_use_of_a_key_is_noted() {
     let s = Server::start().await;
     let admin = s.admin().await;

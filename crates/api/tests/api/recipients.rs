@@ -1,5 +1,7 @@
 //! `/v1/recipients`: did they get it, and forgetting them.
 
+use posthaste_core::Expect;
+use posthaste_notify::suppression::{self, Source, Suppression};
 use serde_json::{Value, json};
 
 use super::harness::{Server, json as body, locs, problem};
@@ -164,4 +166,37 @@ async fn a_tenant_is_not_told_why_somebody_elses_recipient_is_suppressed() {
     // That nothing will reach them is the tenant's business; the list itself is the installation's.
     assert_eq!(known["suppressions"].as_array().map(Vec::len), Some(1), "{known}");
     assert_eq!(known["suppressions"][0]["reason"], "Listed by the operator.");
+}
+
+#[tokio::test]
+async fn no_tenant_reads_why_anothers_messages_are_stopped() {
+    let s = Server::start().await;
+    let keys = s.keys().await;
+    for (recipient, category) in [("email:ann@example.com", None), ("email:ann@example.com", Some("news"))] {
+        let found = Suppression {
+            channel: "email".into(),
+            reason: "Left the other shop.".into(),
+            code: None,
+            task: None,
+            source: Source::Unsubscribe,
+            category: category.map(str::to_owned),
+            created_at: None,
+        };
+        let key = suppression::key_of(recipient, Some(&"other".parse().unwrap()));
+        suppression::put(s.store.as_ref(), &key, &found, Expect::Any).await.unwrap();
+    }
+    let seen = async |recipient: &str, token: &str| {
+        let known =
+            body(s.call("GET", &format!("/v1/recipients/{recipient}"), token, Value::Null).await).await;
+        known["suppressions"].as_array().unwrap().len()
+    };
+    assert_eq!(seen("ann@example.com", &keys.other).await, 2);
+    for recipient in [
+        "ann@example.com",
+        "%5Bother%5Demail:ann@example.com",
+        "email:%5Bother%5Demail:ann@example.com",
+        "news%2F%5Bother%5Demail:ann@example.com",
+    ] {
+        assert_eq!(seen(recipient, &keys.acme).await, 0, "{recipient}");
+    }
 }

@@ -241,7 +241,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "POSTHASTE_MAX_CONNECTIONS_PER_ADDRESS",
         "",
         "connections, 1 to 1000000",
-        "How many of them one address may hold, of IPv6 one /64. This machine and trusted_proxies are bounded by max_connections alone. Unless set: half of max_connections.",
+        "How many of them one address may hold, of IPv6 one /64. This machine and trusted_proxies are bounded by max_connections alone. Unless set: a quarter of max_connections.",
     ),
     process(
         "open_notify",

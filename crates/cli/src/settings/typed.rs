@@ -473,7 +473,7 @@ fn connections(s: &Settings) -> Result<ConnectionLimits, ConfigError> {
         _ => number(s, key, 1, 1_000_000).map(|n| usize::try_from(n).ok()),
     };
     let all = given("max_connections")?.unwrap_or(derived.all);
-    let per_address = given("max_connections_per_address")?.unwrap_or(all.div_ceil(2));
+    let per_address = given("max_connections_per_address")?.unwrap_or(ConnectionLimits::share(all));
     Ok(ConnectionLimits { all, per_address, proxies: proxies(s)?, ..derived })
 }
 

@@ -13,7 +13,7 @@ use posthaste_notify::http_task::HttpTaskHandler;
 use posthaste_notify::net::{Guard, HttpClient};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::signing::Signing;
-use posthaste_notify::{NotifyConfig, NotifyHandler, Service, ServiceKind, unsubscribe};
+use posthaste_notify::{NotifyConfig, NotifyHandler, Sandbox, Service, ServiceKind, unsubscribe};
 use posthaste_testkit::HttpSink;
 use posthaste_testkit::smtp::{Action, SmtpSink, Stage};
 use posthaste_worker::{Context, Handler, Marker};
@@ -46,7 +46,8 @@ impl Rig {
             (SmtpSink::start().await, HttpSink::start().await, SigningSecret::random());
         let allow = vec!["127.0.0.0/8".parse().unwrap()];
         let kind = ServiceKind::Ntfy { url: http.url(""), token: None, topic: Some("ops".into()) };
-        let service = Service { name: name("here"), kind };
+        // Everybody's, so that a tenant's messages go through it at all.
+        let service = Service { name: name("default"), kind };
         let config = NotifyConfig {
             allow: allow.clone(),
             signing: Some(secret.clone()),
@@ -249,4 +250,59 @@ async fn no_name_of_a_provider_is_told_to_a_tenant() {
         panic!("there is none")
     };
     assert!(all.message.contains("marketing"), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_tenants_message_goes_through_no_provider_of_somebody_elses() {
+    let http = HttpSink::start().await;
+    let smtp = SmtpSink::start().await;
+    let config = |named: &[&str]| {
+        let kind = ServiceKind::Ntfy { url: http.url(""), token: None, topic: Some("ops".into()) };
+        let services =
+            named.iter().map(|n| (name(n), Service { name: name(n), kind: kind.clone() })).collect();
+        let providers = [provider("default", &smtp), provider("globex", &smtp)];
+        NotifyConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], services, ..config(providers) }
+    };
+    let run = async |config: NotifyConfig, payload: Value, tenant: Option<&str>| {
+        let tenant = tenant.map(|t| t.parse().unwrap());
+        let task = Claimed { tenant, ..posthaste_testkit::claimed("notify", payload) };
+        let marker = Arc::new(Marks::default()) as Arc<dyn Marker>;
+        NotifyHandler::new(config).run(Context::new(Arc::new(task), CancellationToken::new(), marker)).await
+    };
+    let chat = json!({"channel": "ntfy", "message": "Hi."});
+    let named = json!({"channel": "ntfy", "message": "Hi.", "provider": "globex"});
+    let mail = json!({"channel": "email", "to": "a@example.com", "message": "Hi.", "provider": "globex"});
+    // The only one is meant without a name, too.
+    for (services, payload) in [
+        (&["globex"][..], &chat),
+        (&["globex", "default"][..], &named),
+        (&[][..], &named),
+        (&["globex"][..], &mail),
+    ] {
+        for sandbox in [Sandbox::Off, Sandbox::On] {
+            let config = NotifyConfig { sandbox, ..config(services) };
+            let Outcome::Failure(failure) = run(config, payload.clone(), ACME).await else {
+                panic!("{payload} goes through globex's")
+            };
+            assert_eq!(failure.class, C::Permanent, "it pauses nobody: {failure:?}");
+            assert!(
+                failure.message.contains("operator") && !failure.message.contains("globex"),
+                "{failure:?}"
+            );
+        }
+    }
+    assert_eq!((http.requests().len(), smtp.messages().len()), (0, 0));
+    // Whose it is, and whoever is no tenant, sends through it; the sandbox stands for sending.
+    for (services, payload, tenant) in [
+        (&["globex"][..], &chat, Some("globex")),
+        (&["globex"][..], &chat, NOBODY),
+        (&["globex", "default"][..], &chat, ACME),
+        (&["globex", "default"][..], &named, Some("globex")),
+        (&["globex"][..], &mail, Some("globex")),
+        (&["globex"][..], &mail, NOBODY),
+    ] {
+        let config = NotifyConfig { sandbox: Sandbox::On, ..config(services) };
+        let outcome = run(config, payload.clone(), tenant).await;
+        assert!(matches!(outcome, Outcome::Success { .. }), "{payload} of {tenant:?}: {outcome:?}");
+    }
 }

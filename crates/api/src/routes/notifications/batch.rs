@@ -144,7 +144,7 @@ pub(crate) async fn handle(
     let body = JsonBody::read_up_to(&parts.headers, body, MAX_BATCH_BYTES).await?;
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
-    let (value, _) = body.object(&mut errors, None)?;
+    let (value, texts) = body.object_noting(&mut errors, "notifications")?;
     let callback = callback_url(&value, vec!["body".into()], &mut errors);
     let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) else {
         return Err(errors.into_error());
@@ -155,7 +155,7 @@ pub(crate) async fn handle(
     o.finish(&mut errors);
     let Some(items) = errors.into_result(items)? else { return Err(ApiError::Internal) };
 
-    let texts = written_items(body.written("notifications"));
+    let texts = written_items(texts);
     let read: Vec<_> = items.iter().zip(texts).map(|(item, text)| read_one(item, text)).collect();
     let good: Vec<_> = read.iter().filter_map(|r| r.as_ref().ok()).collect();
     let idempotency = key.map(|key| IdempotencyKey {
@@ -167,18 +167,54 @@ pub(crate) async fn handle(
     let asked = Asked { field: "notifications", mode, new: NewBatch::new(callback, idempotency) };
     let known = match api.look_up(&caller, &good).await {
         Ok(known) => known,
-        Err(e) => {
-            let first = api.first_answer(asked.new.idempotency.as_ref(), e).await?;
-            return again(&api, &caller, asked.new, first, items.len()).await;
+        Err(e) => return asked.failed(&api, &caller, e, items.len()).await,
+    };
+    let task = |draft: Result<Draft, Errors>| -> Result<NewTask, Wrong> {
+        Ok(api.task_of(&caller, draft?, &known)?)
+    };
+    asked.store(&api, &caller, read.into_iter().map(task)).await
+}
+
+/// What is wrong with an item.
+pub(crate) enum Wrong {
+    /// Its fields.
+    Fields(Errors),
+    /// It is not for this caller to send.
+    Forbidden(&'static str),
+}
+
+impl From<Errors> for Wrong {
+    fn from(errors: Errors) -> Self {
+        Self::Fields(errors)
+    }
+}
+
+impl From<ApiError> for Wrong {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Forbidden { why } => Self::Forbidden(why),
+            ApiError::Invalid(errors) => Self::Fields(errors.into()),
+            other => Self::Fields(vec![FieldError::new(["body"], "value_error", other.detail())].into()),
         }
-    };
-    let task = |draft: Draft| {
-        let sender = api.check_sender(&caller, &draft.message, &["body"]);
-        sender.map_err(|e| Errors::from(e.errors().to_vec()))?;
-        draft.into_task(&known, api.config()).map_err(Errors::from)
-    };
-    let tasks = read.into_iter().map(|draft| draft.and_then(task));
-    asked.store(&api, &caller, tasks).await
+    }
+}
+
+impl Wrong {
+    /// Why it is forbidden.
+    const fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Forbidden(why) => Some(*why),
+            Self::Fields(_) => None,
+        }
+    }
+
+    /// As errors of the item.
+    fn into_errors(self) -> Errors {
+        match self {
+            Self::Fields(errors) => errors,
+            Self::Forbidden(why) => vec![FieldError::new(["body"], "forbidden", why)].into(),
+        }
+    }
 }
 
 /// A batch as it was asked for, apart from its tasks.
@@ -190,21 +226,37 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// The answer to a batch of `count` items that failed as a whole: that of the first request, if this one repeats it.
+    pub(crate) async fn failed(
+        self,
+        api: &Api,
+        caller: &Caller,
+        error: ApiError,
+        count: usize,
+    ) -> Result<Response, ApiError> {
+        let first = api.first_answer(self.new.idempotency.as_ref(), error).await?;
+        again(api, caller, self.new, first, count).await
+    }
+
     /// Stores what is good, unless one that is not fails all; the answer.
     pub(crate) async fn store(
         self,
         api: &Api,
         caller: &Caller,
-        read: impl Iterator<Item = Result<NewTask, Errors>>,
+        read: impl Iterator<Item = Result<NewTask, Wrong>>,
     ) -> Result<Response, ApiError> {
         let (mut tasks, mut places, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        let mut forbidden = None;
         for (index, task) in read.enumerate() {
             match task {
                 Ok(task) => {
                     tasks.push(task);
                     places.push(index);
                 }
-                Err(errors) => wrong.push((index, relocate(errors, self.field, index))),
+                Err(e) => {
+                    forbidden = forbidden.or(e.refusal());
+                    wrong.push((index, relocate(e.into_errors(), self.field, index)));
+                }
             }
         }
         let Self { mode, new, .. } = self;
@@ -216,6 +268,12 @@ impl Asked {
                 && let Some(first) = api.remembered(key).await?
             {
                 return again(api, caller, new, first, count).await;
+            }
+            // All or none of it is asked for: then what one may not do, one may not do of all.
+            if mode == Mode::Strict
+                && let Some(why) = forbidden
+            {
+                return Err(ApiError::Forbidden { why });
             }
             if mode == Mode::Strict || tasks.is_empty() {
                 return Err(all(wrong).into_error());

@@ -69,8 +69,7 @@ pub(crate) async fn handle(
     let body = JsonBody::read(&parts.headers, body).await?;
     let mut errors = Errors::default();
     let key = idempotency_key(&parts.headers, &mut errors);
-    let (value, _) = body.object(&mut errors, None)?;
-    let data = value.get("data").and_then(|_| body.written("data"));
+    let (value, data) = body.object_noting(&mut errors, "data")?;
     let (drafts, several) = read(&value, data, &mut errors);
     let callback = callback_url(&value, vec!["body".into()], &mut errors);
     let drafts = errors.into_result(drafts)?;
@@ -114,11 +113,7 @@ pub(crate) async fn handle(
 /// The tasks that send these.
 async fn tasks(api: &Api, caller: &Caller, drafts: Vec<Draft>) -> Result<Vec<NewTask>, ApiError> {
     let known = api.look_up(caller, &drafts.iter().collect::<Vec<_>>()).await?;
-    let task = |draft: Draft| {
-        api.check_sender(caller, &draft.message, &["body"])?;
-        draft.into_task(&known, api.config()).map_err(ApiError::Invalid)
-    };
-    drafts.into_iter().map(task).collect()
+    drafts.into_iter().map(|draft| api.task_of(caller, draft, &known)).collect()
 }
 
 /// Each recipient once, and for each place of the list which of them it is.

@@ -82,7 +82,7 @@ async fn notify(api: &Api, caller: &Caller, request: Request) -> Result<Response
     let email = notification.to.clone();
     let key = if parts.headers.contains_key(IDEMPOTENCY_KEY) {
         let what = serde_json::to_vec(&notification).map_err(|_| ApiError::Internal)?;
-        once_key(&parts.headers, caller, "notify", &what)?
+        once_key(&parts.headers, caller, operation(caller), &what)?
     } else {
         None
     };
@@ -91,6 +91,12 @@ async fn notify(api: &Api, caller: &Caller, request: Request) -> Result<Response
     let mut response = json(StatusCode::OK, answer(email.as_str(), &task.id));
     mark_replayed(&mut response, replayed);
     Ok(response)
+}
+
+/// Whose idempotency keys count together. Who needs no key here may be anybody, and must not learn what the installation's own
+/// programs sent, nor be in their way.
+fn operation(caller: &Caller) -> &'static str {
+    if caller.is_open_notify() { "notify.open" } else { "notify" }
 }
 
 fn answer(email: &str, id: &posthaste_core::TaskId) -> String {

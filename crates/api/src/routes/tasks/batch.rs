@@ -15,7 +15,7 @@ use crate::input::query;
 use crate::operations::send::NewBatch;
 use crate::operations::tenants::config_for;
 use crate::responses::{BadHead, Common, Conflicting, WithBody};
-use crate::routes::notifications::batch::{Asked, BatchView};
+use crate::routes::notifications::batch::{Asked, BatchView, Wrong};
 use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc, schema};
 
 /// Several tasks.
@@ -84,14 +84,22 @@ pub(crate) async fn handle(
         key,
         fingerprint: fingerprint(&value, raw),
     });
-    let tasks: Vec<_> =
-        items.into_iter().map(|item| read_one(item, config_for(api.config(), &caller))).collect();
-    if caller.tenant().is_some() {
-        let good: Vec<_> = tasks.iter().filter_map(|t| t.as_ref().ok()).cloned().collect();
-        api.check_payloads(&caller, &good).await?;
-    }
-    let new = NewBatch::new(callback, idempotency);
-    Asked { field: "tasks", mode, new }.store(&api, &caller, tasks.into_iter()).await
+    let config = config_for(api.config(), &caller);
+    let read: Vec<_> = items.into_iter().map(|item| read_one(item, config)).collect();
+    let good: Vec<_> = read.iter().filter_map(|r| r.as_ref().ok()).collect();
+    let asked = Asked { field: "tasks", mode, new: NewBatch::new(callback, idempotency) };
+    let mut checked = match api.check_payloads(&caller, &good).await {
+        Ok(checked) => checked.into_iter(),
+        Err(e) => return asked.failed(&api, &caller, e, read.len()).await,
+    };
+    let task = |task: Result<NewTask, Errors>| -> Result<NewTask, Wrong> {
+        let task = task?;
+        // One for each that could be read, in order.
+        checked.next().unwrap_or(Err(ApiError::Internal))?;
+        api.check_task_sender(&caller, &task.kind, &task.payload)?;
+        Ok(task)
+    };
+    asked.store(&api, &caller, read.into_iter().map(task)).await
 }
 
 /// The texts of the list.

@@ -173,7 +173,7 @@ pub(crate) async fn handle(
         key,
         fingerprint: fingerprint(&value, payload),
     });
-    let answer = match api.check_payloads(&caller, std::slice::from_ref(&task)).await {
+    let answer = match api.check_payload(&caller, &task).await {
         Ok(()) => api.enqueue_told(&caller, task, callback_url, idempotency).await?,
         Err(e) => {
             let first = api.first_answer(idempotency.as_ref(), e).await?;
