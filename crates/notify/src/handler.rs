@@ -139,11 +139,12 @@ impl NotifyHandler {
         Failure { settings, ..failure }
     }
 
-    /// Refuses a task of a tenant that would go through the provider of somebody else. Whoever accepted it may not have known the
-    /// providers. Of the message alone: a pause would hold up those whose provider it is.
+    /// Refuses a task of a tenant that names no provider and would go through that of somebody else. Whoever accepted it may not
+    /// have known the providers; a name was judged at the door, where an operator may name any for a tenant. Of the message alone:
+    /// a pause would hold up those whose provider it is.
     fn refuse_provider(&self, n: &Notification, cx: &Context) -> Result<(), Failure> {
-        let Some(tenant) = &cx.task().tenant else { return Ok(()) };
-        let meant = self.config.meant(n.channel, n.provider.as_ref());
+        let Some(tenant) = cx.task().tenant.as_ref().filter(|_| n.provider.is_none()) else { return Ok(()) };
+        let meant = self.config.meant(n.channel, None);
         if meant.is_none_or(|name| is_open_to(name.as_str(), tenant)) {
             return Ok(());
         }
