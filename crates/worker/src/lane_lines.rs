@@ -1,27 +1,24 @@
 //! What the log says about lanes: paused and why, until when; a breaker that opened or closed. A lane that goes on and off is
 //! told of once a minute.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use posthaste_core::broker::LaneNews;
 use posthaste_core::{Pause, PauseReason, QueueName};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::running::Running;
+use crate::told::{Told, without_addresses};
 
-/// How often the same is said of a lane.
-const AGAIN: Duration = Duration::from_secs(60);
-/// Lanes that are remembered; beyond them nothing is said until a minute has passed.
-const MOST: usize = 1_000;
 /// Longest part of a cause.
 const MAX_CAUSE: usize = 500;
 
 /// What was said, and when.
-#[derive(Default)]
-pub(crate) struct LaneLines {
-    said: HashMap<(QueueName, String, What), Instant>,
+pub(crate) struct LaneLines(Told<(QueueName, String, What)>);
+
+impl Default for LaneLines {
+    fn default() -> Self {
+        Self(Told::at_most(1))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,7 +39,7 @@ impl LaneLines {
         let about = &task.task;
         // Outcomes pause targets, whosever lane it was.
         let lane = about.lane.as_ref().map_or("", |l| l.target.as_str());
-        if !self.is_news((about.queue.clone(), lane.to_owned(), what), Instant::now()) {
+        if self.0.may((about.queue.clone(), lane.to_owned(), what), Instant::now()).is_none() {
             return;
         }
         match (&news.paused, what) {
@@ -55,18 +52,6 @@ impl LaneLines {
             }
         }
     }
-
-    fn is_news(&mut self, key: (QueueName, String, What), now: Instant) -> bool {
-        if self.said.get(&key).is_some_and(|t| now < *t + AGAIN) {
-            return false;
-        }
-        self.said.retain(|_, t| now < *t + AGAIN);
-        if self.said.len() >= MOST {
-            return false;
-        }
-        self.said.insert(key, now);
-        true
-    }
 }
 
 fn paused(task: &Running, lane: &str, pause: &Pause) {
@@ -78,26 +63,17 @@ fn paused(task: &Running, lane: &str, pause: &Pause) {
         PauseReason::Manual => "the lane is paused",
     };
     let until = pause.until.map(|t| t.to_string()).unwrap_or_default();
-    let cause = without_addresses(pause.message.as_deref().unwrap_or_default());
+    let cause = without_addresses(pause.message.as_deref().unwrap_or_default(), MAX_CAUSE);
     warn!(
         task_id = %about.lease.task, kind = %about.kind, queue = %about.queue, attempt = about.attempt, lane, until, cause,
         "{what}"
     );
 }
 
-/// A server's words without the addresses in them: a log holds none. Cut to what a line takes.
-fn without_addresses(text: &str) -> String {
-    let words = text.split_whitespace().map(|w| if w.contains('@') { "…" } else { w });
-    let mut out = words.collect::<Vec<_>>().join(" ");
-    if out.len() > MAX_CAUSE {
-        out.truncate(out.floor_char_boundary(MAX_CAUSE));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::told::{MINUTE, MOST};
 
     #[test]
     fn the_same_is_said_of_a_lane_once_a_minute() {
@@ -105,22 +81,15 @@ mod tests {
         let now = Instant::now();
         let key = |lane: &str, what| (QueueName::default(), lane.to_owned(), what);
         let paused = What::Paused(PauseReason::Throttled);
-        assert!(lines.is_news(key("a", paused), now));
-        assert!(!lines.is_news(key("a", paused), now));
-        assert!(lines.is_news(key("b", paused), now));
-        assert!(lines.is_news(key("a", What::Paused(PauseReason::Breaker)), now));
-        let now = now + AGAIN;
-        assert!(lines.is_news(key("a", paused), now));
+        assert!(lines.0.may(key("a", paused), now).is_some());
+        assert!(lines.0.may(key("a", paused), now).is_none());
+        assert!(lines.0.may(key("b", paused), now).is_some());
+        assert!(lines.0.may(key("a", What::Paused(PauseReason::Breaker)), now).is_some());
+        let now = now + MINUTE;
+        assert!(lines.0.may(key("a", paused), now).is_some());
         for n in 0..2 * MOST {
-            lines.is_news(key(&format!("l{n}"), paused), now);
+            lines.0.may(key(&format!("l{n}"), paused), now);
         }
-        assert!(lines.said.len() <= MOST);
-    }
-
-    #[test]
-    fn a_cause_names_no_address() {
-        let text = "450 4.7.1 <bob@example.com>: greylisted,\r\n try again";
-        assert_eq!(without_addresses(text), "450 4.7.1 … greylisted, try again");
-        assert!(without_addresses(&"ü".repeat(MAX_CAUSE)).len() <= MAX_CAUSE);
+        assert!(lines.0.len() <= MOST);
     }
 }

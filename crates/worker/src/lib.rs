@@ -25,6 +25,7 @@ mod stats;
 mod stopping;
 mod times;
 mod timings;
+mod told;
 mod traced;
 mod worker;
 
