@@ -48,24 +48,9 @@ impl Json {
         self.0.is_empty()
     }
 
-    /// How deeply lists and objects are nested; 0 for a plain value. One pass over the text, and no recursion.
+    /// How deeply lists and objects are nested; 0 for a plain value.
     pub fn depth(&self) -> usize {
-        let (mut depth, mut deepest) = (0_usize, 0);
-        let (mut in_string, mut escaped) = (false, false);
-        for b in self.0.bytes() {
-            match b {
-                _ if escaped => escaped = false,
-                b'\\' if in_string => escaped = true,
-                b'"' => in_string = !in_string,
-                b'[' | b'{' if !in_string => {
-                    depth += 1;
-                    deepest = deepest.max(depth);
-                }
-                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-        deepest
+        openings(&self.0).map(|(_, depth)| depth).max().unwrap_or(0)
     }
 
     /// Reads it into a type.
@@ -75,6 +60,26 @@ impl Json {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.0)
     }
+}
+
+/// Where lists and objects begin in a JSON text, and how deeply each is nested, itself counted. One pass, and no recursion; of
+/// text that is no JSON it says something, and ends.
+pub fn openings(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    text.bytes().enumerate().filter_map(move |(at, b)| {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                return Some((at, depth));
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        None
+    })
 }
 
 impl fmt::Debug for Json {

@@ -32,11 +32,20 @@ impl JsonBody {
 
     /// The body as an object; an empty one as an object without fields where that is allowed.
     pub(crate) fn optional_object(&self, errors: &mut Errors) -> Result<Value, ApiError> {
+        self.optional_object_noting(errors, "").map(|o| o.0)
+    }
+
+    /// As [`JsonBody::optional_object`], and the text of the field `noted`, which stays in it.
+    pub(crate) fn optional_object_noting(
+        &self,
+        errors: &mut Errors,
+        noted: &str,
+    ) -> Result<(Value, Option<&RawValue>), ApiError> {
         // White space alone is neither nothing nor JSON.
         if self.0.is_empty() || self.0.trim_ascii() == b"null" {
-            Ok(Value::Object(Map::new()))
+            Ok((Value::Object(Map::new()), None))
         } else {
-            self.object(errors, None).map(|o| o.0)
+            self.object_noting(errors, noted)
         }
     }
 
@@ -85,13 +94,6 @@ fn values(fields: Vec<(String, &RawValue)>, errors: &mut Errors) -> Value {
         }
     }
     Value::Object(map)
-}
-
-impl JsonBody {
-    /// A field of the body as it was written.
-    pub(crate) fn written(&self, field: &str) -> Option<&RawValue> {
-        written(&self.0, field)
-    }
 }
 
 /// A field of an object as it was written; the last one where there are several.

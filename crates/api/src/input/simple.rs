@@ -34,10 +34,9 @@ pub(crate) async fn body_with<T>(
     query::none(&parts.uri)?;
     let body = JsonBody::read(&parts.headers, body).await?;
     let mut errors = Errors::default();
-    let value = body.optional_object(&mut errors)?;
+    let (value, written) = body.optional_object_noting(&mut errors, verbatim)?;
     let mut read_as = None;
     if let Some(mut o) = Object::new(&value, vec!["body".into()], &mut errors) {
-        let written = if verbatim.is_empty() { None } else { body.written(verbatim) };
         read_as = read(&mut o, written, &mut errors);
         o.finish(&mut errors);
     }
