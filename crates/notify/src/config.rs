@@ -360,14 +360,13 @@ impl NotifyConfig {
         }
     }
 
-    /// The name of the provider that a notification naming `provider` (or none) is for, whether or not it is configured. `None`
-    /// where it is for none: of a webhook, and without a name where the channel has no default and not exactly one.
-    pub fn meant<'a>(&'a self, channel: ChannelKind, provider: Option<&'a Name>) -> Option<&'a Name> {
-        match (channel, provider) {
-            (ChannelKind::Webhook, _) => None,
-            (_, Some(name)) => Some(name),
-            (ChannelKind::Email, None) => self.provider(None).map(|p| &p.name),
-            (_, None) => self.service(channel, None).map(|s| &s.name),
+    /// The name of the provider that a notification without a name is for. `None` where it is for none: of a webhook, and where the
+    /// channel has no default and not exactly one.
+    pub fn unnamed(&self, channel: ChannelKind) -> Option<&Name> {
+        match channel {
+            ChannelKind::Webhook => None,
+            ChannelKind::Email => self.provider(None).map(|p| &p.name),
+            _ => self.service(channel, None).map(|s| &s.name),
         }
     }
 

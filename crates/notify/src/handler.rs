@@ -144,7 +144,7 @@ impl NotifyHandler {
     /// a pause would hold up those whose provider it is.
     fn refuse_provider(&self, n: &Notification, cx: &Context) -> Result<(), Failure> {
         let Some(tenant) = cx.task().tenant.as_ref().filter(|_| n.provider.is_none()) else { return Ok(()) };
-        let meant = self.config.meant(n.channel, None);
+        let meant = self.config.unnamed(n.channel);
         if meant.is_none_or(|name| is_open_to(name.as_str(), tenant)) {
             return Ok(());
         }
