@@ -1,7 +1,10 @@
 //! Short ways to the values that tests need.
 
+use std::time::Duration;
+
+use posthaste_core::broker::ClaimRequest;
 use posthaste_core::{
-    Claimed, Json, Kind, LeaseRef, LeaseToken, NewTask, QueueName, RetryPolicy, TaskId, Timestamp,
+    Claimed, Json, Kind, LeaseRef, LeaseToken, NewTask, QueueName, RetryPolicy, TaskId, Timestamp, WorkerId,
 };
 use serde_json::Value;
 
@@ -34,6 +37,22 @@ pub fn task(kind_name: &str, payload: Value) -> NewTask {
 /// When `lane` is no lane key.
 pub fn task_in_lane(kind_name: &str, lane: &str, payload: Value) -> NewTask {
     NewTask { lane: Some(lane.parse().expect("a test names a valid lane")), ..task(kind_name, payload) }
+}
+
+/// What a worker asks for that takes at most `n` tasks of the queue `default` and starts all of them.
+///
+/// # Panics
+/// Never: the names are fixed.
+pub fn claim_of(n: usize) -> ClaimRequest {
+    ClaimRequest {
+        worker: WorkerId::new("test:1:a").expect("a fixed, valid name"),
+        queues: vec![QueueName::default()],
+        max: n,
+        start: n,
+        lease: Duration::from_secs(60),
+        per_target: None,
+        held: vec![],
+    }
 }
 
 /// What a worker would hand to a handler: the first attempt of a new task, with a fixed id and lease.

@@ -10,7 +10,7 @@ pub mod otlp;
 pub mod redis;
 pub mod smtp;
 
-pub use build::{claimed, kind, queue, task, task_in_lane};
+pub use build::{claim_of, claimed, kind, queue, task, task_in_lane};
 pub use certificate::{SelfSigned, TlsFront};
 pub use clock::frozen_clock;
 pub use closed::ClosedPort;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use posthaste_api::{ApiConfig, ConfiguredProvider};
-use posthaste_core::broker::ClaimRequest;
-use posthaste_core::{Failure, FailureClass, Name, Outcome, QueueName, WorkerId};
+use posthaste_core::{Failure, FailureClass, Name, Outcome};
 use posthaste_notify::sign::SigningSecret;
 use posthaste_notify::signing::{SETTING, Secrets};
 use posthaste_notify::unsubscribe::mint_for;
@@ -33,16 +32,7 @@ impl Server {
 
     /// The next task of the queue `default`, if one may run.
     async fn claimed(&self) -> Option<posthaste_core::Claimed> {
-        let request = ClaimRequest {
-            worker: WorkerId::new("test:1:a").unwrap(),
-            queues: vec![QueueName::default()],
-            max: 1,
-            start: 1,
-            lease: Duration::from_secs(60),
-            per_target: None,
-            held: vec![],
-        };
-        self.store.claim(request).await.unwrap().into_iter().next()
+        self.store.claim(posthaste_testkit::claim_of(1)).await.unwrap().into_iter().next()
     }
 
     /// What a key sees of a task.

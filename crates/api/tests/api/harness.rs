@@ -1,13 +1,10 @@
 //! A server of its own for each test.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use posthaste_api::{Api, ApiConfig, guard, serve};
-use posthaste_core::broker::{ClaimRequest, SettleRequest, Settled, Settlement};
-use posthaste_core::{
-    Claimed, Failure, FailureClass, Json, Kept, Outcome, QueueName, RecordKind, Store, WorkerId,
-};
+use posthaste_core::broker::{SettleRequest, Settled, Settlement};
+use posthaste_core::{Claimed, Failure, FailureClass, Json, Kept, Outcome, RecordKind, Store};
 use posthaste_notify::{NotifyConfig, Sandbox};
 use posthaste_testkit::fault::FaultStore;
 use posthaste_worker::{Worker, WorkerConfig};
@@ -85,16 +82,7 @@ impl Server {
 
     /// The same, if there is one.
     pub(crate) async fn try_claim(&self) -> Option<Claimed> {
-        let request = ClaimRequest {
-            worker: WorkerId::new("test:1:a").unwrap(),
-            queues: vec![QueueName::default()],
-            max: 1,
-            start: 1,
-            lease: Duration::from_secs(60),
-            per_target: None,
-            held: vec![],
-        };
-        self.store.claim(request).await.unwrap().into_iter().next()
+        self.store.claim(posthaste_testkit::claim_of(1)).await.unwrap().into_iter().next()
     }
 
     pub(crate) async fn settle(&self, task: &Claimed, outcome: Outcome) {

@@ -1,9 +1,5 @@
 //! The limits of queues and lanes.
 
-use std::time::Duration;
-
-use posthaste_core::broker::ClaimRequest;
-use posthaste_core::{QueueName, WorkerId};
 use serde_json::{Value, json};
 
 use super::harness::{Server, locs, problem};
@@ -14,16 +10,7 @@ const TENANTS: &str = "/v1/queues/default/lanes/email:default%2Facme/limits";
 
 /// How many of ten tasks a worker is given at once.
 async fn claimed(s: &Server) -> usize {
-    let request = ClaimRequest {
-        worker: WorkerId::new("test:1:a").unwrap(),
-        queues: vec![QueueName::default()],
-        max: 10,
-        start: 10,
-        lease: Duration::from_secs(60),
-        per_target: None,
-        held: vec![],
-    };
-    s.store.claim(request).await.unwrap().len()
+    s.store.claim(posthaste_testkit::claim_of(10)).await.unwrap().len()
 }
 
 async fn lane(s: &Server, key: Option<&str>) -> Option<Value> {

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
-use posthaste_core::broker::{ClaimRequest, EnqueueRequest, SettleRequest, Settlement};
+use posthaste_core::broker::{EnqueueRequest, SettleRequest, Settlement};
 use posthaste_core::{
-    BatchId, Broker, Claimed, Failure, FailureClass as C, Json, LaneFault, NewTask, Outcome, QueueName,
-    Records, Store, TaskId, Timestamp, WorkerId,
+    BatchId, Broker, Claimed, Failure, FailureClass as C, Json, LaneFault, NewTask, Outcome, Records, Store,
+    TaskId, Timestamp,
 };
 use posthaste_notify::callback::{Callback, CallbackHandler};
 use posthaste_notify::http_task::{self, HttpTaskHandler};
@@ -88,16 +88,7 @@ impl Rig {
 
 /// Runs the next task to success.
 async fn finish(rig: &Rig, result: Json) {
-    let claim = ClaimRequest {
-        worker: WorkerId::new("test:1:a").unwrap(),
-        queues: vec![QueueName::default()],
-        max: 1,
-        start: 1,
-        lease: Duration::from_secs(60),
-        per_target: None,
-        held: vec![],
-    };
-    let lease = rig.store.claim(claim).await.unwrap().remove(0).lease;
+    let lease = rig.store.claim(posthaste_testkit::claim_of(1)).await.unwrap().remove(0).lease;
     let settlements = vec![Settlement { lease, outcome: Outcome::result(result) }];
     rig.store.settle(SettleRequest { settlements, ..SettleRequest::default() }).await.unwrap();
 }

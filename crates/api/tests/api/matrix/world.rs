@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use posthaste_api::{ApiConfig, ConfiguredProvider};
 use posthaste_core::broker::{ClaimRequest, SettleRequest, Settlement};
-use posthaste_core::{Json, Kept, Name, Outcome, QueueName, RecordKind, WorkerId};
+use posthaste_core::{Json, Kept, Name, Outcome, QueueName, RecordKind};
 use posthaste_notify::ChannelKind;
 use serde_json::{Value, json};
 
@@ -218,15 +218,8 @@ impl World {
 
     /// Lets the sandbox hold the one message that waits in a queue.
     async fn hold(&self, queue: &str) {
-        let request = ClaimRequest {
-            worker: WorkerId::new("test:1:a").unwrap(),
-            queues: vec![QueueName::new(queue).unwrap()],
-            max: 1,
-            start: 1,
-            lease: std::time::Duration::from_secs(60),
-            per_target: None,
-            held: vec![],
-        };
+        let queues = vec![QueueName::new(queue).unwrap()];
+        let request = ClaimRequest { queues, ..posthaste_testkit::claim_of(1) };
         let task = self.s.store.claim(request).await.unwrap().remove(0);
         let held = json!({
             "channel": "email", "from": "shop@example.com", "to": "ann@example.com", "subject": "", "text": "Hi.",
