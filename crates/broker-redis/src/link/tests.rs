@@ -330,17 +330,18 @@ async fn what_is_accepted_in_the_course_of_a_planned_failover_is_at_the_new_mast
     assert!(refused.is_some_and(|why| why.contains("goes on")), "meanwhile nothing is accepted");
 }
 
+/// The master tells of its replica later than the replica itself says that it follows: with the first that it confirms.
+async fn until_it_knows_its_replica(master: &RedisServer) {
+    while !master.command(&["INFO", "replication"]).text().contains("state=online") {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_whose_replica_was_promoted_by_hand_accepts_nothing() {
     let master = RedisServer::start(&RedisOptions::default());
     let replica = master.replica();
-    let follows = |server: &RedisServer| {
-        let info = server.command(&["INFO", "replication"]).text();
-        info.contains("role:slave") && info.contains("master_link_status:up")
-    };
-    while !follows(&replica) {
-        tokio::task::yield_now().await;
-    }
+    until_it_knows_its_replica(&master).await;
     let link = link_to(&master.url());
     assert_eq!(count(&link, 1).await.expect("run"), 1);
     assert_eq!(replica.command(&["REPLICAOF", "NO", "ONE"]), Reply::Text("OK".to_owned()));
@@ -390,9 +391,7 @@ async fn a_master_that_was_made_a_replica_by_hand_accepts_nothing() {
 async fn a_replica_that_dies_costs_no_call() {
     let master = RedisServer::start(&RedisOptions::default());
     let replica = master.replica();
-    while !master.command(&["INFO", "replication"]).text().contains("state=online") {
-        tokio::task::yield_now().await;
-    }
+    until_it_knows_its_replica(&master).await;
     let link = link_to(&master.url());
     assert_eq!(count(&link, 1).await.expect("run"), 1);
     replica.kill();
