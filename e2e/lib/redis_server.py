@@ -178,7 +178,24 @@ class RedisServer:
             self.kill9()
 
 
-class Sentinels:
+class Formation:
+    """Servers that are started together by `_form`, and end together; `_servers` names them."""
+
+    def __enter__(self):
+        try:
+            self._form()
+        except BaseException:
+            # Without it nobody would end those that have started.
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for server in self._servers():
+            server.__exit__()
+
+
+class Sentinels(Formation):
     """A master with a replica, and sentinels that decide which of the two is which."""
 
     NAME = "mymaster"
@@ -192,15 +209,6 @@ class Sentinels:
     def url(self):
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         return f"redis+sentinel://{hosts}/{self.NAME}/0"
-
-    def __enter__(self):
-        try:
-            self._form()
-        except BaseException:
-            # Without it nobody would end those that have started.
-            self.__exit__()
-            raise
-        return self
 
     def _form(self):
         master, replica = self.nodes
@@ -262,9 +270,8 @@ class Sentinels:
 
         wait_until("the sentinel begins a failover", begun, 20)
 
-    def __exit__(self, *_):
-        for server in (*self.sentinels, *self.nodes):
-            server.__exit__()
+    def _servers(self):
+        return *self.sentinels, *self.nodes
 
 
 def promoted(server, timeout=30):
@@ -281,7 +288,7 @@ def promoted(server, timeout=30):
     return wait_until("the replica is promoted", is_master, timeout, every=0.005)
 
 
-class RedisCluster:
+class RedisCluster(Formation):
     """Masters that share the slots evenly, each with so many replicas: node `n` is followed by node `n + masters`."""
 
     def __init__(self, directory, masters=3, replicas=0, fsync=None):
@@ -294,15 +301,6 @@ class RedisCluster:
     @property
     def url(self):
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
-
-    def __enter__(self):
-        try:
-            self._form()
-        except BaseException:
-            # Without it nobody would end those that have started.
-            self.__exit__()
-            raise
-        return self
 
     def _form(self):
         for node in self.nodes:
@@ -381,9 +379,8 @@ class RedisCluster:
         b.close()
         return moved
 
-    def __exit__(self, *_):
-        for node in (*self.nodes, *self.replicas):
-            node.__exit__()
+    def _servers(self):
+        return *self.nodes, *self.replicas
 
 
 def slot_of(key):
