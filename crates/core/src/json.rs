@@ -53,6 +53,11 @@ impl Json {
         openings(&self.0).map(|(_, depth)| depth).max().unwrap_or(0)
     }
 
+    /// Whether lists and objects are nested deeper than `limit`; that is known faster than how deeply.
+    pub fn is_deeper_than(&self, limit: usize) -> bool {
+        deeper_than(&self.0, limit).is_some()
+    }
+
     /// Reads it into a type.
     ///
     /// # Errors
@@ -62,9 +67,22 @@ impl Json {
     }
 }
 
+/// Where a JSON text is first nested more than `limit` lists and objects deep; `None` if it nowhere is.
+pub fn deeper_than(text: &str, limit: usize) -> Option<usize> {
+    // Hardly a text has so many of them, in strings and out of them, and they are counted sixteen at a time.
+    let openings = text.as_bytes().chunks(usize::from(u8::MAX)).map(|part| {
+        // `[` and `{` differ in this one bit.
+        usize::from(part.iter().map(|b| u8::from(b & !0x20 == b'[')).sum::<u8>())
+    });
+    if openings.sum::<usize>() <= limit {
+        return None;
+    }
+    self::openings(text).find(|(_, depth)| *depth > limit).map(|(at, _)| at)
+}
+
 /// Where lists and objects begin in a JSON text, and how deeply each is nested, itself counted. One pass, and no recursion; of
 /// text that is no JSON it says something, and ends.
-pub fn openings(text: &str) -> impl Iterator<Item = (usize, usize)> {
+fn openings(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     text.bytes().enumerate().filter_map(move |(at, b)| {
         match b {
@@ -122,7 +140,19 @@ mod tests {
             ("{\"a\":[1,{\"b\":\"]}\"}],\"c\":[]}", 3),
             ("[[],[[]],\"\\\\\",[[[]]]]", 4),
         ] {
-            assert_eq!(Json::from_text(text.to_owned()).map(|j| j.depth()).ok(), Some(depth), "{text}");
+            let json = Json::from_text(text.to_owned()).expect(text);
+            assert_eq!(json.depth(), depth, "{text}");
+            assert!(!json.is_deeper_than(depth), "{text}");
+            assert_eq!(json.is_deeper_than(depth.saturating_sub(1)), depth > 0, "{text}");
         }
+    }
+
+    #[test]
+    fn the_place_that_is_too_deep_is_told_however_long_the_text() {
+        let long = format!("[{},\"{}\"]", vec!["[]"; 400].join(","), "{[".repeat(400));
+        assert_eq!(deeper_than(&long, 2), None);
+        assert_eq!(deeper_than(&long, 1), Some(1));
+        let deep = format!("{}{}", "[".repeat(700), "]".repeat(700));
+        assert_eq!((deeper_than(&deep, 699), deeper_than(&deep, 700)), (Some(699), None));
     }
 }

@@ -33,7 +33,7 @@ fn task(i: usize, t: &NewTask) -> Result<(), BrokerError> {
             format!("is {} bytes of JSON, at most {MAX_PAYLOAD_BYTES} are allowed", t.payload.len()),
         ));
     }
-    if t.payload.depth() > MAX_PAYLOAD_DEPTH {
+    if t.payload.is_deeper_than(MAX_PAYLOAD_DEPTH) {
         let problem = format!("must be nested at most {MAX_PAYLOAD_DEPTH} levels deep");
         return Err(BrokerError::invalid(i, "payload", problem));
     }
@@ -82,7 +82,7 @@ pub fn settle(request: &SettleRequest) -> Result<(), BrokerError> {
                     format!("at most {MAX_RESULT_BYTES} bytes of JSON; return a reference to it instead"),
                 ));
             }
-            if result.as_ref().is_some_and(|r| r.depth() > MAX_RESULT_DEPTH) {
+            if result.as_ref().is_some_and(|r| r.is_deeper_than(MAX_RESULT_DEPTH)) {
                 let problem = format!("must be nested at most {MAX_RESULT_DEPTH} levels deep");
                 return Err(BrokerError::invalid(i, "result", problem));
             }

@@ -216,7 +216,7 @@ impl Handler for HttpTaskHandler {
 /// What the handler answered, unless nobody could read it again.
 fn success(answer: &Answer) -> Result<Outcome, Failure> {
     let result = result_of(answer);
-    if result.as_ref().is_some_and(|r| r.depth() > MAX_RESULT_DEPTH) {
+    if result.as_ref().is_some_and(|r| r.is_deeper_than(MAX_RESULT_DEPTH)) {
         let why = format!(
             "The handler succeeded, but its answer is nested more than {MAX_RESULT_DEPTH} levels deep."
         );

@@ -200,7 +200,7 @@ fn fit(outcome: Outcome) -> Outcome {
         Outcome::Success { result: Some(r), .. } if r.len() > MAX_RESULT_BYTES => {
             too_large("result", MAX_RESULT_BYTES)
         }
-        Outcome::Success { result: Some(r), .. } if r.depth() > MAX_RESULT_DEPTH => {
+        Outcome::Success { result: Some(r), .. } if r.is_deeper_than(MAX_RESULT_DEPTH) => {
             let why = format!(
                 "the handler succeeded, but its result is nested {} levels deep; at most {MAX_RESULT_DEPTH} are kept",
                 r.depth()

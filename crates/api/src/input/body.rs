@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
-use posthaste_core::json::openings;
+use posthaste_core::json::deeper_than;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -256,7 +256,7 @@ pub(crate) fn object(bytes: &[u8]) -> Result<RawObject<'_>, FieldError> {
     let invalid = |at: usize, why: &str| json_invalid(skipped + at, why);
     let text =
         std::str::from_utf8(rest).map_err(|e| invalid(e.valid_up_to(), "it is not UTF-8 from here on"))?;
-    if let Some(at) = too_deep(text) {
+    if let Some(at) = deeper_than(text, MAX_DEPTH) {
         return Err(invalid(at, &format!("it is nested more than {MAX_DEPTH} levels deep")));
     }
     match serde_json::from_str(text) {
@@ -290,11 +290,6 @@ fn offset(text: &str, e: &serde_json::Error) -> usize {
     }
     let before: usize = text.split_inclusive('\n').take(e.line().saturating_sub(1)).map(str::len).sum();
     (before + e.column().saturating_sub(1)).min(text.len())
-}
-
-/// Where the nesting passes [`MAX_DEPTH`], if it does. Text that is not JSON is judged elsewhere.
-fn too_deep(text: &str) -> Option<usize> {
-    openings(text).find(|(_, depth)| *depth > MAX_DEPTH).map(|(at, _)| at)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub(crate) async fn handle(
         let token = o.required(errors, "lease_token", super::token);
         let given = o.value("result").and(written);
         let result = given.map(|text| posthaste_core::Json::from_trusted(text.get().to_owned()));
-        if result.as_ref().is_some_and(|r| r.depth() > MAX_RESULT_DEPTH) {
+        if result.as_ref().is_some_and(|r| r.is_deeper_than(MAX_RESULT_DEPTH)) {
             let msg = format!("The result should be nested at most {MAX_RESULT_DEPTH} levels deep");
             errors.push(FieldError::new(o.loc("result"), "result_too_deep", msg));
         }
