@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MAX_PAGE;
 use crate::{BrokerError, Json, Timestamp};
 
 /// What a record is.
@@ -120,7 +121,8 @@ pub trait Records: Send + Sync {
         expect: Expect,
     ) -> Result<u64, BrokerError>;
 
-    /// At most `limit` records whose name lies beyond `after` in the given order.
+    /// At most `limit` records whose name lies beyond `after` in the given order; fewer only where no more follow. `limit` is
+    /// at most [`MAX_PAGE`]: whoever wants more asks [`Records::list_many`].
     ///
     /// # Errors
     /// [`BrokerError::Unavailable`].
@@ -131,6 +133,30 @@ pub trait Records: Send + Sync {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, BrokerError>;
+
+    /// As [`Records::list_records`], page after page, so that `limit` may be any number: fewer only where no more follow.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    async fn list_many(
+        &self,
+        kind: RecordKind,
+        order: RecordOrder,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, BrokerError> {
+        let mut found: Vec<Record> = Vec::new();
+        loop {
+            let most = MAX_PAGE.min(limit - found.len());
+            let after = found.last().map(|r| r.name.as_str()).or(after);
+            let page = self.list_records(kind, order, after, most).await?;
+            let ended = page.len() < most;
+            found.extend(page);
+            if ended || found.len() >= limit {
+                return Ok(found);
+            }
+        }
+    }
 
     /// Deletes a record; `false` when there was none. A repeat answers `false`.
     ///

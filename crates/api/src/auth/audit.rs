@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{Expect, Json, RecordKind, RecordOrder, Tenant, Timestamp};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -23,8 +24,6 @@ pub(crate) const AUDIT_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 pub(crate) const MAX_AUDIT: usize = 100_000;
 /// How often old lines are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
-/// Lines that one call of the store lists.
-const PAGE: usize = 500;
 /// Lines that one read of the log looks at.
 const MAX_SCAN: usize = 2_000;
 /// Refusals that each process writes down: so many at once, and one every six seconds.
@@ -233,9 +232,9 @@ impl Api {
         loop {
             let page = self
                 .store()
-                .list_records(RecordKind::Audit, RecordOrder::Descending, after.as_deref(), PAGE)
+                .list_records(RecordKind::Audit, RecordOrder::Descending, after.as_deref(), MAX_PAGE)
                 .await?;
-            let last = page.len() < PAGE;
+            let last = page.len() < MAX_PAGE;
             for record in page {
                 looked += 1;
                 after = Some(record.name.clone());
@@ -282,8 +281,8 @@ impl Api {
         while names.len() < 2 * MAX_AUDIT {
             let after = names.last().map(String::as_str);
             let page =
-                self.store().list_records(RecordKind::Audit, RecordOrder::Ascending, after, PAGE).await?;
-            let last = page.len() < PAGE;
+                self.store().list_records(RecordKind::Audit, RecordOrder::Ascending, after, MAX_PAGE).await?;
+            let last = page.len() < MAX_PAGE;
             names.extend(page.into_iter().map(|r| r.name));
             if last {
                 break;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{BrokerError, Expect, Json, RecordKind, RecordOrder, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,6 @@ use crate::{Api, ApiError, FieldError, schema};
 pub(crate) const MIN_CONFIGURED_SECRET: usize = 32;
 /// How long a revoked or expired key is still listed.
 const ENDED_KEPT: std::time::Duration = std::time::Duration::from_secs(90 * 24 * 3600);
-/// Records that one call of the store lists.
-const PAGE: usize = 500;
 
 /// A key as it is stored; the token is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -323,9 +322,9 @@ impl Api {
             let after = out.last().map(|r| r.id.clone());
             let page = self
                 .store()
-                .list_records(RecordKind::ApiKey, RecordOrder::Ascending, after.as_deref(), PAGE)
+                .list_records(RecordKind::ApiKey, RecordOrder::Ascending, after.as_deref(), MAX_PAGE)
                 .await?;
-            let last = page.len() < PAGE;
+            let last = page.len() < MAX_PAGE;
             for record in page {
                 out.push(record.body.parse().map_err(|_| damaged())?);
             }
@@ -347,10 +346,10 @@ impl Api {
         while uses.len() <= MAX_KEYS {
             let page = self
                 .store()
-                .list_records(RecordKind::KeyUse, RecordOrder::Ascending, after.as_deref(), PAGE)
+                .list_records(RecordKind::KeyUse, RecordOrder::Ascending, after.as_deref(), MAX_PAGE)
                 .await?;
             after = page.last().map(|r| r.name.clone());
-            let last = page.len() < PAGE;
+            let last = page.len() < MAX_PAGE;
             uses.extend(
                 page.into_iter().filter_map(|r| Some((r.name, r.body.parse::<KeyUseRecord>().ok()?))),
             );

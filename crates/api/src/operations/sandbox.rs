@@ -64,10 +64,8 @@ impl Api {
 
     /// Deletes held messages; their tasks stay.
     pub(crate) async fn clear_held(&self, caller: &Caller) -> Result<Cleared, ApiError> {
-        let found = self
-            .store()
-            .list_records(RecordKind::SandboxMessage, RecordOrder::Ascending, None, CLEAR)
-            .await?;
+        let found =
+            self.store().list_many(RecordKind::SandboxMessage, RecordOrder::Ascending, None, CLEAR).await?;
         let more = found.len() == CLEAR;
         let mut deleted = 0;
         for record in &found {

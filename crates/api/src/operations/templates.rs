@@ -141,18 +141,16 @@ impl Api {
         if found.is_empty() {
             return Err(none(name));
         }
-        found.iter().rev().map(|r| Ok(view(name.as_str(), read(r)?))).collect()
+        found.iter().map(|r| Ok(view(name.as_str(), read(r)?))).collect()
     }
 
     async fn version_records(&self, name: &Name) -> Result<Vec<Record>, ApiError> {
         let prefix = format!("{name}@");
-        let list = self.store().list_records(
-            RecordKind::TemplateVersion,
-            RecordOrder::Ascending,
-            Some(&prefix),
-            MAX_VERSIONS,
-        );
-        Ok(list.await?.into_iter().take_while(|r| r.name.starts_with(&prefix)).collect())
+        // What lies before it begins with what lies before an `@` or with one.
+        let beyond = format!("{name}A");
+        let (kind, order) = (RecordKind::TemplateVersion, RecordOrder::Descending);
+        let list = self.store().list_many(kind, order, Some(&beyond), MAX_VERSIONS).await?;
+        Ok(list.into_iter().take_while(|r| r.name.starts_with(&prefix)).collect())
     }
 
     /// Stores a new version of a template; what was there stays as an older one.
@@ -196,8 +194,15 @@ impl Api {
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
     pub(crate) async fn delete_template(&self, caller: &Caller, name: &Name) -> Result<(), ApiError> {
         let deleted = self.store().delete_record(RecordKind::Template, name.as_str(), Expect::Any).await?;
-        for record in self.version_records(name).await? {
-            self.store().delete_record(RecordKind::TemplateVersion, &record.name, Expect::Any).await?;
+        loop {
+            let versions = self.version_records(name).await?;
+            for record in &versions {
+                self.store().delete_record(RecordKind::TemplateVersion, &record.name, Expect::Any).await?;
+            }
+            // One that is left would stand among those of the next template of this name.
+            if versions.len() < MAX_VERSIONS {
+                break;
+            }
         }
         self.templates().forget(name.as_str());
         if !deleted {

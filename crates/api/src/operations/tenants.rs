@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::LazyLock;
 
+use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{BrokerError, Kind, NewTask, Record, RecordKind, RecordOrder, Tenant};
 use posthaste_notify::config::is_open_to;
 use posthaste_notify::signing::AT_ONCE;
@@ -25,7 +26,7 @@ pub(crate) struct Scan {
 }
 
 /// Lists are asked for again and again, so that one request costs little however many records are others'.
-pub(crate) const SCAN: Scan = Scan { at_once: 500, most: 10 };
+pub(crate) const SCAN: Scan = Scan { at_once: MAX_PAGE, most: 25 };
 
 const NO_ENDPOINT: &str = "There is no endpoint of that name; register it first";
 

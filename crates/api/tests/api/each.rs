@@ -17,6 +17,7 @@ mod guard;
 mod idempotency;
 mod keys;
 mod limits;
+mod long_lists;
 mod mail_fields;
 mod matrix;
 mod notifications;
