@@ -36,7 +36,7 @@ use fence::Followers;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// A call that was dropped after so long without an answer was given up by a caller with a patience of its own.
-const GIVEN_UP: Duration = Duration::from_millis(1_500);
+pub(super) const GIVEN_UP: Duration = Duration::from_millis(1_500);
 /// A connection that lived so long was a good one: the pauses begin again with the shortest.
 const GOOD_LIFE: Duration = Duration::from_secs(1);
 

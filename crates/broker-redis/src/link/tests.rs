@@ -334,6 +334,34 @@ async fn what_is_accepted_in_the_course_of_a_planned_failover_is_at_the_new_mast
     assert!(refused.is_some_and(|why| why.contains("goes on")), "meanwhile nothing is accepted");
 }
 
+/// A connection that a caller with a patience of its own gave up is not there any more when the sentinel tells of the switch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_to_a_master_that_stands_still_ends_when_another_is_found_whoever_gave_it_up_before() {
+    let master = RedisServer::start(&RedisOptions::default());
+    let replica = master.replica();
+    let sentinel = master.sentinel();
+    let link = link_to(&format!("redis+sentinel://127.0.0.1:{}/mymaster/0", sentinel.port()));
+    assert_eq!(until_answered(&link).await, 1);
+    while replica.command(&["GET", "ph:{t:0}:m"]) != Reply::Text("1".to_owned()) {
+        tokio::task::yield_now().await;
+    }
+    while sentinel.command(&["SENTINEL", "REPLICAS", "mymaster"]).rows().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // It is replaced after it was given up, not before.
+    sentinel.command(&["SENTINEL", "SET", "mymaster", "down-after-milliseconds", "3000"]);
+    master.pause();
+    let waiting = tokio::spawn({
+        let link = link.clone();
+        async move { count(&link, 1).await }
+    });
+    assert!(timeout(super::peer::GIVEN_UP, count(&link, 1)).await.is_err(), "it stands still");
+    let lost =
+        soon("an answer", waiting).await.expect("no panic").expect_err("nobody knows what became of it");
+    master.resume();
+    assert!(lost.to_string().contains("was replaced during the call"), "{lost}");
+}
+
 /// The master tells of its replica later than the replica itself says that it follows: with the first that it confirms.
 async fn until_it_knows_its_replica(master: &RedisServer) {
     while !master.command(&["INFO", "replication"]).text().contains("state=online") {

@@ -12,7 +12,7 @@ use redis::{RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Live, Peer};
+use super::{Live, Peer, State};
 use crate::link::dial::{Dialed, Target, role_at};
 use crate::link::error::unavailable;
 use crate::link::role::Role;
@@ -152,7 +152,7 @@ impl Peer {
 
     /// Awaits an answer, but no longer than until another server is known to be the master: the old one may stand still.
     pub(super) async fn unless_replaced<T>(
-        self: &Arc<Self>,
+        &self,
         live: &Live,
         answer: Pin<&mut (impl Future<Output = T> + Send)>,
     ) -> Result<T, BrokerError> {
@@ -167,20 +167,13 @@ impl Peer {
         }
     }
 
-    async fn replaced(self: &Arc<Self>, live: &Live) {
-        let mut fence = self.fence.subscribe();
+    /// Waits for a connection that leads to another master. Whoever gave up the old one, after a patience of their own perhaps,
+    /// the loop that connects goes on until there is one.
+    async fn replaced(&self, live: &Live) {
+        let elsewhere = |state: &State| matches!(state, State::Up(now) if now.number != live.number && !live.stands_with(now));
         // The sender is in `self`.
-        if fence.wait_for(|fence| *fence >= live.number).await.is_err() {
-            return std::future::pending().await;
-        }
-        loop {
-            match self.live().await {
-                Ok(now) if !live.stands_with(&now) => return,
-                // It is the same: its answer may still come.
-                Ok(_) => return std::future::pending().await,
-                // As long as nobody is the master. Each look waits for another attempt to connect.
-                Err(_) => tokio::task::yield_now().await,
-            }
+        if self.state.subscribe().wait_for(elsewhere).await.is_err() {
+            std::future::pending().await
         }
     }
 
