@@ -195,6 +195,13 @@ class Formation:
             server.__exit__()
 
 
+def copied(master, replicas=1):
+    """Waits until so many replicas have what the master has. One that follows it says so before it is sent anything, a second
+    before perhaps: what is accepted meanwhile is lost with the master. Whatever the master had is gone."""
+    master("FLUSHALL")
+    wait_until("the replicas copy", lambda: master("WAIT", replicas, 1000) >= replicas, 30)
+
+
 class Sentinels(Formation):
     """A master with a replica, and sentinels that decide which of the two is which."""
 
@@ -225,6 +232,9 @@ class Sentinels(Formation):
             sentinel.start_as(path, "--sentinel")
         wait_until("the sentinels know everybody", lambda: all(map(self._knows_all, self.sentinels)), 30)
         self.settled()
+        link = master.client()
+        copied(link)
+        link.close()
 
     def _knows_all(self, sentinel):
         told = self._told(sentinel)
@@ -334,6 +344,7 @@ class RedisCluster(Formation):
             master, link = self.nodes[n % len(self.nodes)].client(), node.client()
             link("CLUSTER", "REPLICATE", master("CLUSTER", "MYID"))
             wait_until("a replica has everything", lambda link=link: link.info("master_link_status") == "up", 30)
+            copied(master)
             master.close()
             link.close()
 
