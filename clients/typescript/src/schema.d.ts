@@ -503,9 +503,10 @@ export interface paths {
          * Send a notification
          * @description Stores a message to one recipient; durable when it answers 202. `to` may be a list of up to 1,000: then each recipient
          *     gets a message of their own, stored together as a batch, and the answer is that of `/v1/notifications/batch`; one that
-         *     is named twice gets one, and its second place says `duplicate`. A
-         *     template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours answers as the
-         *     first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
+         *     is named twice gets one, and its second place says `duplicate`. The messages of a list are at most 8 MiB together, as they
+         *     are stored: each with its texts and the files within it. A template is filled in before anything is stored. With an
+         *     `Idempotency-Key` a repeat within 24 hours answers as the first request did, with `Idempotency-Replayed: true`; the same
+         *     key with another body answers 422.
          */
         post: operations["create_notification"];
         delete?: never;
@@ -546,7 +547,8 @@ export interface paths {
         put?: never;
         /**
          * Send a batch of notifications
-         * @description Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In `strict` mode one that is
+         * @description Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers: as they come and, with what
+         *     templates make of them, as they are stored. In `strict` mode one that is
          *     not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are stored and `errors`
          *     says what is wrong with each of the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as the first did.
          */
@@ -892,7 +894,8 @@ export interface paths {
         };
         /**
          * List held messages
-         * @description What the sandbox held instead of sending, newest first. One message is at `/v1/tasks/{task_id}/message`.
+         * @description What the sandbox held instead of sending, newest first; a page ends with about 1 MiB of messages, however many were asked
+         *     for. One message is at `/v1/tasks/{task_id}/message`.
          */
         get: operations["list_held_messages"];
         put?: never;
@@ -3541,6 +3544,8 @@ export interface components {
             source: components["schemas"]["SuppressionSource"];
             /** @description The task that found out. */
             task?: components["schemas"]["Id"];
+            /** @description The tenant whose messages alone it is about. */
+            tenant?: string;
         };
         /**
          * @description Where a suppression comes from.
@@ -3736,7 +3741,10 @@ export interface components {
             data: components["schemas"]["Task"][];
             /** @description Send it as `cursor` to go on; left out at the end. */
             next_cursor?: string;
-            /** @description Set when the search stopped for lack of time: everything newer was looked at. */
+            /**
+             * @description Set when the search stopped for lack of time: everything newer was looked at. Left out with a tenant's key: the time
+             *     would be that of another's task.
+             */
             searched_until?: components["schemas"]["Time"];
         };
         /**

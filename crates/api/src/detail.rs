@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use crate::{ApiError, FieldError};
 
-/// Whether `path` is one of the three old routes.
+/// Whether `path` is one of the three old routes, or under one of them, where nothing is: FastAPI says so in its own shape.
 pub(crate) fn is_old_route(path: &str) -> bool {
-    matches!(path, "/notify" | "/notify/" | "/health" | "/health/") || path.starts_with("/task_status/")
+    let mut behind =
+        ["/notify", "/task_status", "/health"].into_iter().filter_map(|route| path.strip_prefix(route));
+    behind.any(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// An [`ApiError`] as the old routes answer it.

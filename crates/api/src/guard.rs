@@ -26,10 +26,10 @@ use crate::auth::session::From;
 use crate::base_path;
 use crate::config::{Cors, HostRule};
 use crate::detail::is_old_route;
-use posthaste_core::limits::MAX_RESULT_BYTES;
+use posthaste_core::limits::{MAX_BATCH_BYTES, MAX_RESULT_BYTES};
 use posthaste_notify::attachment::MAX_ATTACHMENT_BYTES;
 
-use crate::input::body::{Bounded, MAX_BATCH_BYTES, MAX_BODY_BYTES};
+use crate::input::body::{Bounded, MAX_BODY_BYTES};
 use crate::metrics::RouteIndex;
 use crate::panics::{Panicked, caught};
 use crate::routes::{refuse, refuse_as};

@@ -258,15 +258,30 @@ impl Api {
     pub(crate) async fn enqueue_many(
         &self,
         caller: &Caller,
-        mut tasks: Vec<NewTask>,
+        tasks: Vec<NewTask>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<EnqueueReply, ApiError> {
+        Ok(self.try_enqueue_many(caller, tasks, idempotency).await??)
+    }
+
+    /// As [`Api::enqueue_many`]; what the store has against them is for the caller to judge.
+    ///
+    /// # Errors
+    /// As [`Api::enqueue`], but for what the store says.
+    pub(crate) async fn try_enqueue_many(
+        &self,
+        caller: &Caller,
+        mut tasks: Vec<NewTask>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Result<EnqueueReply, BrokerError>, ApiError> {
         for task in &mut tasks {
             caller.claim(task)?;
             self.check_task_sender(caller, &task.kind, &task.payload)?;
         }
-        let reply = self.store_tasks(EnqueueRequest { tasks, idempotency }).await?;
-        if !reply.replayed {
+        let reply = self.store_tasks(EnqueueRequest { tasks, idempotency }).await;
+        if let Ok(reply) = &reply
+            && !reply.replayed
+        {
             let stored = reply.tasks.iter().filter(|t| !t.duplicate).count();
             self.inner.metrics.accepted(stored as u64);
         }
@@ -393,7 +408,10 @@ impl Api {
     /// [`ApiError::Unavailable`].
     pub async fn tasks(&self, caller: &Caller, mut request: ListRequest) -> Result<TaskPage, ApiError> {
         request.filter.tenant = caller.tenant_filter(request.filter.tenant.take())?;
-        let page = self.inner.store.list(request).await?;
+        let page = match caller.tenant() {
+            None => self.inner.store.list(request).await?,
+            Some(tenant) => self.own_page(tenant, request).await?,
+        };
         // Whatever a store makes of the filter: nothing of another tenant leaves here.
         let own = page.tasks.into_iter().filter(|t| caller.may_see(t.tenant.as_ref()));
         Ok(TaskPage {

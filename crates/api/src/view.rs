@@ -241,7 +241,8 @@ pub struct TaskPage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub next_cursor: Option<String>,
-    /// Set when the search stopped for lack of time: everything newer was looked at.
+    /// Set when the search stopped for lack of time: everything newer was looked at. Left out with a tenant's key: the time
+    /// would be that of another's task.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>, nullable = false)]
     pub searched_until: Option<Timestamp>,

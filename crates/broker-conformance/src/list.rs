@@ -95,6 +95,8 @@ macro_rules! with_cases {
             }
             names {
                 kinds_and_queues_of_a_tenant_are_bounded = "A tenant names so many kinds and queues; after a week without use they count no more.";
+                what_every_installation_has_counts_for_no_tenant = "A tenant that names all it may still uses the kinds notify, http and callback and the queue default.";
+                every_task_that_names_too_much_is_named = "A refusal for too many names says every task of the request that is beyond that bound.";
                 lanes_of_a_tenant_are_bounded = "A tenant names so many lanes; after a week without use they count no more.";
                 names_of_tenants_leave_the_installation_its_own = "However many names tenants bring, the installation has room for its own.";
             }
@@ -298,6 +300,7 @@ macro_rules! with_cases {
                 a_delete_expects_a_version = "A delete that expects another version is refused.";
                 kinds_are_apart = "Records of different kinds share no names.";
                 lists_run_by_name_both_ways = "Records are listed by the bytes of their names, both ways, from beyond a name.";
+                lists_of_any_length_are_whole = "A list of records may be longer than a page, and ends where the records do.";
                 bodies_have_a_largest_size = "A record has at most 1 MiB and its name at most 255 bytes.";
                 writers_at_the_same_moment_see_each_other = "Of writers that expect the same version, one wins.";
             }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use posthaste_core::broker::{EnqueueReply, EnqueueRequest, Enqueued};
-use posthaste_core::limits::MAX_SCHEDULE_AHEAD;
+use posthaste_core::limits::{MAX_SCHEDULE_AHEAD, check_brought};
 use posthaste_core::{BrokerError, Due, IdempotencyKey, LaneKey, NewTask, State};
 use redis::Value;
 
@@ -257,17 +257,29 @@ impl Inner {
                 calls.entry(shard).or_insert_with(|| (self.call(&SCRIPTS.brought, shard), Vec::new()));
             of.push(i);
             let (target, share) = crate::names::lane_texts(t.lane.as_ref());
-            call.arg(tenant.as_str()).arg(t.queue.as_str()).arg(t.kind.as_str()).arg(target).arg(share);
+            let own = match (t.queue.is_built_in(), t.kind.is_built_in()) {
+                (true, true) => "qk",
+                (true, false) => "q",
+                (false, true) => "k",
+                (false, false) => "",
+            };
+            call.arg(tenant.as_str()).arg(t.queue.as_str()).arg(t.kind.as_str());
+            call.arg(target).arg(share).arg(own);
             new.push((tenant, text));
         }
+        let mut beyond = Vec::new();
         for (shard, (call, of)) in calls {
             let values = reply::list(self.run(shard, call).await?)?;
-            if let [Value::BulkString(word), what, entry] = values.as_slice()
+            if let [Value::BulkString(word), full @ ..] = values.as_slice()
                 && word == b"FULL"
             {
-                return Err(beyond_share(what, entry, &of)?);
+                for pair in full.chunks_exact(2) {
+                    beyond.push(beyond_share(&pair[0], &pair[1], &of)?);
+                }
             }
         }
+        beyond.sort_unstable();
+        check_brought(&beyond)?;
         for (tenant, text) in new {
             self.names.bring(tenant, &text, day);
         }
@@ -275,8 +287,8 @@ impl Inner {
     }
 }
 
-/// What a tenant is answered that names too many: `what`, in the entry of a call whose entries are `of` these tasks.
-fn beyond_share(what: &Value, entry: &Value, of: &[usize]) -> Result<BrokerError, BrokerError> {
+/// What there is too much of, and of which task: `what`, in the entry of a call whose entries are `of` these tasks.
+fn beyond_share(what: &Value, entry: &Value, of: &[usize]) -> Result<(usize, &'static str), BrokerError> {
     let what = match reply::text(what.clone())?.as_str() {
         "lane" => "lane",
         "route" => "route",
@@ -285,7 +297,7 @@ fn beyond_share(what: &Value, entry: &Value, of: &[usize]) -> Result<BrokerError
     };
     let entry = usize::try_from(reply::int(entry.clone())?).ok().and_then(|entry| of.get(entry));
     let index = entry.ok_or_else(|| corrupt("the number of a task that names too much"))?;
-    Ok(posthaste_core::limits::too_many_brought(*index, what))
+    Ok((*index, what))
 }
 
 /// Key of `idem`: no part can hold the separator.

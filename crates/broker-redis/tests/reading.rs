@@ -544,7 +544,7 @@ async fn what_few_names_of_a_tenant_make_together_is_bounded() {
     let tasks = vec![of_tenant("acme", "q0", "k0"), of_tenant("other", "q0", "new"), beyond()];
     let refused = s.store.enqueue(EnqueueRequest { tasks, idempotency: None }).await;
     assert!(
-        matches!(&refused, Err(BrokerError::Invalid { index: 2, field: "lane", problem })
+        matches!(&refused, Err(BrokerError::Invalid { index: 2, field: "lane", problem, .. })
             if problem.contains("combinations") && problem.contains("7 days")),
         "{refused:?}"
     );

@@ -416,6 +416,7 @@ impl Reader<'_> {
                  ORDER BY name DESC LIMIT ?3"
             }
         };
+        debug_assert!(limit <= MAX_PAGE, "whoever asks for {limit} takes fewer for the end");
         let limit = limit.min(MAX_PAGE) as i64;
         let mut stmt = self.db.prepare_cached(sql)?;
         let rows = stmt.query_map((kind_code(kind), after, limit), |r| record_of(kind, r))?;

@@ -25,6 +25,9 @@ pub enum BrokerError {
         field: &'static str,
         /// What is wrong and what to do.
         problem: String,
+        /// Every item that is refused for this alone, `index` among them, where the store knows that: without them the
+        /// request may go well. Empty otherwise.
+        each: Vec<usize>,
     },
     /// A task with the caller's own id exists already.
     #[error("a task with id {id} exists already")]
@@ -80,6 +83,6 @@ impl BrokerError {
 
     /// An [`BrokerError::Invalid`] about a single item.
     pub fn invalid(index: usize, field: &'static str, problem: impl Into<String>) -> Self {
-        Self::Invalid { index, field, problem: problem.into() }
+        Self::Invalid { index, field, problem: problem.into(), each: Vec::new() }
     }
 }

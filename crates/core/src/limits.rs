@@ -20,6 +20,9 @@ pub const MAX_ENQUEUE: usize = 1_024;
 /// Most tasks that a caller of the API sends together: fewer than one enqueue takes, so that what goes with a batch (its
 /// callback) fits beside them.
 pub const MAX_BATCH: usize = 1_000;
+/// Largest batch, in bytes: its body when it comes, and all its payloads as they are stored. A hundred messages with the HTML
+/// that people send.
+pub const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Tasks of one recipient that a shard of a distributed store finds at once, the newest ones; older ones are looked for.
 pub const RECIPIENT_INDEXED: usize = 1_000;
 /// Most tasks that one claim hands out.
@@ -30,6 +33,8 @@ pub const MAX_SETTLE: usize = 1_000;
 pub const MAX_LIST_SCAN: usize = 500;
 /// Largest page of a list.
 pub const MAX_PAGE: usize = 200;
+/// A page of a list whose items hold texts of callers ends once it is as large as this, in bytes of bodies; the next goes on.
+pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 /// Page size when the caller names none.
 pub const DEFAULT_PAGE: usize = 50;
 /// A list call stops after this long and says how far it came.
@@ -45,7 +50,8 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// Most distinct queues and kinds that a store interns, apart from those that tenants alone use.
 pub const MAX_NAMES: usize = 10_000;
 /// Most distinct queues and kinds that the tasks of one tenant name within [`BROUGHT_KEPT`], beside what the installation may
-/// have.
+/// have, and those that are there without anybody's doing ([`Kind::is_built_in`](crate::Kind::is_built_in), the queue
+/// `default`).
 pub const MAX_TENANT_NAMES: usize = 1_000;
 /// Most distinct lanes that the tasks of one tenant name within [`BROUGHT_KEPT`].
 pub const MAX_TENANT_LANES: usize = 10_000;
@@ -114,6 +120,8 @@ pub const WORKER_KEPT: Duration = Duration::from_secs(60);
 pub const UNKNOWN_KIND_BASE: Duration = Duration::from_secs(5);
 /// Longest delay of a task whose kind no handler knows.
 pub const UNKNOWN_KIND_CAP: Duration = Duration::from_secs(300);
+/// Longest cron expression of a schedule, in bytes.
+pub const MAX_CRON_BYTES: usize = 255;
 /// Most schedules that one store runs.
 pub const MAX_SCHEDULES: usize = 1_000;
 /// Most missed ticks of one schedule that are made up for, the latest ones.
@@ -153,17 +161,21 @@ impl Default for Retention {
     }
 }
 
-/// What a tenant is answered that uses more names than it may: `what` is `kind`, `queue`, `lane` or `route` of the task at
-/// `index`. A route is the combination of the three, of which the lane is blamed.
-pub fn too_many_brought(index: usize, what: &'static str) -> crate::BrokerError {
-    let (field, most, what) = match what {
+/// What a tenant is answered that uses more names than it may: `beyond` are the tasks that name one more, in order, and for each
+/// `kind`, `queue`, `lane` or `route`. A route is the combination of the three, of which the lane is blamed. It tells of the
+/// first, and of all that are beyond the same bound.
+///
+/// # Errors
+/// [`BrokerError::Invalid`](crate::BrokerError::Invalid), unless there are none.
+pub fn check_brought(beyond: &[(usize, &'static str)]) -> Result<(), crate::BrokerError> {
+    let Some(&(index, first)) = beyond.first() else { return Ok(()) };
+    let (field, most, what) = match first {
         "lane" => ("lane", MAX_TENANT_LANES, "lanes"),
         "route" => ("lane", MAX_TENANT_ROUTES, "combinations of queue, kind and lane"),
         field => (field, MAX_TENANT_NAMES, "kinds and queues"),
     };
-    crate::BrokerError::invalid(
-        index,
-        field,
-        format!("a tenant uses at most {most} {what} in 7 days, and this would be one more; use fewer"),
-    )
+    let problem =
+        format!("a tenant uses at most {most} {what} in 7 days, and this would be one more; use fewer");
+    let each = beyond.iter().filter(|(_, what)| *what == first).map(|(at, _)| *at).collect();
+    Err(crate::BrokerError::Invalid { index, field, problem, each })
 }

@@ -152,11 +152,26 @@ impl Kind {
     pub fn notify() -> Self {
         Self::new("notify").expect("a fixed, valid name")
     }
+
+    /// Whether every installation has it, whoever names it first.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.as_str(), "notify" | "http" | "callback")
+    }
+}
+
+/// The queue of tasks that name none.
+const DEFAULT_QUEUE: &str = "default";
+
+impl QueueName {
+    /// Whether every installation has it, whoever names it first.
+    pub fn is_built_in(&self) -> bool {
+        self.as_str() == DEFAULT_QUEUE
+    }
 }
 
 impl Default for QueueName {
     fn default() -> Self {
-        Self::new("default").expect("a fixed, valid name")
+        Self::new(DEFAULT_QUEUE).expect("a fixed, valid name")
     }
 }
 

@@ -37,7 +37,7 @@ fn task(i: usize, t: &NewTask) -> Result<(), BrokerError> {
         let problem = format!("must be nested at most {MAX_PAYLOAD_DEPTH} levels deep");
         return Err(BrokerError::invalid(i, "payload", problem));
     }
-    t.policy.check().map_err(|(field, problem)| BrokerError::Invalid { index: i, field, problem })?;
+    t.policy.check().map_err(|(field, problem)| BrokerError::invalid(i, field, problem))?;
     if let Some(u) = &t.unique {
         key(i, "unique.key", &u.key)?;
         if let UniqueHold::For(d) = u.hold

@@ -295,7 +295,7 @@ mod tests {
         ] {
             assert_eq!(read(&format!(r#"{{"url":"{url}"}}"#)).lane().to_string(), lane, "{url}");
         }
-        let long = format!("https://{}.example.com:65535/x", "a.".repeat(90));
+        let long = format!("https://{}example.com:65535/x", "a.".repeat(90));
         assert!(read(&format!(r#"{{"url":"{long}"}}"#)).lane().to_string().ends_with(":65535"));
     }
 

@@ -10,7 +10,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use posthaste_core::{Claimed, Failure, LaneFault, QueueName};
+use posthaste_core::{Claimed, Failure, FailureClass, LaneFault, QueueName};
 
 use crate::lanes;
 
@@ -31,11 +31,20 @@ impl Target {
     }
 }
 
+/// What is said of a lane.
+#[derive(Debug, Clone, Copy)]
+enum Said {
+    Throttled,
+    Misconfigured,
+    Unavailable,
+}
+
 /// Who has said what of a lane since its last success; at most [`RECIPIENTS`] of each.
 #[derive(Debug, Default)]
 struct Seen {
     throttled: Vec<u64>,
     misconfigured: Vec<u64>,
+    unavailable: Vec<u64>,
 }
 
 /// The witnesses of every lane; cheap to clone.
@@ -51,6 +60,25 @@ impl Witness {
     #[must_use]
     pub fn hears(&self, task: &Claimed, who: &str, enough: usize, failure: Failure) -> Failure {
         let Some(fault) = failure.lane else { return failure };
+        let said = match fault {
+            LaneFault::Throttled => Said::Throttled,
+            LaneFault::Misconfigured => Said::Misconfigured,
+        };
+        let shown = self.is_shown(task, who, enough, said);
+        Failure { lane: Some(fault).filter(|_| shown), ..failure }
+    }
+
+    /// The same of a failure of class `unavailable`: until enough have met it, it is `transient`, which is the task's own.
+    #[must_use]
+    pub fn hears_unavailable(&self, task: &Claimed, who: &str, enough: usize, failure: Failure) -> Failure {
+        if self.is_shown(task, who, enough, Said::Unavailable) {
+            return failure;
+        }
+        Failure { class: FailureClass::Transient, ..failure }
+    }
+
+    /// Notes who says what; whether enough have said so by now.
+    fn is_shown(&self, task: &Claimed, who: &str, enough: usize, what: Said) -> bool {
         // A tenant chooses its recipients: of what it shares with others they are one witness.
         let who = match &task.tenant {
             Some(tenant) if !task.lane.as_ref().is_some_and(lanes::is_one_tenants) => {
@@ -64,15 +92,15 @@ impl Witness {
             seen.clear();
         }
         let seen = seen.entry(target).or_default();
-        let said = match fault {
-            LaneFault::Throttled => &mut seen.throttled,
-            LaneFault::Misconfigured => &mut seen.misconfigured,
+        let said = match what {
+            Said::Throttled => &mut seen.throttled,
+            Said::Misconfigured => &mut seen.misconfigured,
+            Said::Unavailable => &mut seen.unavailable,
         };
         if !said.contains(&who) && said.len() < enough {
             said.push(who);
         }
-        let shown = said.len() >= enough;
-        Failure { lane: Some(fault).filter(|_| shown), ..failure }
+        said.len() >= enough
     }
 
     /// The lane of `task` took something: whoever said otherwise spoke for himself.
@@ -91,7 +119,7 @@ impl Witness {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_core::{FailureClass, Tenant};
+    use posthaste_core::Tenant;
     use serde_json::json;
 
     use super::*;
@@ -147,6 +175,22 @@ mod tests {
         }
         let nobodys: Vec<bool> = (0..3).map(|n| hears("email:b", None, &n.to_string())).collect();
         assert_eq!(nobodys, [false, false, true], "the installation's own");
+    }
+
+    #[test]
+    fn what_is_unavailable_to_one_is_so_once_three_have_met_it() {
+        let w = Witness::default();
+        let class = |who: &str, tenant: Option<&str>| {
+            let tenant = tenant.map(|t| Tenant::new(t).unwrap());
+            let task = Claimed { tenant, ..task("email:default") };
+            w.hears_unavailable(&task, who, RECIPIENTS, Failure::new(FailureClass::Unavailable, "cut")).class
+        };
+        let (own, lanes) = (FailureClass::Transient, FailureClass::Unavailable);
+        let of_one_tenant: Vec<_> = (0..5).map(|n| class(&n.to_string(), Some("acme"))).collect();
+        assert_eq!(of_one_tenant, [own; 5]);
+        assert_eq!([class("x", None), class("x", None), class("y", None)], [own, own, lanes]);
+        w.refutes(&task("email:default"));
+        assert_eq!(class("z", None), own);
     }
 
     #[test]

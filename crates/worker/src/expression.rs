@@ -1,5 +1,7 @@
 //! What a cron expression says about itself: whether it names fixed times, and what is wrong with it, in our own words.
 
+use posthaste_core::limits::MAX_CRON_BYTES;
+
 /// A field: its name, and its least and greatest number.
 struct Field {
     name: &'static str,
@@ -16,15 +18,14 @@ const fn numbers(name: &'static str, least: u32, most: u32) -> Field {
 const MONTHS: &[&str] = &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const DAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-/// With seconds in front, and the year that hardly anybody gives.
-const FIELDS: [Field; 7] = [
+/// With seconds in front.
+static FIELDS: [Field; 6] = [
     numbers("second", 0, 59),
     numbers("minute", 0, 59),
     numbers("hour", 0, 23),
     numbers("day of month", 1, 31),
     Field { name: "month", least: 1, most: 12, words: MONTHS },
     Field { name: "day of week", least: 0, most: 7, words: DAYS },
-    numbers("year", 1, 5000),
 ];
 
 const WORDS: [(&str, &str); 6] = [
@@ -50,8 +51,35 @@ pub(crate) fn is_fixed(cron: &str) -> bool {
     !fields.iter().skip(minute).take(2).any(open)
 }
 
+/// Refuses what the parser reads and nobody means: a year behind the fields that we know, items of a list that are empty, and an
+/// expression without end. It is for new schedules: those that an earlier program took go on as they are.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub(crate) fn check(cron: &str) -> Result<(), String> {
+    let upper = cron.trim().to_uppercase();
+    let texts: Vec<&str> = upper.split_whitespace().collect();
+    if cron.len() > MAX_CRON_BYTES || texts.len() > FIELDS.len() {
+        return Err(explain(cron));
+    }
+    let gap = fields_of(&texts).find_map(|(field, text)| field.gap(text));
+    gap.map_or(Ok(()), Err)
+}
+
+/// Each text with the field that it is for.
+fn fields_of<'t>(texts: &'t [&'t str]) -> impl Iterator<Item = (&'static Field, &'t str)> {
+    let first = usize::from(texts.len() < FIELDS.len());
+    FIELDS[first..].iter().zip(texts.iter().copied())
+}
+
 /// What is wrong with an expression that cannot be read, and what to write instead.
 pub(crate) fn explain(cron: &str) -> String {
+    if cron.len() > MAX_CRON_BYTES {
+        return format!(
+            "it is {} bytes long, and {MAX_CRON_BYTES} are the most: make two schedules of it",
+            cron.len()
+        );
+    }
     let upper = cron.trim().to_uppercase();
     if upper.is_empty() {
         return format!("it is empty: {FIVE}");
@@ -61,18 +89,32 @@ pub(crate) fn explain(cron: &str) -> String {
             .to_owned();
     }
     let texts: Vec<&str> = upper.split_whitespace().collect();
-    let first = usize::from(texts.len() == 5);
-    if !(5..=7).contains(&texts.len()) {
+    if texts[0].starts_with("TZ=") || texts[0].starts_with("CRON_TZ=") {
+        // As it was written: names of zones have capitals.
+        let written = cron.split_whitespace().next().unwrap_or_default();
+        return format!(
+            "the time zone has a field of its own: take `{written}` out, and say it as time_zone"
+        );
+    }
+    if !(5..=FIELDS.len()).contains(&texts.len()) {
         return format!("it has {} fields: {FIVE}", texts.len());
     }
-    let wrong = FIELDS[first..].iter().zip(&texts).find_map(|(field, text)| field.wrong(text));
+    let wrong = fields_of(&texts).find_map(|(field, text)| field.wrong(text));
     wrong.unwrap_or_else(|| format!("it cannot be read: {FIVE}"))
 }
 
 impl Field {
     /// What is wrong with the text of this field, if anything is.
     fn wrong(&self, text: &str) -> Option<String> {
-        text.split(',').find_map(|part| self.wrong_part(part))
+        self.gap(text).or_else(|| text.split(',').find_map(|part| self.wrong_part(part)))
+    }
+
+    /// What is wrong with a list that has an empty item, if the text is one.
+    fn gap(&self, text: &str) -> Option<String> {
+        // In front of days of the week a plus says that the day of month must fit, too.
+        let plus = if self.name == "day of week" { text.strip_prefix('+') } else { None };
+        let empty = plus.unwrap_or(text).split(',').any(str::is_empty);
+        empty.then(|| self.said(text, "an item of the list is empty: take a comma out"))
     }
 
     fn wrong_part(&self, part: &str) -> Option<String> {
@@ -154,6 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_by_field_with_what_to_write() {
+        let endless = "x,".repeat(20_000);
         for (cron, said) in [
             ("", "it is empty: give five fields"),
             ("every day", "it has 2 fields: give five fields"),
@@ -171,10 +214,48 @@ mod tests {
             ("0 0 * * 5#9", "the day of week `5#9`: behind # stands 1 to 5"),
             ("@sometimes", "there is no such word: use @hourly"),
             ("1 2 3 4 5 6 7 8", "it has 8 fields"),
+            ("0 0 7 * * * x", "it has 7 fields: give five fields"),
+            ("TZ=UTC 0 7 * * *", "the time zone has a field of its own: take `TZ=UTC` out"),
+            (
+                "cron_tz=Europe/Berlin 0 7 * * * *",
+                "the time zone has a field of its own: take `cron_tz=Europe/Berlin`",
+            ),
+            (endless.as_str(), "it is 40000 bytes long, and 255 are the most"),
         ] {
             assert!(Cron::from_str(cron).is_err(), "{cron} can be read");
             let told = explain(cron);
             assert!(told.starts_with(said), "{cron}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_and_nobody_means_is_refused_in_our_words() {
+        let long = format!("{} * * * *", ["5"; 200].join(","));
+        for (cron, said) in [
+            ("5,,6 * * * *", "the minute `5,,6`: an item of the list is empty"),
+            ("5, * * * *", "the minute `5,`: an item of the list is empty"),
+            (",5 * * * *", "the minute `,5`: an item of the list is empty"),
+            (", * * * *", "the minute `,`: an item of the list is empty"),
+            ("0 0 * * mon,,fri", "the day of week `mon,,fri`: an item of the list is empty"),
+            ("0 0 1 * +", "the day of week `+`: an item of the list is empty"),
+            ("5, 0 0 * * *", "the second `5,`: an item of the list is empty"),
+            ("0 0 7 * * * 2030", "it has 7 fields: give five fields"),
+            (long.as_str(), "it is 407 bytes long, and 255 are the most"),
+        ] {
+            assert!(Cron::from_str(cron).is_ok(), "{cron} cannot be read");
+            let told = check(cron).expect_err(cron);
+            assert!(told.starts_with(said), "{cron}: {told}");
+        }
+        for fine in [
+            "0 7 * * 1-5",
+            "*/20 * * * * *",
+            "0 0 L * *",
+            "0 0 1,15 * +fri",
+            "0 0 * * 5#L",
+            "@daily",
+            " 0 7 ? * MON ",
+        ] {
+            assert!(Cron::from_str(fine).is_ok() && check(fine).is_ok(), "{fine}");
         }
     }
 

@@ -5,13 +5,14 @@
 //! notice the same tick enqueue one task, and a crash in between loses none.
 
 use posthaste_core::broker::EnqueueRequest;
-use posthaste_core::limits::{MAX_PAGE, MAX_SCHEDULES, MAX_UNIQUE_HOLD};
+use posthaste_core::limits::{MAX_SCHEDULES, MAX_UNIQUE_HOLD};
 use posthaste_core::{
     BrokerError, Expect, Json, Kind, LaneKey, Name, NewTask, QueueName, RecordKind, RecordOrder, RetryPolicy,
     Store, Timestamp, Unique, UniqueHold,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::expression;
 use crate::times::Times;
 
 /// What happens to ticks that nobody noticed within [`posthaste_core::limits::SCHEDULE_ON_TIME`], because no worker ran or
@@ -146,11 +147,15 @@ pub async fn put_schedule_at(
     now: Timestamp,
 ) -> Result<u64, ScheduleError> {
     let times = Times::new(&schedule.cron, &schedule.time_zone)?;
+    let before = get_schedule(store, &schedule.name).await?;
+    // What an earlier program took can be paused and changed for as long as its times stay.
+    if before.as_ref().is_none_or(|old| old.schedule.cron != schedule.cron) {
+        expression::check(&schedule.cron).map_err(|problem| invalid("cron", problem))?;
+    }
     if times.after(now).is_none() {
         return Err(invalid("cron", "it never comes: no date fits it"));
     }
     schedule.policy.check().map_err(|(field, problem)| ScheduleError::Invalid { field, problem })?;
-    let before = get_schedule(store, &schedule.name).await?;
     let ran_at = before.as_ref().and_then(|old| old.ran_at);
     let (last_run, expect) = match before {
         None => (now, Expect::Absent),
@@ -303,19 +308,7 @@ fn task_of(schedule: &Schedule, tick: Timestamp) -> NewTask {
 }
 
 async fn records(store: &dyn Store) -> Result<Vec<posthaste_core::Record>, BrokerError> {
-    let mut all: Vec<posthaste_core::Record> = Vec::new();
-    while all.len() < MAX_SCHEDULES {
-        let after = all.last().map(|r| r.name.clone());
-        let page = store
-            .list_records(RecordKind::Schedule, RecordOrder::Ascending, after.as_deref(), MAX_PAGE)
-            .await?;
-        let last = page.len() < MAX_PAGE;
-        all.extend(page);
-        if last {
-            break;
-        }
-    }
-    Ok(all)
+    store.list_many(RecordKind::Schedule, RecordOrder::Ascending, None, MAX_SCHEDULES).await
 }
 
 /// How far a schedule is.

@@ -337,7 +337,31 @@ pub(crate) fn is_cursor(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
+    use posthaste_core::Store;
+
     use super::*;
+    use crate::ApiConfig;
+
+    #[tokio::test]
+    async fn the_number_of_lines_is_bounded_beyond_what_the_store_gives_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store: Arc<dyn Store> = SqliteStore::open(SqliteConfig::new(dir.path())).await.expect("a store");
+        let kind = RecordKind::Audit;
+        let name = |n: usize| first_name_at(Timestamp::from_millis(1_000 + n as i64));
+        for n in 0..MAX_PAGE + 3 {
+            let body = Json::from_trusted("{}".into());
+            store.put_record(kind, &name(n), body, Expect::Any).await.expect("it is kept");
+        }
+        let api = Api::new(store.clone(), ApiConfig::default());
+        let swept = api.sweep_audit_to(Timestamp::from_millis(0), 2).await.expect("a sweep");
+        assert_eq!(swept, MAX_PAGE + 1);
+        let left = store.list_records(kind, RecordOrder::Ascending, None, MAX_PAGE).await.expect("a list");
+        let left: Vec<_> = left.into_iter().map(|r| r.name).collect();
+        assert_eq!(left, [name(MAX_PAGE + 1), name(MAX_PAGE + 2)], "the newest stay");
+    }
 
     #[test]
     fn names_sort_by_time() {

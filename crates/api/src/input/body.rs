@@ -20,8 +20,6 @@ use crate::{ApiError, FieldError, Loc};
 
 /// Largest body of a request, in bytes, unless its route says otherwise.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// Largest body of a batch, in bytes: a hundred messages with the HTML that people send.
-pub(crate) const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// What is read and thrown away of a body that is too large, so that its sender reads the answer
 /// instead of a closed connection.
 const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;

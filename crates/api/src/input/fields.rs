@@ -187,8 +187,13 @@ pub(crate) fn unknown(name: &str, known: &[&'static str]) -> String {
         Some((_, k)) => format!("There is no such field; did you mean `{k}`?"),
         None if known.is_empty() => "There is no such field".into(),
         None => {
-            let mut list = known.to_vec();
-            list.dedup();
+            // A field may have been read twice, and not in a row.
+            let mut list: Vec<&str> = Vec::with_capacity(known.len());
+            for name in known {
+                if !list.contains(name) {
+                    list.push(name);
+                }
+            }
             format!("There is no such field; there are {}", list.join(", "))
         }
     }

@@ -7,6 +7,7 @@ use posthaste_notify::attachment::Attachment;
 use posthaste_notify::{ChannelKind, EmailAddress, Mailbox, Notification, Recipient};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::fields::{Errors, Object, Refusal, parsed, text};
 use crate::operations::providers;
@@ -24,9 +25,15 @@ pub(crate) struct Beside<'a> {
     pub(crate) data: Option<&'a RawValue>,
 }
 
-/// Reads the fields of a message from `o`, which its caller finishes.
-pub(crate) fn message(o: &mut Object<'_>, beside: Beside<'_>, errors: &mut Errors) -> Option<Notification> {
-    let Beside { to, data } = beside;
+/// A recipient and, of an e-mail, its display name.
+pub(crate) type Addressee = (Recipient, Option<String>);
+
+/// The channel of a message, and whom it is for.
+pub(crate) fn addressee(
+    o: &mut Object<'_>,
+    to: Option<&Value>,
+    errors: &mut Errors,
+) -> (Option<ChannelKind>, Option<Addressee>) {
     let given = o.optional(errors, "channel", channel);
     let named = o.value("channel").is_some();
     let wants_email = to.and_then(Value::as_str).is_some_and(|t| t.contains('@') && !t.contains("://"));
@@ -39,7 +46,13 @@ pub(crate) fn message(o: &mut Object<'_>, beside: Beside<'_>, errors: &mut Error
             None
         }
     };
-    let read = channel.and_then(|c| recipient(c, to, o.loc("to"), errors));
+    (channel, channel.and_then(|c| recipient(c, to, o.loc("to"), errors)))
+}
+
+/// Reads the fields of a message from `o`, which its caller finishes.
+pub(crate) fn message(o: &mut Object<'_>, beside: Beside<'_>, errors: &mut Errors) -> Option<Notification> {
+    let Beside { to, data } = beside;
+    let (channel, read) = addressee(o, to, errors);
     let (to, to_name) = read.unzip();
     let string = |v: &Value| text(v).map(str::to_owned);
     let (channel_or, to_or) =
@@ -80,10 +93,14 @@ fn without_channel(o: &Object<'_>, to: Option<&Value>) -> FieldError {
                 format!("value is not a valid email address: {problem}; other recipients need a `channel`");
             FieldError::new(o.loc("to"), "value_error", msg)
         }
-        Some(Err((kind, msg))) if !to.is_some_and(Value::is_object) => {
+        Some(Err((kind, _))) => {
+            let msg = "Input should be an e-mail address as text; other recipients, a Web Push subscription too, need a `channel`";
             FieldError::new(o.loc("to"), kind, msg)
         }
-        Some(Err(_)) | None => FieldError::missing(o.loc("channel")),
+        None => {
+            let msg = "Field required: an e-mail address, or another recipient and its `channel`";
+            FieldError::new(o.loc("to"), "missing", msg)
+        }
     }
 }
 
@@ -109,7 +126,7 @@ fn recipient(
     to: Option<&Value>,
     loc: Vec<Loc>,
     errors: &mut Errors,
-) -> Option<(Recipient, Option<String>)> {
+) -> Option<Addressee> {
     let other = |text: String| (Recipient::Other(text), None);
     let read = match (channel, to) {
         (_, None) if channel.recipient_is_optional() => return Some(other(String::new())),
@@ -170,6 +187,12 @@ fn attachments(v: &Value) -> Result<Vec<Attachment>, Refusal> {
         .iter()
         .enumerate()
         .map(|(i, v)| {
+            // In our words: the reader would tell of the letters of the id.
+            let id = v.get("id").filter(|id| !id.is_null());
+            if id.is_some_and(|id| id.as_str().is_none_or(|id| Uuid::try_parse(id).is_err())) {
+                let msg = format!("Item {i}: the id should be a valid UUID, as /v1/attachments answered it");
+                return Err(("uuid_parsing", msg));
+            }
             serde_json::from_value(v.clone()).map_err(|e| ("value_error", format!("Item {i}: {e}")))
         })
         .collect()

@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::Uri;
 use axum::http::request::Parts;
-use posthaste_core::limits::{DEFAULT_PAGE, MAX_PAGE};
+use posthaste_core::limits::{DEFAULT_PAGE, MAX_PAGE, MAX_PAGE_BYTES};
 use posthaste_core::{Name, Record, RecordKind, RecordOrder};
 
 use serde_json::value::RawValue;
@@ -92,16 +92,43 @@ pub(crate) fn page(q: &mut Query) -> PageOf {
     PageOf { limit: limit.unwrap_or(DEFAULT_PAGE), cursor }
 }
 
-/// A page of records and where the next one begins.
+/// Records that are read at first, before it is known how large they are.
+const FIRST_READ: usize = 16;
+
+/// A page of records and where the next one begins. It is full with its number of records or with [`MAX_PAGE_BYTES`] of them,
+/// and hardly more than that is read.
 pub(crate) async fn records(
     api: &Api,
     kind: RecordKind,
     order: RecordOrder,
     page: &PageOf,
 ) -> Result<(Vec<Record>, Option<String>), ApiError> {
-    let records = api.store().list_records(kind, order, page.cursor.as_deref(), page.limit).await?;
-    let next = if records.len() == page.limit { records.last().map(|r| r.name.clone()) } else { None };
-    Ok((records, next))
+    let (mut records, mut bytes) = (Vec::<Record>::new(), 0);
+    loop {
+        let after = records.last().map(|r| r.name.as_str()).or(page.cursor.as_deref());
+        let most = next_read(records.len(), bytes).min(page.limit - records.len());
+        let read = api.store().list_records(kind, order, after, most).await?;
+        let ended = read.len() < most;
+        for record in read {
+            bytes += record.body.len();
+            records.push(record);
+            if records.len() == page.limit || bytes >= MAX_PAGE_BYTES {
+                let next = records.last().map(|r| r.name.clone());
+                return Ok((records, next));
+            }
+        }
+        if ended {
+            return Ok((records, None));
+        }
+    }
+}
+
+/// How many records to read when so many of so many bytes were: as many as fit a page, if the others are like them.
+fn next_read(count: usize, bytes: usize) -> usize {
+    match count {
+        0 => FIRST_READ,
+        _ => (MAX_PAGE_BYTES.saturating_sub(bytes) / (bytes / count).max(1) + 1).min(MAX_PAGE),
+    }
 }
 
 /// A list's page without other conditions.

@@ -1,5 +1,6 @@
 //! The sandbox: messages that were held, and faults on order.
 
+use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{Expect, Json, Record, RecordKind, RecordOrder, TaskId};
 use posthaste_notify::HeldMessage;
 use posthaste_notify::faults::{Faults, SETTING};
@@ -64,15 +65,23 @@ impl Api {
 
     /// Deletes held messages; their tasks stay.
     pub(crate) async fn clear_held(&self, caller: &Caller) -> Result<Cleared, ApiError> {
-        let found =
-            self.store().list_many(RecordKind::SandboxMessage, RecordOrder::Ascending, None, CLEAR).await?;
-        let more = found.len() == CLEAR;
-        let mut deleted = 0;
-        for record in &found {
-            let gone =
-                self.store().delete_record(RecordKind::SandboxMessage, &record.name, Expect::Any).await?;
-            deleted += usize::from(gone);
-        }
+        let kind = RecordKind::SandboxMessage;
+        let (mut seen, mut deleted, mut after) = (0, 0, None);
+        let more = loop {
+            // Page by page: together they may be larger than the memory there is.
+            let page = PageOf { limit: MAX_PAGE.min(CLEAR - seen), cursor: after };
+            let (found, next) = records(self, kind, RecordOrder::Ascending, &page).await?;
+            for record in &found {
+                let gone = self.store().delete_record(kind, &record.name, Expect::Any).await?;
+                deleted += usize::from(gone);
+            }
+            seen += found.len();
+            match next {
+                None => break false,
+                Some(_) if seen >= CLEAR => break true,
+                more => after = more,
+            }
+        };
         self.audit(caller, "sandbox.clear", deleted).await;
         Ok(Cleared { deleted, more })
     }

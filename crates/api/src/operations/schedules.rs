@@ -2,6 +2,7 @@
 
 use posthaste_core::broker::Enqueued;
 use posthaste_core::{BrokerError, IdempotencyKey, Json, Kind, Name, QueueName, RetryPolicy, Timestamp};
+use posthaste_notify::Notification;
 use posthaste_worker::schedule::{self, MissedPolicy, Schedule, ScheduleError, StoredSchedule};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -114,9 +115,21 @@ impl Api {
     /// [`ApiError::Invalid`], [`ApiError::Changed`], [`ApiError::Unavailable`].
     pub async fn put_schedule(&self, caller: &Caller, new: &Schedule) -> Result<ScheduleView, ApiError> {
         self.check_task_sender(caller, &new.kind, &new.payload)?;
+        self.check_scheduled(caller, new).await?;
         schedule::put_schedule(self.store().as_ref(), new).await?;
         self.audit(caller, "schedules.put", &new.name).await;
         self.schedule(&new.name).await
+    }
+
+    /// Refuses a notification to an endpoint, or with an attachment, that is not there, as it is refused when it is sent.
+    async fn check_scheduled(&self, caller: &Caller, new: &Schedule) -> Result<(), ApiError> {
+        if new.kind != Kind::notify() {
+            return Ok(());
+        }
+        // What is none was refused when the request was read.
+        let Ok(message) = new.payload.parse::<Notification>() else { return Ok(()) };
+        let named = self.look_up_named(caller, &[(&message, now())]).await?;
+        self.check_named(caller, &message, &named)
     }
 
     /// Lets a schedule stand still, or go on.

@@ -1,4 +1,5 @@
-//! Cursors that tell no name: where a page of a tenant's goes on that ended among what is another's.
+//! Cursors that tell no name: where a page of a tenant's goes on that ended among what is another's. The name is that of a record,
+//! or the cursor of a store's list of tasks, which is made of a task's id and time.
 //!
 //! The name is hidden by a stream that its own code begins, and the code is kept in front (as in SIV, RFC 5297): whoever has no
 //! secret of the installation reads nothing in it, and makes none that is taken. One name has one cursor for each tenant.

@@ -5,16 +5,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use posthaste_core::broker::{EnqueueReply, Enqueued};
-use posthaste_core::{BatchId, Due, IdempotencyKey, Json, Kind, Name, NewTask, RecordKind, Timestamp};
+use posthaste_core::{
+    BatchId, BrokerError, Due, IdempotencyKey, Json, Kind, Name, NewTask, RecordKind, Timestamp,
+};
 use posthaste_notify::attachment::{self, AttachmentError, KEPT, MAX_ATTACHMENT_BYTES};
 use posthaste_notify::callback::Callback;
 use posthaste_notify::config::DEFAULT_PROVIDER;
 use posthaste_notify::template::{CompiledTemplate, Template, version_name};
-use posthaste_notify::{ChannelKind, Notification};
+use posthaste_notify::{ChannelKind, Notification, Recipient};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::auth::now;
+use crate::input::notification::Addressee;
 use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc};
 
 /// How long a compiled template is believed to be the newest.
@@ -58,6 +61,7 @@ impl TemplateCache {
 }
 
 /// One notification of a request, read but not looked up.
+#[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) message: Notification,
     pub(crate) template: Option<(TemplateRef, Value)>,
@@ -256,14 +260,28 @@ impl Api {
         &self,
         caller: &Caller,
         new: NewBatch,
-        mut tasks: Vec<NewTask>,
+        tasks: Vec<NewTask>,
     ) -> Result<StoredBatch, ApiError> {
+        let reply = self.enqueue_tasks_of(caller, &new, tasks).await??;
+        self.batch_stored(caller, new, reply).await
+    }
+
+    /// Stores the tasks of a batch; [`Api::batch_stored`] is to follow. What the store has against them is for the caller to
+    /// judge.
+    ///
+    /// # Errors
+    /// As [`Api::enqueue`], but for what the store says.
+    pub(crate) async fn enqueue_tasks_of(
+        &self,
+        caller: &Caller,
+        new: &NewBatch,
+        mut tasks: Vec<NewTask>,
+    ) -> Result<Result<EnqueueReply, BrokerError>, ApiError> {
         for task in &mut tasks {
             super::tenants::check_envelope(caller, task)?;
             task.batch = Some(new.id);
         }
-        let reply = self.enqueue_many(caller, tasks, new.idempotency.clone()).await?;
-        self.batch_stored(caller, new, reply).await
+        self.try_enqueue_many(caller, tasks, new.idempotency.clone()).await
     }
 
     /// What a batch is answered whose tasks are stored, now or by the first request. The callback is stored here, after
@@ -359,6 +377,37 @@ fn attachment_error(e: AttachmentError) -> ApiError {
 }
 
 impl Draft {
+    /// The same message to somebody else.
+    pub(crate) fn to(&self, (to, to_name): Addressee) -> Self {
+        let mut other = self.clone();
+        other.message.to = to;
+        other.message.to_name = to_name;
+        other
+    }
+
+    /// What is looked up for each recipient of it: everything but what all of them share.
+    pub(crate) fn only_to(&self, to: &Recipient) -> Self {
+        Self {
+            message: Notification::of(self.message.channel, to.clone()),
+            template: None,
+            envelope: NewTask::new(Kind::notify(), Json::from_trusted("null".into())),
+            own_policy: None,
+        }
+    }
+
+    /// Puts what the template makes of the data in place of both: it is the same for every recipient.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`].
+    pub(crate) fn settle_template(&mut self, known: &Known) -> Result<(), ApiError> {
+        match self.template.take() {
+            Some((wanted, data)) => {
+                self.fill_in(&wanted, &data, known).map_err(|e| ApiError::Invalid(vec![e]))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The task, its message filled in and checked.
     ///
     /// # Errors

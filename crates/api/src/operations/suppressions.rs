@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use posthaste_core::broker::{ListFilter, ListRequest};
 use posthaste_core::limits::MAX_PAGE;
-use posthaste_core::{Expect, Record, RecordKind, RecordOrder, State, TaskId, Timestamp};
+use posthaste_core::{Expect, Record, RecordKind, RecordOrder, State, TaskId, Tenant, Timestamp};
 use posthaste_notify::suppression::{self, Source, Suppression};
 use posthaste_notify::{ChannelKind, EmailAddress, NotifyResult};
 use serde::Serialize;
@@ -27,6 +27,10 @@ pub(crate) struct SuppressionView {
     pub recipient: String,
     /// The channel.
     pub channel: String,
+    /// The tenant whose messages alone it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tenant: Option<String>,
     /// `bounce`, `unsubscribe` or `manual`.
     #[schema(value_type = schema::SuppressionSource)]
     pub source: Source,
@@ -80,9 +84,14 @@ const LATEST: usize = 20;
 
 fn view(record: &Record) -> Option<SuppressionView> {
     let s: Suppression = record.body.parse().ok()?;
+    let category = s.category.as_deref();
+    let name = category.and_then(|c| record.name.strip_prefix(c)?.strip_prefix('/')).unwrap_or(&record.name);
+    // Records of earlier programs have the tenant in front of the channel, too.
+    let ((by_name, _), (by_channel, channel)) = (apart(name), apart(&s.channel));
     Some(SuppressionView {
         recipient: record.name.clone(),
-        channel: s.channel,
+        channel: channel.to_owned(),
+        tenant: by_name.or(by_channel).map(str::to_owned),
         source: s.source,
         reason: s.reason,
         code: s.code,
@@ -143,8 +152,13 @@ impl Api {
                 return Err(ApiError::field(["body", "category"], "value_error", problem));
             }
         };
+        let (_, whom) = apart(&recipient);
+        let Some((channel, _)) = whom.split_once(':').filter(|_| is_written_to(whom)) else {
+            let problem = "There is nobody of that name: give an e-mail address, or another recipient as channel:recipient, for example sms:+4930123456";
+            return Err(ApiError::field(["path", "recipient"], "value_error", problem));
+        };
         let body = Suppression {
-            channel: recipient.split(':').next().unwrap_or("email").to_owned(),
+            channel: channel.to_owned(),
             reason: reason.unwrap_or_else(|| "Listed by hand.".into()),
             code: None,
             task: None,
@@ -216,7 +230,11 @@ impl Api {
         let bare = |name: &str| {
             name.replacen(&format!("[{tenant}]email:"), "", 1).replacen(&format!("[{tenant}]"), "", 1)
         };
-        let own = own.iter().filter_map(view).map(|s| SuppressionView { recipient: bare(&s.recipient), ..s });
+        let own = own.iter().filter_map(view).map(|s| SuppressionView {
+            recipient: bare(&s.recipient),
+            tenant: None,
+            ..s
+        });
         let held = everybodys.iter().filter(|r| suppression::holds_for_all(r)).filter_map(view);
         let held = held.map(|s| {
             let reason =
@@ -240,8 +258,16 @@ fn is_written_to(key: &str) -> bool {
     let Some((channel, to)) = key.split_once(':') else { return false };
     match channel.parse::<ChannelKind>() {
         Ok(ChannelKind::Email) => to.parse::<EmailAddress>().is_ok(),
-        Ok(_) => true,
+        Ok(channel) => !to.is_empty() || channel.recipient_is_optional(),
         Err(_) => false,
+    }
+}
+
+/// A key as [`suppression::key_of`] makes it, apart: the tenant whose messages alone it is about, and the recipient.
+fn apart(key: &str) -> (Option<&str>, &str) {
+    match key.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((tenant, whom)) if Tenant::new(tenant).is_ok() => (Some(tenant), whom),
+        _ => (None, key),
     }
 }
 
@@ -268,6 +294,7 @@ mod tests {
             "news/ann@example.com",
             "customer-42",
             "",
+            "sms:",
             &digest,
             &format!("email:{digest}"),
         ] {

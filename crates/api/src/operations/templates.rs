@@ -1,5 +1,6 @@
 //! Templates: versioned, checked before they are stored.
 
+use posthaste_core::limits::MAX_PAGE;
 use posthaste_core::{BrokerError, Expect, Json, Name, Record, RecordKind, RecordOrder, Timestamp};
 use posthaste_notify::template::{Rendered, Template, TemplateError, version_name};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::{Api, ApiError, Caller, FieldError, schema};
 
 /// Tries to be the one who stores the next version.
 const TRIES: usize = 5;
-/// Versions that are listed and deleted at once.
+/// Versions that are listed at most.
 const MAX_VERSIONS: usize = 1_000;
 
 /// A template.
@@ -137,20 +138,38 @@ impl Api {
     /// # Errors
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
     pub(crate) async fn template_versions(&self, name: &Name) -> Result<Vec<TemplateView>, ApiError> {
-        let found = self.version_records(name).await?;
-        if found.is_empty() {
-            return Err(none(name));
+        let (mut views, mut after) = (Vec::new(), None);
+        loop {
+            let (found, next) = self.version_page(name, after).await?;
+            for record in &found {
+                views.push(view(name.as_str(), read(record)?));
+            }
+            after = next;
+            if after.is_none() || views.len() >= MAX_VERSIONS {
+                break;
+            }
         }
-        found.iter().map(|r| Ok(view(name.as_str(), read(r)?))).collect()
+        views.truncate(MAX_VERSIONS);
+        if views.is_empty() { Err(none(name)) } else { Ok(views) }
     }
 
-    async fn version_records(&self, name: &Name) -> Result<Vec<Record>, ApiError> {
+    /// A page of the versions of a template, the newest first, and where the next one begins. What is read is no larger than a
+    /// page of [`records`], however many versions this template and its neighbours have.
+    async fn version_page(
+        &self,
+        name: &Name,
+        after: Option<String>,
+    ) -> Result<(Vec<Record>, Option<String>), ApiError> {
         let prefix = format!("{name}@");
         // What lies before it begins with what lies before an `@` or with one.
-        let beyond = format!("{name}A");
+        let cursor = after.or_else(|| Some(format!("{name}A")));
         let (kind, order) = (RecordKind::TemplateVersion, RecordOrder::Descending);
-        let list = self.store().list_many(kind, order, Some(&beyond), MAX_VERSIONS).await?;
-        Ok(list.into_iter().take_while(|r| r.name.starts_with(&prefix)).collect())
+        let (mut found, next) = records(self, kind, order, &PageOf { limit: MAX_PAGE, cursor }).await?;
+        let read = found.len();
+        found.retain(|r| r.name.starts_with(&prefix));
+        // Behind a version of another template are none of this one.
+        let next = next.filter(|_| found.len() == read);
+        Ok((found, next))
     }
 
     /// Stores a new version of a template; what was there stays as an older one.
@@ -194,13 +213,15 @@ impl Api {
     /// [`ApiError::NotFound`], [`ApiError::Unavailable`].
     pub(crate) async fn delete_template(&self, caller: &Caller, name: &Name) -> Result<(), ApiError> {
         let deleted = self.store().delete_record(RecordKind::Template, name.as_str(), Expect::Any).await?;
+        let mut after = None;
+        // To the last: one that is left would stand among those of the next template of this name.
         loop {
-            let versions = self.version_records(name).await?;
+            let (versions, next) = self.version_page(name, after).await?;
             for record in &versions {
                 self.store().delete_record(RecordKind::TemplateVersion, &record.name, Expect::Any).await?;
             }
-            // One that is left would stand among those of the next template of this name.
-            if versions.len() < MAX_VERSIONS {
+            after = next;
+            if after.is_none() {
                 break;
             }
         }

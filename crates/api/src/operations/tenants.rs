@@ -4,7 +4,8 @@
 use std::future::Future;
 use std::sync::LazyLock;
 
-use posthaste_core::limits::MAX_PAGE;
+use posthaste_core::broker::{ListRequest, Page};
+use posthaste_core::limits::{MAX_PAGE, MAX_PAGE_BYTES};
 use posthaste_core::{BrokerError, Kind, NewTask, Record, RecordKind, RecordOrder, Tenant};
 use posthaste_notify::config::is_open_to;
 use posthaste_notify::signing::AT_ONCE;
@@ -13,7 +14,7 @@ use posthaste_notify::{ChannelKind, Notification, endpoint, lanes};
 use super::sealed;
 use super::send::{Named, attachments_of, needed_until};
 use crate::auth::now;
-use crate::input::simple::PageOf;
+use crate::input::simple::{PageOf, records};
 use crate::{Api, ApiConfig, ApiError, Caller, FieldError, Loc};
 
 /// How far a request looks for a tenant's own records among all.
@@ -27,6 +28,10 @@ pub(crate) struct Scan {
 
 /// Lists are asked for again and again, so that one request costs little however many records are others'.
 pub(crate) const SCAN: Scan = Scan { at_once: MAX_PAGE, most: 25 };
+
+/// How often one request looks on where a look among all tasks found none of the tenant's. A look is short:
+/// [`posthaste_core::limits::MAX_LIST_SCAN`] tasks and [`posthaste_core::limits::LIST_TIME`].
+const LOOKS: usize = 10;
 
 const NO_ENDPOINT: &str = "There is no endpoint of that name; register it first";
 
@@ -140,7 +145,15 @@ impl Api {
     }
 
     /// Looks into the message of a task, whose endpoint and attachments were looked up.
-    fn check_named(&self, caller: &Caller, message: &Notification, named: &Named) -> Result<(), ApiError> {
+    ///
+    /// # Errors
+    /// As [`Api::check_payload`].
+    pub(super) fn check_named(
+        &self,
+        caller: &Caller,
+        message: &Notification,
+        named: &Named,
+    ) -> Result<(), ApiError> {
         let loc = ["body", "payload"];
         check_provider(self.config(), caller, message, &loc)?;
         if !named.endpoint(message)? {
@@ -179,7 +192,8 @@ impl Api {
     }
 
     /// A page of a tenant's own records, and where the next one begins: in clear at what is its own; where looking ended among
-    /// what is another's, sealed. Such a page may have less than was asked for, even nothing.
+    /// what is another's, sealed. Such a page may have less than was asked for, even nothing; it is about as large as one of
+    /// [`records`] at the most.
     ///
     /// # Errors
     /// [`ApiError::UnknownCursor`], [`ApiError::Unavailable`].
@@ -195,13 +209,16 @@ impl Api {
         F: Future<Output = Result<Vec<Record>, ApiError>>,
     {
         let mut after = self.opened(tenant, page.cursor.as_deref()).await?;
-        let (mut found, mut ended) = (Vec::new(), false);
+        let (mut found, mut bytes, mut ended) = (Vec::<Record>::new(), 0, false);
         for _ in 0..scan.most {
-            let read = self.store().list_records(kind, order, after.as_deref(), scan.at_once).await?;
-            ended = read.len() < scan.at_once;
+            let part = PageOf { limit: scan.at_once, cursor: after };
+            let (read, next) = records(self, kind, order, &part).await?;
+            ended = next.is_none();
             after = read.last().map(|r| r.name.clone());
-            found.extend(own(read).await?);
-            if ended || found.len() >= page.limit {
+            let mine = own(read).await?;
+            bytes += mine.iter().map(|r| r.body.len()).sum::<usize>();
+            found.extend(mine);
+            if ended || found.len() >= page.limit || bytes >= MAX_PAGE_BYTES {
                 break;
             }
         }
@@ -212,6 +229,34 @@ impl Api {
         };
         found.truncate(page.limit);
         Ok((found, next))
+    }
+
+    /// A page of a tenant's own tasks. Where it ended is sealed: that may be at another's task, whose id and time the cursor
+    /// of a store tells; and the time until which was looked is another's, too, so it is left out.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownCursor`], [`ApiError::Unavailable`].
+    pub(crate) async fn own_page(&self, tenant: &Tenant, mut request: ListRequest) -> Result<Page, ApiError> {
+        request.filter.tenant = Some(tenant.clone());
+        // In clear none was given out to a tenant, and one that is made up tells by its page what others have.
+        if request.cursor.as_deref().is_some_and(|c| !sealed::is_sealed(c)) {
+            return Err(BrokerError::BadCursor.into());
+        }
+        request.cursor = self.opened(tenant, request.cursor.as_deref()).await?;
+        let mut page = Page::default();
+        for _ in 0..LOOKS {
+            page = self.store().list(request.clone()).await?;
+            if !page.tasks.is_empty() || page.next_cursor.is_none() {
+                break;
+            }
+            request.cursor.clone_from(&page.next_cursor);
+        }
+        page.searched_until = None;
+        page.next_cursor = match page.next_cursor {
+            None => None,
+            Some(place) => Some(self.sealed(tenant, &place).await?),
+        };
+        Ok(page)
     }
 
     /// The name behind which a page begins.

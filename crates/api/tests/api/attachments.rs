@@ -64,6 +64,35 @@ async fn ten_mebibytes_fit_and_a_byte_more_does_not() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_none_is_told_in_our_words() {
+    let s = Server::start().await;
+    for bad in [json!("seven"), json!(""), json!("0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a5g"), json!(7), json!({})]
+    {
+        let mut payload = with(&bad);
+        payload["channel"] = json!("email");
+        let schedule = json!({ "cron": "0 7 * * *", "kind": "notify", "payload": payload });
+        for (method, path, new, place) in [
+            ("POST", "/v1/notifications", with(&bad), "body.attachments"),
+            (
+                "POST",
+                "/v1/tasks",
+                json!({ "kind": "notify", "payload": payload }),
+                "body.payload.attachments",
+            ),
+            ("PUT", "/v1/schedules/s", schedule, "body.payload.attachments"),
+        ] {
+            let refused = problem(s.call(method, path, "", new).await, 422, "invalid-request").await;
+            assert_eq!(locs(&refused), [place], "{bad}");
+            let said = refused["errors"][0]["msg"].as_str().unwrap();
+            assert_eq!(
+                said, "Item 0: the id should be a valid UUID, as /v1/attachments answered it",
+                "{bad}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_notification_carries_it_to_its_recipient() {
     let s = Server::start().await;
     let sink = SmtpSink::start().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthaste_core::limits::MAX_PAGE;
 use serde_json::{Value, json};
 
 use super::harness::{Server, json as body, locs, problem};
@@ -108,12 +109,16 @@ async fn refused_attempts_are_written_down_and_bounded() {
 async fn old_lines_are_swept() {
     let s = Server::start().await;
     s.admin().await;
-    let old = "01000000-0000-7000-8000-000000000000";
+    let old = |n: usize| format!("01000000-0000-7000-8000-{n:012}");
     let record =
         json!({ "at": "2005-01-01T00:00:00Z", "actor": { "name": "x" }, "action": "a.b", "target": "t" });
     let kind = posthaste_core::RecordKind::Audit;
-    s.store.put_record(kind, old, record.into(), posthaste_core::Expect::Any).await.unwrap();
-    assert_eq!(s.api.sweep_audit().await.unwrap(), 1);
+    // More than the store gives at once.
+    for n in 0..=MAX_PAGE {
+        let record = record.clone().into();
+        s.store.put_record(kind, &old(n), record, posthaste_core::Expect::Any).await.unwrap();
+    }
+    assert_eq!(s.api.sweep_audit().await.unwrap(), MAX_PAGE + 1);
     assert_eq!(s.api.sweep_audit().await.unwrap(), 0);
-    assert!(s.store.get_record(kind, old).await.unwrap().is_none());
+    assert!(s.store.get_record(kind, &old(MAX_PAGE)).await.unwrap().is_none());
 }

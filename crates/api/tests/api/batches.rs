@@ -74,6 +74,46 @@ async fn one_bad_item_fails_all_unless_the_good_ones_are_asked_for() {
 }
 
 #[tokio::test]
+async fn what_templates_make_of_a_batch_is_bounded() {
+    const PATH: &str = "/v1/notifications/batch";
+    let s = Server::start().await;
+    s.got("PUT", "/v1/templates/long", json!({ "text": "x".repeat(60_000) }), 200).await;
+    let one = |n| json!({ "to": format!("a{n}@example.com"), "template": { "name": "long" } });
+    let all: Vec<_> = (0..150).map(one).collect();
+    let reply = s.post_json(PATH, json!({ "notifications": all })).await;
+    let first = locs(&problem(reply, 422, "invalid-request").await).remove(0);
+    assert_eq!(first, "body.notifications.139", "as many as 8 MiB hold go before it");
+    let made = s.got("POST", PATH, json!({ "notifications": all, "mode": "permissive" }), 202).await;
+    let count = |field: &str| made[field].as_array().map(Vec::len);
+    assert_eq!((count("data"), count("errors")), (Some(139), Some(11)));
+    assert_eq!(made["errors"][0]["errors"][0]["type"], "too_large");
+}
+
+#[tokio::test]
+async fn in_a_permissive_batch_a_name_too_many_is_the_error_of_its_item() {
+    const PATH: &str = "/v1/tasks/batch";
+    let s = Server::start().await;
+    let of = |kind: String| json!({ "kind": kind, "payload": {}, "tenant": "acme" });
+    let all: Vec<_> = (0..1_000).map(|n| of(format!("k{n}"))).collect();
+    s.got("POST", PATH, json!({ "tasks": all }), 202).await;
+    let tasks = ["k0", "new-1", "k1", "new-2", "new-1"].map(|kind| of(kind.into()));
+    let mixed = json!({ "tasks": tasks, "mode": "permissive" });
+    let first = json(send(&s, PATH, "k", &mixed.to_string()).await).await;
+    let places = |field: &str| -> Vec<_> {
+        first[field].as_array().unwrap().iter().map(|d| d["index"].clone()).collect()
+    };
+    assert_eq!(places("data"), [json!(0), json!(2)]);
+    assert_eq!(places("errors"), [json!(1), json!(3), json!(4)]);
+    assert_eq!(first["errors"][1]["errors"][0]["loc"], json!(["body", "tasks", 3, "kind"]));
+    let again = send(&s, PATH, "k", &mixed.to_string()).await;
+    assert_eq!(json(again).await, first, "a repeat is answered as the first was");
+    let reply = s.post_json(PATH, json!({ "tasks": [of("new-3".into())], "mode": "permissive" })).await;
+    assert_eq!(locs(&problem(reply, 422, "invalid-request").await), ["body.tasks.0.kind"]);
+    // Whoever used up all names still sends.
+    s.notification(json!({ "to": "ann@example.com", "message": "x", "tenant": "acme" })).await;
+}
+
+#[tokio::test]
 async fn the_callback_of_a_batch_counts_what_is_in_it() {
     let s = Server::start().await;
     let sink = HttpSink::start().await;

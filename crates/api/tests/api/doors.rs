@@ -34,8 +34,73 @@ async fn a_bad_address_says_so() {
     }
     let number = s.post_json("/v1/notifications", json!({ "to": 7, "message": "m" })).await;
     assert_eq!(locs(&problem(number, 422, "invalid-request").await), ["body.to"]);
+}
+
+#[tokio::test]
+async fn a_message_for_nobody_is_told_to_say_whom_it_is_for() {
+    let s = Server::start().await;
+    let none = "Field required: an e-mail address, or another recipient and its `channel`";
+    let form = "Input should be an e-mail address as text";
+    for (to, place, said) in [
+        (Value::Null, "", none),
+        (json!({}), "", form),
+        (json!({ "endpoint": "https://push.example.com/x" }), "", form),
+        (json!(true), "", form),
+        (json!([null]), ".0", none),
+        (json!([{}]), ".0", form),
+        (json!(["a@example.com", null]), ".1", none),
+        (json!(["a@example.com", {}]), ".1", form),
+    ] {
+        let message = json!({ "to": to, "message": "m" });
+        let reply = s.post_json("/v1/notifications", message.clone()).await;
+        let answer = problem(reply, 422, "invalid-request").await;
+        assert_eq!(locs(&answer), [format!("body.to{place}")], "{message}");
+        assert!(messages(&answer).starts_with(said), "{message}: {answer}");
+        if !to.is_array() {
+            let batch = json!({ "notifications": [message] });
+            let reply = s.post_json("/v1/notifications/batch", batch).await;
+            let answer = problem(reply, 422, "invalid-request").await;
+            assert_eq!(locs(&answer), ["body.notifications.0.to"], "{to}");
+            assert!(messages(&answer).starts_with(said), "{to}: {answer}");
+        }
+    }
     let nobody = s.post_json("/v1/notifications", json!({ "message": "m" })).await;
-    assert_eq!(locs(&problem(nobody, 422, "invalid-request").await), ["body.channel"]);
+    assert_eq!(locs(&problem(nobody, 422, "invalid-request").await), ["body.to"]);
+    let large = s.post_json("/v1/notifications", json!({ "To": "a@example.com", "message": "m" })).await;
+    let answer = problem(large, 422, "invalid-request").await;
+    assert_eq!(locs(&answer), ["body.to", "body.To"]);
+    assert!(messages(&answer).contains("did you mean `to`?"), "{answer}");
+    // With a channel it is the recipient of that one.
+    let sms = s.post_json("/v1/notifications", json!({ "channel": "sms", "message": "m" })).await;
+    assert_eq!(locs(&problem(sms, 422, "invalid-request").await), ["body.to"]);
+}
+
+#[tokio::test]
+async fn a_list_of_the_known_fields_names_each_once() {
+    let s = Server::start().await;
+    let name = "qqqqqqqqqqqq";
+    for (path, request) in [
+        ("/v1/notifications", json!({ "to": "a@example.com", "message": "m", name: 1 })),
+        ("/v1/notifications", json!({ "to": ["a@example.com"], "message": "m", name: 1 })),
+        ("/v1/tasks", json!({ "kind": "work", "payload": 1, name: 1 })),
+        (
+            "/v1/tasks",
+            json!({ "kind": "notify", "payload": { "channel": "email", "to": "a@example.com", "message": "m", name: 1 } }),
+        ),
+        (
+            "/v1/notifications/batch",
+            json!({ "notifications": [{ "to": "a@example.com", "message": "m", name: 1 }] }),
+        ),
+    ] {
+        let answer = problem(s.post_json(path, request.clone()).await, 422, "invalid-request").await;
+        let said = messages(&answer);
+        let list = said.split_once("there are ").unwrap_or_else(|| panic!("{request}: {said}")).1;
+        let mut named: Vec<_> = list.split(", ").collect();
+        let all = named.len();
+        named.sort_unstable();
+        named.dedup();
+        assert_eq!(named.len(), all, "{request}: {said}");
+    }
 }
 
 #[tokio::test]

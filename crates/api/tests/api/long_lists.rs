@@ -43,6 +43,28 @@ async fn however_many_endpoints_of_others_come_first_a_tenants_own_are_listed() 
 }
 
 #[tokio::test]
+async fn however_many_held_messages_of_others_are_newer_a_tenants_own_are_listed() {
+    let s = Server::start().await;
+    let keys = s.keys().await;
+    let task = json!({ "kind": "work", "payload": {} });
+    assert_eq!(s.call("POST", "/v1/tasks", &keys.acme, task).await.status(), 202);
+    s.hold(json!({
+        "channel": "email", "from": "shop@example.com", "to": "ann@example.com", "subject": "Your order",
+        "text": "It is on its way.", "date": "2026-01-31T09:30:00.000Z", "message_id": "<x@example.com>",
+        "reason": "the sandbox is on"
+    }))
+    .await;
+    let held = s.store.list_records(RecordKind::SandboxMessage, RecordOrder::Ascending, None, 1).await;
+    let own = held.unwrap().remove(0).name;
+    // None of their tasks is the tenant's.
+    let ids = (0..MAX_PAGE).map(|n| format!("0299f3a0-7c1e-7a52-9d0e-{n:012x}"));
+    s.copied(RecordKind::SandboxMessage, &own, ids, same).await;
+    let listed = body(s.call("GET", "/v1/sandbox/messages", &keys.acme, Value::Null).await).await;
+    let found: Vec<_> = listed["data"].as_array().unwrap().iter().map(|m| &m["task_id"]).collect();
+    assert_eq!(found, [&json!(own)], "{listed}");
+}
+
+#[tokio::test]
 async fn a_call_clears_as_many_held_messages_as_it_says() {
     let s = Server::start().await;
     s.task().await;

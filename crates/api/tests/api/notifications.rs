@@ -81,6 +81,44 @@ async fn what_is_wrong_with_a_list_is_said_with_its_place_and_stores_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_message_takes_for_all_its_recipients_is_bounded() {
+    let s = Server::start().await;
+    let to = |n: usize| (0..n).map(|n| format!("a{n}@example.com")).collect::<Vec<_>>();
+    let html = "x".repeat(200_000);
+    let reply = s.post_json(PATH, json!({ "to": to(50), "html": html })).await;
+    let wrong = problem(reply, 422, "invalid-request").await;
+    assert_eq!(locs(&wrong), ["body.to"]);
+    let msg = wrong["errors"][0]["msg"].as_str().unwrap();
+    assert!(msg.contains("50 recipients") && msg.contains("fewer"), "{msg}");
+    // What little data becomes by a template counts, too.
+    s.got("PUT", "/v1/templates/long", json!({ "text": "x".repeat(60_000) }), 200).await;
+    assert_eq!(refused(&s, json!({ "to": to(150), "template": { "name": "long" } })).await, ["body.to"]);
+    assert_eq!(s.got("GET", PATH, Value::Null, 200).await["data"], json!([]));
+    // One recipient is one message, however often it is named.
+    let same = vec!["Ann@example.com"; 1_000];
+    let made = s.got("POST", PATH, json!({ "to": same, "html": html }), 202).await;
+    let duplicates = made["data"].as_array().unwrap().iter().filter(|d| d["duplicate"] == json!(true));
+    assert_eq!((made["data"].as_array().map(Vec::len), duplicates.count()), (Some(1_000), 999));
+    assert_eq!(s.got("GET", PATH, Value::Null, 200).await["data"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_template_is_the_same_for_every_recipient_of_a_list() {
+    let s = Server::start().await;
+    s.got("PUT", "/v1/templates/welcome", json!({ "text": "Hello {{ name }}" }), 200).await;
+    let template = json!({ "name": "welcome" });
+    let list = json!(["Ann <ann@example.com>", "bob@example.com"]);
+    let message = json!({ "to": list, "template": template, "data": { "name": "you" } });
+    let made = s.got("POST", PATH, message, 202).await;
+    for (n, to) in ["ann@example.com", "bob@example.com"].iter().enumerate() {
+        let id = made["data"][n]["id"].as_str().unwrap();
+        let payload = s.got("GET", &format!("{PATH}/{id}"), Value::Null, 200).await["payload"].clone();
+        assert_eq!(payload["message"], "Hello you");
+        assert!(payload["to"].as_str().unwrap().contains(to), "{payload}");
+    }
+}
+
+#[tokio::test]
 async fn every_wrong_field_is_named_at_once() {
     let s = Server::start().await;
     let mut places = refused(
@@ -121,7 +159,7 @@ async fn every_wrong_field_is_named_at_once() {
         (json!({ "channel": "webhook", "to": "nowhere" }), "body.to"),
         (json!({ "channel": "sms", "to": "+491701234567", "html": "<p>x</p>", "message": "x" }), "body.html"),
         (json!({ "channel": "pigeon", "to": "x" }), "body.channel"),
-        (json!({ "message": "x" }), "body.channel"),
+        (json!({ "message": "x" }), "body.to"),
         (json!({ "channel": "email", "message": "x" }), "body.to"),
     ] {
         assert_eq!(refused(&s, message.clone()).await, [place], "{message}");

@@ -58,6 +58,76 @@ async fn fields_come_from_query_json_form_and_multipart_and_may_be_mixed() {
 }
 
 #[tokio::test]
+async fn json_is_read_in_every_form_that_python_reads() {
+    let s = Server::start().await;
+    let text = r#"{"email":"dev@example.com","subject":"Hé 𝄞"}"#;
+    let marked = format!("\u{feff}{text}");
+    let two = |text: &str, of: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(of).collect::<Vec<u8>>();
+    let four =
+        |text: &str, of: fn(u32) -> [u8; 4]| text.chars().flat_map(|c| of(c.into())).collect::<Vec<u8>>();
+    for text in [text, marked.as_str()] {
+        for bytes in [
+            text.as_bytes().to_vec(),
+            two(text, u16::to_le_bytes),
+            two(text, u16::to_be_bytes),
+            four(text, u32::to_le_bytes),
+            four(text, u32::to_be_bytes),
+        ] {
+            for kind in [JSON, ""] {
+                let mut request = s.request("POST", "/notify/").body(bytes.clone());
+                if !kind.is_empty() {
+                    request = request.header("content-type", kind);
+                }
+                let reply = request.send().await.unwrap();
+                assert_eq!(reply.status(), 200, "{kind} {bytes:?}");
+                let id = json(reply).await["task_id"].as_str().unwrap().to_owned();
+                let task = json(s.get(&format!("/v1/tasks/{id}")).await).await;
+                assert_eq!(task["payload"]["subject"], "Hé 𝄞", "{bytes:?}");
+            }
+        }
+    }
+    let mut cut = two(text, u16::to_le_bytes);
+    cut.pop();
+    let lone = two(&text.replace('é', "x"), u16::to_be_bytes);
+    let lone: Vec<u8> =
+        lone.chunks(2).flat_map(|u| if u == [0, b'x'] { [0xd8, 0] } else { [u[0], u[1]] }).collect();
+    for bad in [cut, lone, vec![0], vec![b'{', 0]] {
+        let reply =
+            s.request("POST", "/notify/").header("content-type", JSON).body(bad).send().await.unwrap();
+        assert_eq!(reply.status(), 422);
+        assert_eq!(json(reply).await["detail"][0]["type"], "json_invalid");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_beside_the_old_routes_says_so_in_their_shape() {
+    let s = Server::start().await;
+    for path in [
+        "/task_status",
+        "/task_status/",
+        "/task_status/a/b",
+        "/notify//",
+        "/notify/x",
+        "/health//",
+        "/health/x",
+    ] {
+        let reply = s.get(path).await;
+        assert_eq!(
+            (reply.status().as_u16(), &reply.headers()["content-type"]),
+            (404, &JSON.parse().unwrap()),
+            "{path}"
+        );
+        let answer = json(reply).await;
+        assert!(answer["detail"].is_string() && answer.as_object().unwrap().len() == 1, "{path}: {answer}");
+    }
+    // What only begins alike is none of them.
+    for path in ["/notifyx", "/healthzz", "/task_statuses"] {
+        let reply = s.get(path).await;
+        assert_eq!(reply.headers()["content-type"], "application/problem+json", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn json_without_a_content_type_is_understood() {
     let s = Server::start().await;
     let reply = s.request("POST", "/notify/").body(r#" {"email":"dev@example.com"}"#).send().await.unwrap();

@@ -36,6 +36,42 @@ async fn a_held_message_is_shown_as_its_recipient_would_see_it() {
     worker.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_page_of_large_messages_ends_with_fewer_and_the_next_goes_on() {
+    const HELD: usize = 8;
+    let s = Server::start().await;
+    let keys = s.keys().await;
+    for n in 0..HELD {
+        let task = json!({ "kind": "work", "payload": {} });
+        assert_eq!(s.call("POST", "/v1/tasks", &keys.acme, task).await.status(), 202);
+        s.hold(json!({
+            "channel": "email", "from": "shop@example.com", "to": "ann@example.com", "subject": n.to_string(),
+            "text": "x".repeat(240_000), "date": "2026-01-31T09:30:00.000Z", "message_id": "<x@example.com>",
+            "reason": "the sandbox is on"
+        }))
+        .await;
+    }
+    for key in [&keys.read, &keys.acme] {
+        let (mut found, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let page = s.call("GET", &format!("{MESSAGES}?limit=200{cursor}"), key, Value::Null).await;
+            let text = page.text().await.unwrap();
+            assert!(text.len() < 2_000_000, "{} bytes", text.len());
+            let page: Value = serde_json::from_str(&text).unwrap();
+            pages += 1;
+            let data = page["data"].as_array().unwrap();
+            found.extend(data.iter().map(|m| m["subject"].as_str().unwrap().to_owned()));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert!(pages > 1, "{pages}");
+        let all: Vec<_> = (0..HELD).rev().map(|n| n.to_string()).collect();
+        assert_eq!(found, all, "newest first, each once");
+    }
+}
+
 /// What an order of one answer makes of the next message, tried again at once.
 async fn with_fault(fault: Value, retry: Value) -> (Value, Vec<Value>) {
     let s = Server::start().await;

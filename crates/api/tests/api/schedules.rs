@@ -169,6 +169,20 @@ async fn what_is_wrong_is_named() {
         ),
         (json!({ "kind": "http", "payload": { "url": "ftp://example.com" } }), vec!["body.payload.url"]),
         (json!({ "kind": "http", "payload": 7 }), vec!["body.payload"]),
+        (
+            json!({ "kind": "notify", "payload": { "channel": "webhook", "to": "nowhere", "data": {} } }),
+            vec!["body.payload.to"],
+        ),
+        (
+            json!({ "kind": "notify", "payload": { "channel": "email", "to": "a@example.com", "message": "m",
+                "attachments": [{ "filename": "a.txt", "id": "0199f3a0-7c1e-7a52-9d0e-3f6f1c2b4a58" }] } }),
+            vec!["body.payload.attachments"],
+        ),
+        (json!({ "cron": "5,,6 * * * *" }), vec!["body.cron"]),
+        (json!({ "cron": ", * * * *" }), vec!["body.cron"]),
+        (json!({ "cron": "0 0 7 * * * 2030" }), vec!["body.cron"]),
+        (json!({ "cron": format!("{} * * * *", "5,".repeat(20_000)) }), vec!["body.cron"]),
+        (json!({ "cron": "TZ=UTC 0 7 * * *" }), vec!["body.cron"]),
     ] {
         let reply = s.call("PUT", PATH, "", nightly(change.clone())).await;
         let mut found = locs(&problem(reply, 422, "invalid-request").await);
@@ -185,6 +199,21 @@ async fn what_is_wrong_is_named() {
         assert_eq!(locs(&problem(reply, 422, "invalid-request").await), ["path.name"], "{name}");
     }
     assert_eq!(s.got("GET", "/v1/schedules", Value::Null, 200).await["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_schedule_of_an_endpoint_is_taken_once_that_is_there() {
+    let s = Server::start().await;
+    let to = json!({ "kind": "notify", "payload": { "channel": "webhook", "to": "shop", "data": {} } });
+    let reply = s.call("PUT", PATH, "", nightly(to.clone())).await;
+    let answer = problem(reply, 422, "invalid-request").await;
+    assert!(answer["errors"][0]["msg"].as_str().unwrap().contains("no endpoint of that name"), "{answer}");
+    let shop = json!({ "name": "shop", "url": "https://x.example.com" });
+    s.got("POST", "/v1/endpoints", shop, 201).await;
+    s.got("PUT", PATH, nightly(to), 200).await;
+    // It can be paused though the endpoint is gone.
+    s.got("DELETE", "/v1/endpoints/shop", Value::Null, 204).await;
+    assert_eq!(s.got("POST", &format!("{PATH}/pause"), Value::Null, 200).await["paused"], true);
 }
 
 #[tokio::test]

@@ -136,11 +136,59 @@ async fn what_is_wrong_is_named() {
         (ANN, json!({ "raeson": "x" }), "body.raeson"),
         (&long, Value::Null, "path.recipient"),
         ("/v1/suppressions/a%0Ab", Value::Null, "path.recipient"),
+        ("/v1/suppressions/x", Value::Null, "path.recipient"),
+        ("/v1/suppressions/email:x", Value::Null, "path.recipient"),
+        ("/v1/suppressions/news%2Femail:x", Value::Null, "path.recipient"),
+        ("/v1/suppressions/pigeon:x", Value::Null, "path.recipient"),
+        ("/v1/suppressions/sms:", Value::Null, "path.recipient"),
+        ("/v1/suppressions/%5Bacme%5Dx", Value::Null, "path.recipient"),
+        ("/v1/suppressions/email:%5Bacme%5Demail:ann@example.com", Value::Null, "path.recipient"),
     ] {
         let reply = s.call("PUT", path, "", asked.clone()).await;
         assert_eq!(locs(&problem(reply, 422, "invalid-request").await), [place], "{asked}");
     }
     assert_eq!(s.got("GET", ALL, Value::Null, 200).await["data"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_about_one_tenants_messages_says_whose_and_by_which_channel() {
+    let s = Server::start().await;
+    let keys = s.keys().await;
+    let of = |recipient: &str| format!("{ALL}/%5Bacme%5D{recipient}");
+    for (path, asked, channel, name) in [
+        (of("email:ann@example.com"), Value::Null, "email", "[acme]email:ann@example.com"),
+        (
+            of("email:bo@example.com"),
+            json!({ "category": "news" }),
+            "email",
+            "news/[acme]email:bo@example.com",
+        ),
+        (of("slack:ops"), Value::Null, "slack", "[acme]slack:ops"),
+    ] {
+        let put = body(s.call("PUT", &path, &keys.admin, asked).await).await;
+        assert_eq!(
+            (&put["channel"], &put["tenant"], &put["recipient"]),
+            (&json!(channel), &json!("acme"), &json!(name)),
+            "{put}"
+        );
+    }
+    // As an earlier program kept it.
+    let old = json!({ "channel": "[acme]email", "reason": "Listed by hand.", "source": "manual" });
+    let name = "[acme]email:cy@example.com";
+    s.store.put_record(RecordKind::Suppression, name, old.into(), Expect::Any).await.unwrap();
+    s.call("PUT", ANN, &keys.admin, Value::Null).await;
+    let listed = body(s.call("GET", ALL, &keys.admin, Value::Null).await).await;
+    for one in listed["data"].as_array().unwrap() {
+        let tenant = if one["recipient"] == "ann@example.com" { Value::Null } else { json!("acme") };
+        assert_eq!(one["tenant"], tenant, "{one}");
+        assert!(!one["channel"].as_str().unwrap().contains('['), "{one}");
+    }
+    assert_eq!(listed["data"].as_array().unwrap().len(), 5);
+    // Its own name is nothing that a tenant has to be told.
+    let seen = s.call("GET", "/v1/recipients/cy@example.com", &keys.acme, Value::Null).await;
+    let own = body(seen).await["suppressions"][0].clone();
+    assert_eq!((&own["recipient"], &own["channel"]), (&json!("cy@example.com"), &json!("email")), "{own}");
+    assert!(own.get("tenant").is_none(), "{own}");
 }
 
 #[tokio::test]

@@ -98,6 +98,85 @@ async fn a_list_holds_the_tenants_own() {
     }
 }
 
+impl Tenants {
+    /// Stores so many tasks with a key; their ids.
+    async fn batch(&self, token: &str, count: usize) -> Vec<String> {
+        let tasks = vec![json!({ "kind": "work", "payload": 1 }); count];
+        let made = self.s.call("POST", "/v1/tasks/batch", token, json!({ "tasks": tasks })).await;
+        assert_eq!(made.status(), 202);
+        let data = body(made).await["data"].as_array().unwrap().clone();
+        data.iter().map(|t| t["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn page(&self, token: &str, query: &str) -> Value {
+        body(self.s.ask("GET", &format!("/v1/tasks?{query}"), token).await).await
+    }
+}
+
+#[tokio::test]
+async fn where_a_tenants_page_ends_tells_nothing_of_others() {
+    let t = Tenants::start().await;
+    let mut own = Vec::new();
+    for _ in 0..3 {
+        own.extend(t.batch(&t.acme, 1).await);
+        t.batch(&t.other, 40).await;
+    }
+    own.sort();
+    let theirs = t.page(&t.other, "limit=40").await;
+    // Page after page, nothing is left out, and every cursor is sealed.
+    for path in ["/v1/tasks?limit=1", "/v1/tasks?limit=1&kind=work&queue=default"] {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..200 {
+            let page = body(t.s.ask("GET", &format!("{path}{cursor}"), &t.acme).await).await;
+            assert!(page.get("searched_until").is_none(), "{page}");
+            found.extend(
+                page["data"].as_array().unwrap().iter().map(|t| t["id"].as_str().unwrap().to_owned()),
+            );
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            assert!(next.starts_with('~'), "{next}");
+            cursor = format!("&cursor={next}");
+        }
+        found.sort();
+        assert_eq!(found, own, "{path}");
+    }
+    // It is good for its tenant alone, and as it is; and a store's own is none of a tenant's.
+    let first = t.page(&t.acme, "limit=1").await["next_cursor"].as_str().unwrap().to_owned();
+    let plain = t.page(&t.admin, "limit=1").await["next_cursor"].as_str().unwrap().to_owned();
+    assert_eq!(t.s.ask("GET", &format!("/v1/tasks?cursor={plain}"), &t.admin).await.status(), 200);
+    let foreign = theirs["next_cursor"].as_str().unwrap();
+    let cut = &first[..first.len() - 2];
+    for (token, cursor) in [
+        (&t.acme, &*plain),
+        (&t.acme, foreign),
+        (&t.acme, cut),
+        (&t.acme, "~"),
+        (&t.other, &*first),
+        (&t.admin, &*first),
+    ] {
+        for path in ["/v1/tasks", "/v1/notifications"] {
+            let refused = t.s.ask("GET", &format!("{path}?cursor={cursor}"), token).await;
+            problem(refused, 404, "unknown-cursor").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_looks_on_behind_what_is_others() {
+    let t = Tenants::start().await;
+    let own = t.batch(&t.acme, 1).await;
+    // More than one look of a store sees.
+    t.batch(&t.other, posthaste_core::limits::MAX_LIST_SCAN + 20).await;
+    for _ in 0..50 {
+        let page = t.page(&t.acme, "").await;
+        assert!(page.get("searched_until").is_none(), "{page}");
+        // On a machine that is busy a look may see little.
+        if page["data"][0]["id"] == json!(own[0]) {
+            return;
+        }
+    }
+    panic!("no request found it");
+}
+
 #[tokio::test]
 async fn a_stream_tells_the_tenants_own() {
     let t = Tenants::start().await;

@@ -146,6 +146,7 @@ impl Doors {
 fn what_names_no_host_is_refused_at_every_door_and_nothing_is_stored() {
     let doors = Doors::open();
     let accents = format!("https:{}", "é".repeat(70));
+    let long = format!("https://{}.example/", "a".repeat(64));
     for url in [
         "http:/127.0.0.1/",
         "http:/example.com/",
@@ -163,6 +164,11 @@ fn what_names_no_host_is_refused_at_every_door_and_nothing_is_stored() {
         "ftp://example.com/",
         "https://[::1",
         "https://exa mple.com/",
+        "http://.",
+        "http://..",
+        "http://a..b/",
+        "http://example.com:0/",
+        &long,
     ] {
         assert!(read_url(url).is_err(), "{url}");
         doors.try_all(url);

@@ -1,6 +1,6 @@
 //! Small named documents.
 
-use posthaste_core::limits::MAX_RECORD_BYTES;
+use posthaste_core::limits::{MAX_PAGE, MAX_RECORD_BYTES};
 use posthaste_core::{BrokerError, Expect, Json, Record, RecordKind, RecordOrder};
 
 use crate::rig::*;
@@ -85,6 +85,24 @@ pub(crate) async fn lists_run_by_name_both_ways(r: &mut Rig) {
     assert_eq!(list(RecordOrder::Descending, Some("c"), 10).await, ["b", "a", "B"]);
     assert_eq!(list(RecordOrder::Ascending, Some("b"), 1).await, ["c"]);
     assert_eq!(list(RecordOrder::Ascending, Some("d"), 10).await, Vec::<String>::new());
+}
+
+pub(crate) async fn lists_of_any_length_are_whole(r: &mut Rig) {
+    const ALL: usize = 2 * MAX_PAGE + 1;
+    let names: Vec<String> = (0..ALL).map(|n| format!("{n:03}")).collect();
+    for name in &names {
+        put(r, RecordKind::Endpoint, name, "1", Expect::Any).await.expect("put");
+    }
+    let store = r.store();
+    for limit in [1_000, ALL, MAX_PAGE + 1, MAX_PAGE, 0] {
+        let list =
+            store.list_many(RecordKind::Endpoint, RecordOrder::Ascending, None, limit).await.expect("list");
+        let found = limit.min(ALL);
+        assert!(list.iter().map(|x| &x.name).eq(&names[..found]), "{limit}: {}", list.len());
+    }
+    let (kind, order) = (RecordKind::Endpoint, RecordOrder::Descending);
+    let list = store.list_many(kind, order, Some(&names[ALL - 1]), 1_000).await.expect("list");
+    assert!(list.iter().map(|x| &x.name).eq(names[..ALL - 1].iter().rev()));
 }
 
 pub(crate) async fn bodies_have_a_largest_size(r: &mut Rig) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::broker::{EnqueueReply, Enqueued};
-use posthaste_core::limits::{IDEMPOTENCY_KEPT, MAX_SCHEDULE_AHEAD};
+use posthaste_core::limits::{IDEMPOTENCY_KEPT, MAX_SCHEDULE_AHEAD, check_brought};
 use posthaste_core::{BatchId, BrokerError, Due, IdempotencyKey, State, TaskId, Timestamp, UniqueHold};
 use rusqlite::{Connection, OptionalExtension, Statement};
 
@@ -39,6 +39,7 @@ impl Tx<'_> {
         {
             return Ok(reply);
         }
+        self.bring(tasks)?;
         let mut places = Vec::with_capacity(tasks.len());
         for (index, p) in tasks.iter().enumerate() {
             places.push(self.check_new(index, p, &tasks[..index])?);
@@ -88,6 +89,19 @@ impl Tx<'_> {
         Ok(Some(EnqueueReply { tasks, replayed: true }))
     }
 
+    /// Notes what tenants' tasks name; refuses all if one is beyond its tenant's share, and says which are.
+    fn bring(&mut self, tasks: &[Prepared]) -> Done<()> {
+        let mut beyond = Vec::new();
+        for (index, p) in tasks.iter().enumerate() {
+            if let Some(tenant) = &p.task.tenant
+                && let Some(what) = self.mem.bring(self.db, tenant, &p.task, self.now)?
+            {
+                beyond.push((index, what));
+            }
+        }
+        check_brought(&beyond).map_err(Fail::Caller)
+    }
+
     /// Refuses what cannot be stored, and finds the numbers of its kind and lane. (New ones are made
     /// here: they outlive a refusal, and harm nothing.)
     fn check_new(&mut self, index: usize, p: &Prepared, before: &[Prepared]) -> Done<(i64, usize)> {
@@ -111,9 +125,6 @@ impl Tx<'_> {
             )));
         }
         let whose = p.task.tenant.as_ref();
-        if let Some(tenant) = whose {
-            self.mem.bring(self.db, tenant, index, &p.task, self.now)?;
-        }
         let kind = self.mem.kind_id(self.db, &p.task.kind, whose)?;
         let lane = self.mem.lane_ix(self.db, &p.task.queue, p.task.lane.as_ref(), whose)?;
         Ok((kind, lane))

@@ -96,33 +96,37 @@ impl Names {
 }
 
 impl Mem {
-    /// Notes what a task of a tenant is called by and where it waits.
-    ///
-    /// # Errors
-    /// To the caller, when it is more than one tenant may use in a week.
+    /// Notes what a task of a tenant is called by and where it waits; what there is too much of, when it is more than one tenant
+    /// may use in a week. What every installation has is nobody's.
     pub(crate) fn bring(
         &mut self,
         db: &Connection,
         tenant: &Tenant,
-        index: usize,
         task: &NewTask,
         now: Timestamp,
-    ) -> Done<()> {
+    ) -> Done<Option<&'static str>> {
         let day = day_of(now);
         let used = self.names.used.entry(tenant.clone()).or_default();
         let new = |used: &Used, text: &str| used.names.get(text) != Some(&day);
-        if new(used, task.kind.as_str()) {
-            bring_one(db, used, (tenant, What::Name), (index, "kind"), (task.kind.as_str(), day))?;
+        let (kind, queue) = (task.kind.as_str(), task.queue.as_str());
+        if !task.kind.is_built_in()
+            && new(used, kind)
+            && !bring_one(db, used, (tenant, What::Name), (kind, day))?
+        {
+            return Ok(Some("kind"));
         }
-        if new(used, task.queue.as_str()) {
-            bring_one(db, used, (tenant, What::Name), (index, "queue"), (task.queue.as_str(), day))?;
+        if !task.queue.is_built_in()
+            && new(used, queue)
+            && !bring_one(db, used, (tenant, What::Name), (queue, day))?
+        {
+            return Ok(Some("queue"));
         }
-        let Some(lane) = &task.lane else { return Ok(()) };
-        let text = format!("{} {lane}", task.queue);
-        if used.lanes.get(&text) != Some(&day) {
-            bring_one(db, used, (tenant, What::Lane), (index, "lane"), (&text, day))?;
+        let Some(lane) = &task.lane else { return Ok(None) };
+        let text = format!("{queue} {lane}");
+        if used.lanes.get(&text) != Some(&day) && !bring_one(db, used, (tenant, What::Lane), (&text, day))? {
+            return Ok(Some("lane"));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Once a day, forgets what no tenant used for a week: a tenant that left brings nothing any more, which would forget its own.
@@ -236,26 +240,25 @@ fn oldest_kept(day: i64) -> i64 {
     day - (BROUGHT_KEPT.as_secs() / (24 * 3600)) as i64
 }
 
-/// Notes one name of a tenant as used on `day`.
+/// Notes one name of a tenant as used on `day`; false when it is one more than a tenant may use.
 fn bring_one(
     db: &Connection,
     used: &mut Used,
     (tenant, what): (&Tenant, What),
-    (index, field): (usize, &'static str),
     (text, day): (&str, i64),
-) -> Done<()> {
+) -> Done<bool> {
     if used.swept != day {
         forget(db, used, tenant, day)?;
         used.swept = day;
     }
     let known = used.of(what);
     if !known.contains_key(text) && known.len() >= what.most() {
-        return Err(Fail::Caller(posthaste_core::limits::too_many_brought(index, field)));
+        return Ok(false);
     }
     known.insert(text.to_owned(), day);
     let sql = "INSERT OR REPLACE INTO brought (tenant, what, text, day) VALUES (?1, ?2, ?3, ?4)";
     db.prepare_cached(sql)?.execute((tenant.as_str(), what.code(), text, day))?;
-    Ok(())
+    Ok(true)
 }
 
 /// Forgets what a tenant has not used for a week.

@@ -7,7 +7,7 @@ use posthaste_broker_conformance::FixedClock;
 use posthaste_broker_sqlite::{SqliteConfig, SqliteStore};
 use posthaste_core::broker::EnqueueRequest;
 use posthaste_core::limits::BROUGHT_KEPT;
-use posthaste_core::{Broker, Json, Kind, NewTask, OffsetClock, Tenant};
+use posthaste_core::{Broker, Json, Kind, NewTask, OffsetClock, QueueName, Tenant};
 
 use super::number;
 
@@ -16,6 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 async fn bring(store: &SqliteStore, tenant: &str) {
     let task = NewTask {
+        queue: QueueName::new("q").expect("valid"),
         tenant: Some(Tenant::new(tenant).expect("valid")),
         ..NewTask::new(Kind::new("t").expect("valid"), Json::from_trusted("null".into()))
     };

@@ -79,7 +79,7 @@ pub const CLASSES: &[ClassRule] = &[
         task: TaskEffect::Retry,
         counts: false,
         lane: LaneEffect::Breaker,
-        when: "connect, DNS, TLS; 421 before the final dot; timeout before anything was sent",
+        when: "connect, DNS, TLS; 421, cut or timeout until MAIL is accepted, or of three recipients in a row before the content",
     },
     ClassRule {
         class: FailureClass::Throttled,

@@ -17,6 +17,9 @@ use super::ranges::forbidden;
 
 /// Longest URL that is taken.
 pub const MAX_URL: usize = 2_048;
+/// Longest name of a host, without a dot at its end, and longest part of one, in bytes.
+const MAX_HOST: usize = 253;
+const MAX_LABEL: usize = 63;
 /// A name that is not looked up by then counts as not found.
 const LOOKUP: Duration = Duration::from_secs(5);
 
@@ -41,6 +44,14 @@ pub enum Blocked {
     /// No host.
     #[error("The URL must name a host.")]
     NoHost,
+    /// A host that no name server knows.
+    #[error(
+        "The host of the URL must be at most 253 bytes long, and each of its parts between dots 1 to 63."
+    )]
+    HostName,
+    /// Port 0.
+    #[error("The port of the URL must be 1 to 65535.")]
+    Port,
     /// An address that is nobody's public host.
     #[error("The address {ip} must not be called: it is {what}. POSTHASTE_ALLOW_CIDRS can allow it.")]
     Address {
@@ -186,10 +197,23 @@ pub fn read_url(text: &str) -> Result<Url, Blocked> {
         return Err(Blocked::NoHost);
     }
     let url = Url::parse(text).map_err(|_| Blocked::Unreadable)?;
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(Blocked::NoHost);
+    match url.host() {
+        None | Some(Host::Domain("")) => return Err(Blocked::NoHost),
+        Some(Host::Domain(name)) if !is_host_name(name) => return Err(Blocked::HostName),
+        Some(Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_)) => {}
+    }
+    // Nothing listens there: it stands for any port.
+    if url.port() == Some(0) {
+        return Err(Blocked::Port);
     }
     Ok(url)
+}
+
+/// Whether a name can be looked up by its form: its parts are 1 to 63 bytes long, all of it at most 253 (RFC 1035 §2.3.4). A dot
+/// at its end says that it is whole.
+fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.len() <= MAX_HOST && name.split('.').all(|part| (1..=MAX_LABEL).contains(&part.len()))
 }
 
 /// What stands between `http://` or `https://` and the path; `None` when neither is at the beginning.
@@ -313,14 +337,46 @@ mod tests {
             ("xhttp://example.com/", Blocked::Scheme),
             ("ws://example.com/", Blocked::Scheme),
             ("", Blocked::Scheme),
+            ("http://.", Blocked::HostName),
+            ("http://..", Blocked::HostName),
+            ("https://./a", Blocked::HostName),
+            ("http://a..b/", Blocked::HostName),
+            ("http://.example.com/", Blocked::HostName),
+            ("http://example.com../", Blocked::HostName),
+            ("http://example.com:0/", Blocked::Port),
+            ("https://93.184.216.34:0/", Blocked::Port),
+            ("https://[2606:4700:4700::1111]:0", Blocked::Port),
         ] {
             assert_eq!(read_url(text), Err(why), "{text:?}");
         }
+        let label = |n: usize| "a".repeat(n);
+        // Three parts and their dots, and one more so that all of it has this length.
+        let name = |n: usize| format!("{0}.{0}.{0}.{1}", label(63), label(n - 3 * 64));
+        for (host, fine) in [
+            (label(63), true),
+            (label(64), false),
+            (format!("{}.com", label(64)), false),
+            // As it is looked up: the letter is written `xn--…`.
+            (format!("{}ü", label(60)), false),
+            (name(253), true),
+            (format!("{}.", name(253)), true),
+            (name(254), false),
+        ] {
+            let why = if fine { None } else { Some(Blocked::HostName) };
+            assert_eq!(read_url(&format!("https://{host}/")).err(), why, "{host}");
+        }
         assert_eq!(read_url(&format!("https:{}", "é".repeat(70))), Err(Blocked::Scheme));
         assert_eq!(read_url(&format!("https://a/{}", "x".repeat(MAX_URL))), Err(Blocked::TooLong));
-        for good in
-            ["HTTP://Example.com", "https://bücher.example/straße?q=ü#ß", "http://example.com?a=b://c@d"]
-        {
+        for good in [
+            "HTTP://Example.com",
+            "https://bücher.example/straße?q=ü#ß",
+            "http://example.com?a=b://c@d",
+            "http://example.com./a",
+            "http://my_host.example/",
+            "http://localhost:1/",
+            "http://[::1]/",
+            "http://127.0.0.1./",
+        ] {
             assert!(read_url(good).is_ok(), "{good}");
         }
     }

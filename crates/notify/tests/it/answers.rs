@@ -54,12 +54,13 @@ async fn every_answer_has_its_class_and_the_mark_falls_before_data() {
         reply(Stage::Rcpt, "450 4.2.1 busy mailbox", C::Transient, "450 4.2.1"),
         reply(Stage::Rcpt, "450-4.7.1 slow\n450 4.7.1 down", C::Transient, "450 4.7.1"),
         reply(Stage::Rcpt, "421 4.7.0 too much", C::Throttled, "421 4.7.0"),
-        silence(Stage::Rcpt, Action::Cut, C::Unavailable),
+        silence(Stage::Rcpt, Action::Cut, C::Transient),
+        reply(Stage::Rcpt, "421 4.3.2 closing", C::Transient, "421 4.3.2"),
         silence(Stage::Rcpt, Action::Raw(b"Empf\xe4nger?\r\n".to_vec()), C::Transient),
         reply(Stage::Data, "451 4.3.0 later", C::Transient, "451 4.3.0"),
         reply(Stage::Data, "554 5.5.1 no valid recipients", C::Permanent, "554 5.5.1"),
-        reply(Stage::Data, "421 4.3.2 closing", C::Unavailable, "421 4.3.2"),
-        silence(Stage::Data, Action::Cut, C::Unavailable),
+        reply(Stage::Data, "421 4.3.2 closing", C::Transient, "421 4.3.2"),
+        silence(Stage::Data, Action::Cut, C::Transient),
         silence(Stage::Data, Action::Raw(b"250 what?\r\n".to_vec()), C::Transient),
         // A cut while the content goes out cannot be told from one after the final dot.
         silence(Stage::Content, Action::Cut, C::Ambiguous),
@@ -135,12 +136,12 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_hang_before_data_is_unavailable_and_one_after_it_ambiguous() {
+async fn a_hang_before_rcpt_is_unavailable_and_one_after_data_ambiguous() {
     let short = Duration::from_millis(100);
     let ordinary = SmtpTimeouts::default();
     for (stage, timeouts, class, marks) in [
         (Stage::Greeting, SmtpTimeouts { command: short, ..ordinary }, C::Unavailable, 0),
-        (Stage::Data, SmtpTimeouts { data: short, ..ordinary }, C::Unavailable, 1),
+        (Stage::Data, SmtpTimeouts { data: short, ..ordinary }, C::Transient, 1),
         (Stage::Content, SmtpTimeouts { final_dot: short, ..ordinary }, C::Ambiguous, 1),
         (Stage::FinalDot, SmtpTimeouts { final_dot: short, ..ordinary }, C::Ambiguous, 1),
     ] {

@@ -43,7 +43,7 @@ impl Rig {
         Self { store, clock, worker, _dir: dir }
     }
 
-    async fn enqueue(&self, tasks: Vec<NewTask>) -> Vec<TaskId> {
+    pub(crate) async fn enqueue(&self, tasks: Vec<NewTask>) -> Vec<TaskId> {
         let reply = self.store.enqueue(EnqueueRequest { tasks, idempotency: None }).await.unwrap();
         reply.tasks.iter().map(|t| t.id).collect()
     }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthaste_core::{Broker, FailureClass as C, PauseReason, State, Store, Task};
+use posthaste_core::limits::BREAKER_THRESHOLD;
+use posthaste_core::{Broker, FailureClass as C, NewTask, PauseReason, State, Store, Task, Tenant};
 use posthaste_notify::{EmailAddress, Notification, fingerprints};
 use posthaste_testkit::smtp::{Action, SmtpSink, Stage};
 
@@ -88,6 +89,75 @@ async fn what_three_different_ones_are_answered_in_a_row_is_the_providers() {
         assert_eq!(fail("e").await, None);
         assert_eq!(fail("f").await, Some(*reason), "{answer}");
     }
+}
+
+/// How a message may end before its content, without a word about whose fault it is.
+const LOST: &[(Stage, Option<&str>)] = &[
+    (Stage::Rcpt, None),
+    (Stage::Data, None),
+    (Stage::Rcpt, Some("421 4.3.0 closing")),
+    (Stage::Data, Some("421 closing")),
+];
+
+fn ending(said: Option<&str>) -> Action {
+    said.map_or(Action::Cut, Action::reply)
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_at_one_recipient_holds_up_nobody() {
+    for (stage, said) in LOST {
+        let sink = SmtpSink::start().await;
+        let rig = rig(&sink).await;
+        for _ in 0..2 * BREAKER_THRESHOLD {
+            sink.then(*stage, ending(*said));
+            let task = refused(&rig, "odd").await;
+            assert_eq!((task.state, task.failures), (State::Retrying, 1), "{stage:?} {said:?}");
+            assert_eq!(task.error.and_then(|e| e.class), Some(C::Transient), "{stage:?} {said:?}");
+            assert_eq!(rig.pause_of(LANE).await, None, "{stage:?} {said:?}");
+        }
+        taken(&rig, "other").await;
+    }
+}
+
+#[tokio::test]
+async fn however_many_recipients_of_one_tenant_end_it_the_others_go_on() {
+    let sink = SmtpSink::start().await;
+    let rig = rig(&sink).await;
+    for n in 0..2 * BREAKER_THRESHOLD {
+        sink.then(Stage::Rcpt, Action::Cut);
+        let tenant = Some(Tenant::new("acme").unwrap());
+        let id = rig.enqueue(vec![NewTask { tenant, ..to(&format!("a{n}")).into_task() }]).await[0];
+        rig.until(id, |t| t.attempt == 1 && t.state != State::Running).await;
+        assert_eq!(rig.pause_of(LANE).await, None, "{n}");
+    }
+    taken(&rig, "other").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_at_different_ones_in_a_row_is_the_providers() {
+    for (stage, said) in LOST {
+        let sink = SmtpSink::start().await;
+        let rig = rig(&sink).await;
+        // The first two are their own; then each counts for the breaker.
+        for n in 0..BREAKER_THRESHOLD + 2 {
+            assert_eq!(rig.pause_of(LANE).await, None, "{stage:?} {said:?}");
+            sink.then(*stage, ending(*said));
+            let task = refused(&rig, &format!("a{n}")).await;
+            let class = if n < 2 { C::Transient } else { C::Unavailable };
+            assert_eq!(task.error.and_then(|e| e.class), Some(class), "{stage:?} {said:?}: {n}");
+        }
+        assert_eq!(rig.pause_of(LANE).await, Some(PauseReason::Breaker), "{stage:?} {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_at_which_the_server_leaves_is_not_left_out() {
+    let sink = SmtpSink::start().await;
+    sink.then(Stage::Rcpt, Action::Accept).then(Stage::Rcpt, Action::reply("421 closing"));
+    let rig = rig(&sink).await;
+    let id = rig.send(Notification { cc: vec!["copy@example.com".parse().unwrap()], ..to("a") }).await;
+    let task = rig.until(id, |t| t.attempt == 1 && t.state != State::Running).await;
+    assert_eq!((task.state, sink.reached(Stage::Data)), (State::Retrying, 0));
 }
 
 #[tokio::test]

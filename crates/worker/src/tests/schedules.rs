@@ -190,6 +190,8 @@ async fn what_cannot_be_scheduled_is_refused_by_field() {
     for (bad, field) in [
         (Schedule { cron: "every day".to_owned(), ..good.clone() }, "cron"),
         (Schedule { cron: "0 0 30 2 *".to_owned(), ..good.clone() }, "cron"),
+        (Schedule { cron: "0 0 3 * * * 2030".to_owned(), ..good.clone() }, "cron"),
+        (Schedule { cron: "5,,6 * * * *".to_owned(), ..good.clone() }, "cron"),
         (Schedule { time_zone: "Mars/Olympus".to_owned(), ..good.clone() }, "time_zone"),
         (Schedule { policy, ..good.clone() }, "max_failures"),
     ] {
@@ -198,4 +200,27 @@ async fn what_cannot_be_scheduled_is_refused_by_field() {
             other => panic!("{field}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_year_that_an_earlier_program_took_goes_on_and_can_be_paused() {
+    let rig = Rig::new().await;
+    let store = rig.store.as_ref();
+    let hourly = schedule("0 0 * * * *", MissedPolicy::Skip);
+    put_schedule_at(store, &hourly, at("2026-01-31T12:30:00Z")).await.expect("stored");
+    let record = store.get_record(RecordKind::Schedule, "nightly").await.expect("read").expect("there");
+    let mut body: serde_json::Value = record.body.parse().expect("JSON");
+    body["cron"] = json!("0 0 * * * * 2026");
+    let body = Json::from_value(&body).expect("JSON");
+    store.put_record(RecordKind::Schedule, "nightly", body, Expect::Any).await.expect("stored");
+    let due = run_due(store, at("2026-01-31T13:00:00Z")).await.expect("runs");
+    assert_eq!((due.enqueued, due.problems.len()), (1, 0));
+    let kept = get_schedule(store, &hourly.name).await.expect("answers").expect("is there").schedule;
+    let paused = Schedule { paused: true, ..kept.clone() };
+    put_schedule_at(store, &paused, at("2026-01-31T13:10:00Z")).await.expect("paused");
+    put_schedule_at(store, &kept, at("2026-01-31T13:20:00Z")).await.expect("resumed");
+    assert_eq!(run_due(store, at("2026-01-31T14:00:00Z")).await.expect("runs").enqueued, 1);
+    let changed = Schedule { cron: "0 30 * * * * 2026".to_owned(), ..kept };
+    let refused = put_schedule_at(store, &changed, at("2026-01-31T14:10:00Z")).await;
+    assert!(matches!(refused, Err(ScheduleError::Invalid { field: "cron", .. })), "{refused:?}");
 }

@@ -1,10 +1,13 @@
 //! `POST /v1/notifications/batch`: send up to 1,000 messages in one request.
 
+use std::collections::HashSet;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use posthaste_core::broker::{EnqueueReply, Enqueued};
-use posthaste_core::{BatchId, IdempotencyKey, NewTask, State as TaskState, TaskId};
+use posthaste_core::limits::MAX_BATCH_BYTES;
+use posthaste_core::{BatchId, BrokerError, IdempotencyKey, NewTask, State as TaskState, TaskId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -13,7 +16,6 @@ use utoipa::ToSchema;
 use super::body::NotificationBody;
 use crate::auth::now;
 use crate::detail::json_of;
-use crate::input::body::MAX_BATCH_BYTES;
 use crate::input::bulk::{self, Mode, relocate};
 use crate::input::draft::draft;
 use crate::input::fields::{Errors, MAX_ERRORS, Object};
@@ -117,7 +119,8 @@ pub(crate) fn answer(view: &BatchView, replayed: bool) -> Response {
 
 /// Send a batch of notifications
 ///
-/// Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In `strict` mode one that is
+/// Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers: as they come and, with what
+/// templates make of them, as they are stored. In `strict` mode one that is
 /// not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are stored and `errors`
 /// says what is wrong with each of the others; 422 if none is good. A repeat with the same `Idempotency-Key` and body answers as the first did.
 #[utoipa::path(
@@ -246,9 +249,9 @@ impl Asked {
         read: impl Iterator<Item = Result<NewTask, Wrong>>,
     ) -> Result<Response, ApiError> {
         let (mut tasks, mut places, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
-        let mut forbidden = None;
+        let (mut forbidden, mut bytes) = (None, 0);
         for (index, task) in read.enumerate() {
-            match task {
+            match task.and_then(|task| fits(task, &mut bytes)) {
                 Ok(task) => {
                     tasks.push(task);
                     places.push(index);
@@ -259,9 +262,8 @@ impl Asked {
                 }
             }
         }
-        let Self { mode, new, .. } = self;
+        let Self { field, mode, new } = self;
         let count = tasks.len() + wrong.len();
-        let mut errors = Vec::new();
         if !wrong.is_empty() {
             // What is wrong now may have been right when the first request came.
             if let Some(key) = &new.idempotency
@@ -278,18 +280,93 @@ impl Asked {
             if mode == Mode::Strict || tasks.is_empty() {
                 return Err(all(wrong).into_error());
             }
-            errors = by_item(wrong);
-            if new.idempotency.is_some() {
-                let note = BatchNote { at: now(), places: places.clone(), errors: errors.clone() };
-                api.note_batch(new.id, &note).await?;
-            }
         }
-        let stored = api.enqueue_batch(caller, new, tasks).await?;
+        let (stored, errors) = if mode == Mode::Strict {
+            (api.enqueue_batch(caller, new, tasks).await?, Vec::new())
+        } else {
+            let mut good = Good { tasks, places, wrong };
+            let (stored, errors) = good.store(api, caller, field, new).await?;
+            places = good.places;
+            (stored, errors)
+        };
         if stored.replayed {
             return again_of(api, stored, count).await;
         }
         Ok(answer(&BatchView::new(stored.id, places, stored.tasks, errors), false))
     }
+}
+
+/// A batch in permissive mode: what is good of it so far, its places in the request, and what is wrong with the others.
+struct Good {
+    tasks: Vec<NewTask>,
+    places: Vec<usize>,
+    wrong: Vec<(usize, Errors)>,
+}
+
+impl Good {
+    /// Stores what is good. What the store refuses of it for itself is wrong, too: then the rest is stored without.
+    async fn store(
+        &mut self,
+        api: &Api,
+        caller: &Caller,
+        field: &'static str,
+        new: NewBatch,
+    ) -> Result<(StoredBatch, Vec<Value>), ApiError> {
+        loop {
+            let errors = by_item(self.wrong.clone());
+            if !errors.is_empty() && new.idempotency.is_some() {
+                let note = BatchNote { at: now(), places: self.places.clone(), errors: errors.clone() };
+                api.note_batch(new.id, &note).await?;
+            }
+            // Nobody but a tenant is refused anything by the store alone: what it brings is counted there.
+            let tenants = caller.tenant().is_some() || self.tasks.iter().any(|t| t.tenant.is_some());
+            let mut kept = if tenants { self.tasks.clone() } else { Vec::new() };
+            match api.enqueue_tasks_of(caller, &new, std::mem::take(&mut self.tasks)).await? {
+                Ok(reply) => return Ok((api.batch_stored(caller, new, reply).await?, errors)),
+                // Each time there are fewer of them.
+                Err(BrokerError::Invalid { each, field: what, problem, .. })
+                    if !each.is_empty() && !kept.is_empty() =>
+                {
+                    let refused: HashSet<usize> = each.into_iter().collect();
+                    let mut at = 0..;
+                    kept.retain(|_| at.next().is_some_and(|at| !refused.contains(&at)));
+                    self.tasks = kept;
+                    self.give_up(&refused, field, &FieldError::new(["body", what], "value_error", problem));
+                    if self.tasks.is_empty() {
+                        return Err(all(std::mem::take(&mut self.wrong)).into_error());
+                    }
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Moves the places of refused tasks to what is wrong.
+    fn give_up(&mut self, refused: &HashSet<usize>, field: &'static str, error: &FieldError) {
+        let mut left = Vec::with_capacity(self.places.len());
+        for (at, place) in std::mem::take(&mut self.places).into_iter().enumerate() {
+            if refused.contains(&at) {
+                self.wrong.push((place, relocate(vec![error.clone()].into(), field, place)));
+            } else {
+                left.push(place);
+            }
+        }
+        self.places = left;
+        self.wrong.sort_by_key(|(place, _)| *place);
+    }
+}
+
+/// The task, if it may be stored with those before it, which take `bytes`: what a template makes of little may be much.
+fn fits(task: NewTask, bytes: &mut usize) -> Result<NewTask, Wrong> {
+    let all = *bytes + task.payload.len();
+    if all > MAX_BATCH_BYTES {
+        let msg = format!(
+            "With those before it, it is more than the {MAX_BATCH_BYTES} bytes that a batch takes as it is stored: send it in another batch"
+        );
+        return Err(Errors::from(vec![FieldError::new(["body"], "too_large", msg)]).into());
+    }
+    *bytes = all;
+    Ok(task)
 }
 
 /// What is wrong with any of them.

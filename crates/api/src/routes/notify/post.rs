@@ -70,7 +70,13 @@ pub(crate) async fn handle(State(api): State<Api>, caller: Caller, request: Requ
 
 async fn notify(api: &Api, caller: &Caller, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let body = body::read(body).await?;
+    let mut body = body::read(body).await?;
+    if let Some(units) = units_of(&body)
+        && matches!(ContentType::of(&parts.headers), ContentType::Json | ContentType::Absent)
+        && let Some(text) = decoded(&body, units)
+    {
+        body = text.into();
+    }
     let mut fields = Fields::default();
     let unread = fields.read_body(&parts.headers, &body).err();
     fields.read_query(parts.uri.query().unwrap_or_default());
@@ -91,6 +97,45 @@ async fn notify(api: &Api, caller: &Caller, request: Request) -> Result<Response
     let mut response = json(StatusCode::OK, answer(email.as_str(), &task.id));
     mark_replayed(&mut response, replayed);
     Ok(response)
+}
+
+/// What the characters of a text are made of.
+#[derive(Clone, Copy)]
+struct Units {
+    bytes: usize,
+    greatest_first: bool,
+}
+
+/// What JSON is made of that is UTF-16 or UTF-32, which Python's reader takes as well: it has a mark, or zeros beside its first
+/// character (RFC 4627 §3). `None` for everything else.
+fn units_of(json: &[u8]) -> Option<Units> {
+    let (bytes, greatest_first) = match json {
+        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, _, ..] => (4, true),
+        [0xff, 0xfe, 0, 0, ..] | [_, 0, 0, 0, ..] => (4, false),
+        [0xfe, 0xff, ..] | [0, _, ..] => (2, true),
+        [0xff, 0xfe, ..] | [_, 0, ..] => (2, false),
+        _ => return None,
+    };
+    Some(Units { bytes, greatest_first })
+}
+
+/// The text that is made of these units, if it is one.
+fn decoded(body: &[u8], Units { bytes, greatest_first }: Units) -> Option<String> {
+    if !body.len().is_multiple_of(bytes) {
+        return None;
+    }
+    let byte = |n: u32, b: &u8| (n << 8) | u32::from(*b);
+    let number = |unit: &[u8]| {
+        if greatest_first { unit.iter().fold(0, byte) } else { unit.iter().rev().fold(0, byte) }
+    };
+    let numbers = body.chunks(bytes).map(number);
+    if bytes == 2 {
+        // Two bytes are never more than that.
+        let units = numbers.map(|n| u16::try_from(n).unwrap_or(u16::MAX));
+        char::decode_utf16(units).collect::<Result<_, _>>().ok()
+    } else {
+        numbers.map(char::from_u32).collect()
+    }
 }
 
 /// Whose idempotency keys count together. Who needs no key here may be anybody, and must not learn what the installation's own

@@ -13,7 +13,8 @@ use crate::{Api, ApiError, Caller};
 
 /// List held messages
 ///
-/// What the sandbox held instead of sending, newest first. One message is at `/v1/tasks/{task_id}/message`.
+/// What the sandbox held instead of sending, newest first; a page ends with about 1 MiB of messages, however many were asked
+/// for. One message is at `/v1/tasks/{task_id}/message`.
 #[utoipa::path(
     get, path = "/v1/sandbox/messages", tag = "sandbox", operation_id = "list_held_messages",
     params(

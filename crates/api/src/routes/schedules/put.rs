@@ -32,7 +32,7 @@ use crate::{Api, ApiConfig, ApiError, Caller, FieldError, schema};
 #[expect(dead_code, reason = "describes a body that is read by hand")]
 pub(crate) struct Body {
     /// Five fields (minute, hour, day of month, month, day of week), or six with seconds in front.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 255)]
     cron: String,
     /// The IANA time zone that it is read in; `UTC` if left out.
     #[schema(min_length = 1, max_length = 64)]

@@ -2,12 +2,13 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use posthaste_core::limits::MAX_BATCH_BYTES;
 use posthaste_core::{IdempotencyKey, NewTask};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::create::{NewTaskBody, callback_url, fingerprint, idempotency_key, read_task};
-use crate::input::body::{MAX_BATCH_BYTES, object};
+use crate::input::body::object;
 use crate::input::bulk;
 use crate::input::fields::{Errors, Object};
 use crate::input::json::JsonBody;

@@ -269,9 +269,9 @@ pub fn markdown() -> String {
          lane is in [STATES.md](STATES.md). An enhanced code counts only if it agrees with the reply code\n\
          (RFC 2034 §4). A positive answer out of place (250 to DATA) is one that cannot be read.\n\n\
          An answer is about the *message*, the *provider*, or one *connection* of it: then the message goes by another\n\
-         connection, and the class counts only if none is granted for long. A class that pauses the lane, in an answer about\n\
-         the message, pauses it only when three different recipients in a row are answered so, with none taken between;\n\
-         the message itself is `transient`: it has its own backoff, and the try counts.\n\n\
+         connection, and the class counts only if none is granted for long. A class that pauses the lane or counts for its\n\
+         breaker does so, in an answer about the message, only when three different recipients in a row meet it, with none\n\
+         taken between; until then the message is `transient`: it has its own backoff, and the try counts.\n\n\
          | phase | answer | class | about | why | said by |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for row in rows() {

@@ -379,7 +379,7 @@ impl Connection {
             match self.command(Phase::Rcpt, budget, t.command, &command).await {
                 Ok(_) => {}
                 // Whether the message goes out is the recipient's matter alone: a copy that is refused is left out.
-                Err(refusal) if refusal.code().is_some() && refusal.is_of_one() => {
+                Err(refusal) if refusal.code().is_some() && refusal.is_of_one() && !refusal.breaks() => {
                     // Not its text: servers repeat the address in it.
                     tracing::warn!(answer = ?refusal.answer, "the server refused a recipient of a copy");
                     left_out += 1;

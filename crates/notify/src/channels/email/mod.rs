@@ -35,6 +35,7 @@ use super::{Channel, Means, Receipt, mark_error, now, store_error};
 use crate::channel::ChannelKind;
 use crate::config::DEFAULT_PROVIDER;
 use crate::signing::Signing;
+use crate::witness::{RECIPIENTS, Witness};
 use crate::{EmailAddress, EmailProvider, Mailbox, Notification, NotifyConfig, unsubscribe};
 
 /// E-mail by SMTP.
@@ -42,6 +43,8 @@ pub struct EmailChannel {
     providers: BTreeMap<Name, Provider>,
     means: Means,
     public_url: Option<String>,
+    /// Whose messages got no answer lately.
+    unanswered: Witness,
 }
 
 struct Provider {
@@ -54,7 +57,7 @@ impl EmailChannel {
     pub fn new(config: &NotifyConfig, means: Means) -> Self {
         let provider = |p: &EmailProvider| Provider { config: p.clone(), pool: Pool::new(p) };
         let providers = config.providers.iter().map(|(name, p)| (name.clone(), provider(p))).collect();
-        Self { providers, means, public_url: config.public_url.clone() }
+        Self { providers, means, public_url: config.public_url.clone(), unanswered: Witness::default() }
     }
 
     fn provider(&self, named: Option<&Name>) -> Result<&Provider, Failure> {
@@ -134,11 +137,12 @@ impl Channel for EmailChannel {
             eight_bit: !content.is_ascii(),
         };
         let server = &pool.server;
+        let refused = |r: Refusal| self.refused(r, &server.name(), message, attempt);
         let (response, left_out) = loop {
             let mut lent = tokio::select! {
                 biased;
                 () = attempt.cancellation().cancelled() => return Err(cancelled()),
-                lent = pool.open(&envelope, budget) => lent.map_err(|r| refused(r, &server.name()))?,
+                lent = pool.open(&envelope, budget) => lent.map_err(refused)?,
             };
             if !lent.connection().offers_eight_bit() && parts.files.iter().any(File::wants_eight_bit) {
                 content = build(Draft { eight_bit: false, ..draft }).map_err(|e| permanent(e.to_string()))?;
@@ -148,9 +152,10 @@ impl Channel for EmailChannel {
             match lent.connection().data(&content, &server.timeouts).await {
                 Ok(response) => break (response, lent.left_out),
                 // Refused for its connection, and so not taken: it may go by another one.
-                Err(refusal) => pool.go_on(lent, refusal).await.map_err(|r| refused(r, &server.name()))?,
+                Err(refusal) => pool.go_on(lent, refusal).await.map_err(refused)?,
             }
         };
+        self.unanswered.refutes(task);
         Ok(Receipt {
             provider: config.name.to_string(),
             code: response.code.to_string(),
@@ -160,6 +165,24 @@ impl Channel for EmailChannel {
 }
 
 impl EmailChannel {
+    /// From RCPT on an answer is about this message, and so is none: it has its own backoff and counts. What it would be of the
+    /// provider it is only where several recipients in a row meet it.
+    fn refused(&self, refusal: Refusal, server: &str, message: &Notification, attempt: &Context) -> Failure {
+        let of_one = refusal.is_of_one();
+        let failure = refusal.into_failure(server);
+        if !of_one {
+            return failure;
+        }
+        if failure.class == FailureClass::Unavailable {
+            let who = message.recipient_key();
+            return self.unanswered.hears_unavailable(attempt.task(), &who, RECIPIENTS, failure);
+        }
+        match failure.pauses() {
+            Some(fault) => Failure { class: FailureClass::Transient, ..failure.with_lane(fault) },
+            None => failure,
+        }
+    }
+
     /// The files of a message. Cancelled, nothing was sent.
     async fn files(
         &self,
@@ -227,17 +250,6 @@ pub(crate) fn foreign_sender(provider: &Name) -> Failure {
         "The provider {provider} does not send from this address: add it to senders in [providers.{provider}], or leave from out."
     );
     Failure::new(FailureClass::Permanent, why)
-}
-
-/// From RCPT on an answer is about this message: it has its own backoff and counts. What it would be of the provider it is
-/// only where several recipients in a row are answered so.
-fn refused(refusal: Refusal, server: &str) -> Failure {
-    let of_one = refusal.is_of_one();
-    let failure = refusal.into_failure(server);
-    match failure.pauses().filter(|_| of_one) {
-        Some(fault) => Failure { class: FailureClass::Transient, ..failure.with_lane(fault) },
-        None => failure,
-    }
 }
 
 fn cancelled() -> Failure {

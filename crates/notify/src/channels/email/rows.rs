@@ -52,11 +52,19 @@ const SILENCE: &[Row] = &[
         source: "RFC 5321 §6.1, RFC 1047",
     },
     Row {
-        phases: BEFORE_CONTENT,
+        phases: UNTIL_MAIL,
         answer: Pattern::Lost,
         class: FailureClass::Unavailable,
         whose: Whose::Provider,
         why: "connect, DNS, TLS, cut or timeout: nothing of the message was sent",
+        source: "RFC 5321 §3.8",
+    },
+    Row {
+        phases: RCPT_AND_DATA,
+        answer: Pattern::Lost,
+        class: FailureClass::Unavailable,
+        whose: Whose::Message,
+        why: "cut or timeout: nothing of the message was sent, and it may be what the server cannot bear",
         source: "RFC 5321 §3.8",
     },
     Row {
@@ -291,11 +299,19 @@ const LIMITS: &[Row] = &[
 /// The rest, by code.
 const GENERAL: &[Row] = &[
     Row {
-        phases: BEFORE_CONTENT,
+        phases: UNTIL_MAIL,
         answer: Pattern::Codes(&[421]),
         class: FailureClass::Unavailable,
         whose: Whose::Provider,
         why: "the server is closing the connection",
+        source: "RFC 5321 §3.8",
+    },
+    Row {
+        phases: RCPT_AND_DATA,
+        answer: Pattern::Codes(&[421]),
+        class: FailureClass::Unavailable,
+        whose: Whose::Message,
+        why: "the server is closing the connection, on this message perhaps",
         source: "RFC 5321 §3.8",
     },
     Row {

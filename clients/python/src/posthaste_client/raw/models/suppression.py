@@ -40,6 +40,7 @@ class Suppression:
             category (str | Unset): The category of messages, if not all of them.
             code (str | Unset): A provider's answer code.
             task (UUID | Unset): A UUID.
+            tenant (str | Unset): The tenant whose messages alone it is about.
      """
 
     channel: str
@@ -50,6 +51,7 @@ class Suppression:
     category: str | Unset = UNSET
     code: str | Unset = UNSET
     task: UUID | Unset = UNSET
+    tenant: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
@@ -75,6 +77,8 @@ class Suppression:
         if not isinstance(self.task, Unset):
             task = str(self.task)
 
+        tenant = self.tenant
+
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -91,6 +95,8 @@ class Suppression:
             field_dict["code"] = code
         if task is not UNSET:
             field_dict["task"] = task
+        if tenant is not UNSET:
+            field_dict["tenant"] = tenant
 
         return field_dict
 
@@ -129,6 +135,8 @@ class Suppression:
 
 
 
+        tenant = d.pop("tenant", UNSET)
+
         suppression = cls(
             channel=channel,
             created_at=created_at,
@@ -138,6 +146,7 @@ class Suppression:
             category=category,
             code=code,
             task=task,
+            tenant=tenant,
         )
 
 

@@ -27,7 +27,7 @@ fn by_the_rules(phase: Phase, code: u16, e: Option<(u16, u16)>) -> (C, W) {
         (..500, Some((7, _))) if phase == Phase::Hello => (C::Throttled, W::Connection),
         (..500, _) if phase == Phase::Hello => (C::Unavailable, W::Connection),
         (_, Some((7, 28) | (4, 5))) | (421, Some((7, _))) => (C::Throttled, W::Provider),
-        (421, _) if !content => (C::Unavailable, W::Provider),
+        (421, _) if !content => (C::Unavailable, if late { W::Message } else { W::Provider }),
         (..500, Some((3, 2))) if late => (C::Throttled, W::Provider),
         (..500, _) if phase == Phase::Auth => (C::Throttled, W::Provider),
         (..500, Some((7, _))) if late => (C::Throttled, W::Message),
@@ -150,11 +150,11 @@ fn published_answers_are_told_from_those_about_one_recipient() {
         (Auth, "554 5.7.0 Too many login failures, connection closed", C::Misconfigured, provider),
         (Auth, "550 Logon limit exceeded, closing connection", C::Misconfigured, provider),
         (Hello, "500 Too many unrecognized commands, closing connection", C::Misconfigured, provider),
-        (Rcpt, "421 Limit of 10 errors exceeded in this session", C::Unavailable, provider),
+        (Rcpt, "421 Limit of 10 errors exceeded in this session", C::Unavailable, message),
         (Mail, "421 4.4.2 mx Error: timeout exceeded, closing connection", C::Unavailable, provider),
         (Mail, "421 Connection timed out: limit of 300 s", C::Unavailable, provider),
         (Mail, "421 4.2.1 Session time limit exceeded", C::Unavailable, provider),
-        (Rcpt, "421 The session exceeded the maximum idle period", C::Unavailable, provider),
+        (Rcpt, "421 The session exceeded the maximum idle period", C::Unavailable, message),
         (Rcpt, "452 4.5.3 Too many recipients in this session", C::Transient, message),
         (Rcpt, "451 4.7.1 Greylisted, try again later", C::Throttled, message),
         (Rcpt, "452 4.2.2 The mailbox is over its limit", C::Transient, message),
@@ -185,6 +185,9 @@ fn an_answer_that_did_not_come_is_unavailable_before_the_content_and_ambiguous_a
     for phase in Phase::ALL {
         let class = |answer| class_of(phase, answer, "").0;
         let content = phase == Phase::Content;
+        let late = matches!(phase, Phase::Rcpt | Phase::Data | Phase::Content);
+        let whose = if late { W::Message } else { W::Provider };
+        assert_eq!(class_of(phase, Answer::Lost, "").1, whose, "{phase:?}");
         assert_eq!(class(Answer::Lost), if content { C::Ambiguous } else { C::Unavailable });
         let garbled = match phase {
             Phase::Content => C::Ambiguous,

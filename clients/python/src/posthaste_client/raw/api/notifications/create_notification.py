@@ -174,10 +174,13 @@ def sync_detailed(
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
     `/v1/notifications/batch`; one that
-    is named twice gets one, and its second place says `duplicate`. A
-    template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
-    answers as the
-    first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
+    is named twice gets one, and its second place says `duplicate`. The messages of a list are at most 8
+    MiB together, as they
+    are stored: each with its texts and the files within it. A template is filled in before anything is
+    stored. With an
+    `Idempotency-Key` a repeat within 24 hours answers as the first request did, with `Idempotency-
+    Replayed: true`; the same
+    key with another body answers 422.
 
     Args:
         idempotency_key (None | str | Unset):
@@ -217,10 +220,13 @@ def sync(
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
     `/v1/notifications/batch`; one that
-    is named twice gets one, and its second place says `duplicate`. A
-    template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
-    answers as the
-    first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
+    is named twice gets one, and its second place says `duplicate`. The messages of a list are at most 8
+    MiB together, as they
+    are stored: each with its texts and the files within it. A template is filled in before anything is
+    stored. With an
+    `Idempotency-Key` a repeat within 24 hours answers as the first request did, with `Idempotency-
+    Replayed: true`; the same
+    key with another body answers 422.
 
     Args:
         idempotency_key (None | str | Unset):
@@ -255,10 +261,13 @@ async def asyncio_detailed(
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
     `/v1/notifications/batch`; one that
-    is named twice gets one, and its second place says `duplicate`. A
-    template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
-    answers as the
-    first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
+    is named twice gets one, and its second place says `duplicate`. The messages of a list are at most 8
+    MiB together, as they
+    are stored: each with its texts and the files within it. A template is filled in before anything is
+    stored. With an
+    `Idempotency-Key` a repeat within 24 hours answers as the first request did, with `Idempotency-
+    Replayed: true`; the same
+    key with another body answers 422.
 
     Args:
         idempotency_key (None | str | Unset):
@@ -298,10 +307,13 @@ async def asyncio(
     then each recipient
     gets a message of their own, stored together as a batch, and the answer is that of
     `/v1/notifications/batch`; one that
-    is named twice gets one, and its second place says `duplicate`. A
-    template is filled in before anything is stored. With an `Idempotency-Key` a repeat within 24 hours
-    answers as the
-    first request did, with `Idempotency-Replayed: true`; the same key with another body answers 422.
+    is named twice gets one, and its second place says `duplicate`. The messages of a list are at most 8
+    MiB together, as they
+    are stored: each with its texts and the files within it. A template is filled in before anything is
+    stored. With an
+    `Idempotency-Key` a repeat within 24 hours answers as the first request did, with `Idempotency-
+    Replayed: true`; the same
+    key with another body answers 422.
 
     Args:
         idempotency_key (None | str | Unset):

@@ -163,8 +163,9 @@ def sync_detailed(
 ) -> Response[Any | BatchAccepted | Problem]:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
-    `strict` mode one that is
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers: as they
+    come and, with what
+    templates make of them, as they are stored. In `strict` mode one that is
     not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
     stored and `errors`
     says what is wrong with each of the others; 422 if none is good. A repeat with the same
@@ -206,8 +207,9 @@ def sync(
 ) -> Any | BatchAccepted | Problem | None:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
-    `strict` mode one that is
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers: as they
+    come and, with what
+    templates make of them, as they are stored. In `strict` mode one that is
     not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
     stored and `errors`
     says what is wrong with each of the others; 422 if none is good. A repeat with the same
@@ -244,8 +246,9 @@ async def asyncio_detailed(
 ) -> Response[Any | BatchAccepted | Problem]:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
-    `strict` mode one that is
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers: as they
+    come and, with what
+    templates make of them, as they are stored. In `strict` mode one that is
     not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
     stored and `errors`
     says what is wrong with each of the others; 422 if none is good. A repeat with the same
@@ -287,8 +290,9 @@ async def asyncio(
 ) -> Any | BatchAccepted | Problem | None:
     """ Send a batch of notifications
 
-     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers. In
-    `strict` mode one that is
+     Stores up to 1,000 messages, of at most 8 MiB together, at once and durable when it answers: as they
+    come and, with what
+    templates make of them, as they are stored. In `strict` mode one that is
     not acceptable fails all, with 422 and the first 20 errors; in `permissive` mode the good ones are
     stored and `errors`
     says what is wrong with each of the others; 422 if none is good. A repeat with the same

@@ -128,8 +128,9 @@ def sync_detailed(
 ) -> Response[Any | PagedHeldListed | Problem]:
     """ List held messages
 
-     What the sandbox held instead of sending, newest first. One message is at
-    `/v1/tasks/{task_id}/message`.
+     What the sandbox held instead of sending, newest first; a page ends with about 1 MiB of messages,
+    however many were asked
+    for. One message is at `/v1/tasks/{task_id}/message`.
 
     Args:
         limit (int | Unset):
@@ -165,8 +166,9 @@ def sync(
 ) -> Any | PagedHeldListed | Problem | None:
     """ List held messages
 
-     What the sandbox held instead of sending, newest first. One message is at
-    `/v1/tasks/{task_id}/message`.
+     What the sandbox held instead of sending, newest first; a page ends with about 1 MiB of messages,
+    however many were asked
+    for. One message is at `/v1/tasks/{task_id}/message`.
 
     Args:
         limit (int | Unset):
@@ -197,8 +199,9 @@ async def asyncio_detailed(
 ) -> Response[Any | PagedHeldListed | Problem]:
     """ List held messages
 
-     What the sandbox held instead of sending, newest first. One message is at
-    `/v1/tasks/{task_id}/message`.
+     What the sandbox held instead of sending, newest first; a page ends with about 1 MiB of messages,
+    however many were asked
+    for. One message is at `/v1/tasks/{task_id}/message`.
 
     Args:
         limit (int | Unset):
@@ -234,8 +237,9 @@ async def asyncio(
 ) -> Any | PagedHeldListed | Problem | None:
     """ List held messages
 
-     What the sandbox held instead of sending, newest first. One message is at
-    `/v1/tasks/{task_id}/message`.
+     What the sandbox held instead of sending, newest first; a page ends with about 1 MiB of messages,
+    however many were asked
+    for. One message is at `/v1/tasks/{task_id}/message`.
 
     Args:
         limit (int | Unset):
